@@ -1,0 +1,9 @@
+"""The one exception a user may see."""
+
+
+class UserError(Exception):
+    """A mistake the user can mend, told in one sentence that names the thing and the remedy.
+
+    The command line prints it without a traceback and exits with status 2. Anything else that
+    escapes is a bug in nsbench.
+    """

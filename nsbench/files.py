@@ -1,0 +1,71 @@
+"""Files that appear whole or not at all."""
+
+import errno
+import json
+import os
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from nsbench.errors import UserError
+
+
+def explain_os_error(error: OSError, path: Path) -> UserError:
+    """One sentence for a file that could not be written."""
+    if error.errno == errno.ENOSPC:
+        return UserError(f"No space left on the device while writing {path}: free some space and run the same command again.")
+    if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
+        return UserError(f"{path} cannot be written (permission denied): choose another folder with --out.")
+    if error.errno in (errno.ENOTDIR, errno.EEXIST):
+        return UserError(f"{path} cannot be written because a file stands where a folder is needed: choose another folder with --out.")
+    return UserError(f"{path} cannot be written ({error.strerror or error}): choose another folder with --out.")
+
+
+@contextmanager
+def writing(path: Path) -> Iterator[Path]:
+    """Yield a temporary path beside `path`; on success it is synced and renamed onto `path`.
+
+    A crash or an error leaves the old file, or none, never half of the new one.
+    Raises UserError when the disk is full or the folder cannot be written.
+    """
+    temporary: Path | None = None
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=".tmp")
+        os.close(handle)
+        temporary = Path(name)
+        yield temporary
+        with temporary.open("rb+") as file:
+            os.fsync(file.fileno())
+        temporary.chmod(0o644)
+        temporary.replace(path)
+    except OSError as error:
+        raise explain_os_error(error, path) from error
+    finally:
+        if temporary is not None:
+            temporary.unlink(missing_ok=True)
+
+
+def write_bytes(path: Path, content: bytes) -> None:
+    """Write `content` to `path` by an atomic rename."""
+    with writing(path) as temporary:
+        temporary.write_bytes(content)
+
+
+def write_text(path: Path, content: str) -> None:
+    """Write UTF-8 text with unix line ends to `path` by an atomic rename."""
+    write_bytes(path, content.encode())
+
+
+def write_json(path: Path, value: Any) -> None:
+    """Write `value` as indented JSON; NaN and infinity are refused, since JSON has neither."""
+    write_text(path, json.dumps(value, indent=1, allow_nan=False) + "\n")
+
+
+def remove_leftovers(folder: Path) -> None:
+    """Delete the temporary files that a killed run left under `folder`."""
+    if folder.is_dir():
+        for left in folder.rglob(".*.tmp"):
+            left.unlink(missing_ok=True)
