@@ -4,8 +4,6 @@ import errno
 import json
 import os
 import tempfile
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -14,18 +12,18 @@ from nsbench.errors import UserError
 
 def explain_os_error(error: OSError, path: Path) -> UserError:
     """One sentence for a file that could not be written."""
-    if error.errno == errno.ENOSPC:
-        return UserError(f"No space left on the device while writing {path}: free some space and run the same command again.")
+    remedy = "choose another folder with --out"
+    if error.errno in (errno.ENOSPC, errno.EDQUOT):
+        return UserError(f"No space is left to write {path}: free some and run the same command again.")
     if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
-        return UserError(f"{path} cannot be written (permission denied): choose another folder with --out.")
-    if error.errno in (errno.ENOTDIR, errno.EEXIST):
-        return UserError(f"{path} cannot be written because a file stands where a folder is needed: choose another folder with --out.")
-    return UserError(f"{path} cannot be written ({error.strerror or error}): choose another folder with --out.")
+        return UserError(f"{path} cannot be written (permission denied): {remedy}.")
+    if error.errno in (errno.ENOTDIR, errno.EEXIST, errno.EISDIR):
+        return UserError(f"{path} cannot be written (a file stands where a folder is needed): {remedy}.")
+    return UserError(f"{path} cannot be written ({error.strerror or error}): {remedy}.")
 
 
-@contextmanager
-def writing(path: Path) -> Iterator[Path]:
-    """Yield a temporary path beside `path`; on success it is synced and renamed onto `path`.
+def write_bytes(path: Path, content: bytes) -> None:
+    """Write `content` to a temporary file beside `path`, sync it, and rename it onto `path`.
 
     A crash or an error leaves the old file, or none, never half of the new one.
     Raises UserError when the disk is full or the folder cannot be written.
@@ -34,10 +32,10 @@ def writing(path: Path) -> Iterator[Path]:
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=".tmp")
-        os.close(handle)
         temporary = Path(name)
-        yield temporary
-        with temporary.open("rb+") as file:
+        with os.fdopen(handle, "wb") as file:
+            file.write(content)
+            file.flush()
             os.fsync(file.fileno())
         temporary.chmod(0o644)
         temporary.replace(path)
@@ -46,12 +44,6 @@ def writing(path: Path) -> Iterator[Path]:
     finally:
         if temporary is not None:
             temporary.unlink(missing_ok=True)
-
-
-def write_bytes(path: Path, content: bytes) -> None:
-    """Write `content` to `path` by an atomic rename."""
-    with writing(path) as temporary:
-        temporary.write_bytes(content)
 
 
 def write_text(path: Path, content: str) -> None:

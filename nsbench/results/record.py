@@ -5,37 +5,19 @@ holds no clock time and no path, so the same command with the same seed on the s
 the same bytes.
 """
 
-from typing import Annotated, Any, Literal
+from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
-FORMAT_VERSION = 1
-
-Count = Annotated[int, Field(ge=0)]
-
-
-class Record(BaseModel):
-    """Base of all parts: immutable, unknown fields refused, NaN refused."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
-
-
-class CheckpointName(Record):
-    """What names one trained network in a run."""
-
-    study: str = Field(description="the configuration of the chain, or `supervised` for the baseline")
-    generation: Count = Field(description="0 is the supervised teacher")
-    network: str = Field(description="for example resnet20 or resnet8-w0.5")
-    seed: Count
-
-    def __str__(self) -> str:
-        return f"{self.study}/seed{self.seed}/gen{self.generation}-{self.network}"
+from nsbench.checkpoints.record import CheckpointName, CheckpointRecord, Count, Record
 
 
 class Measurement(CheckpointName):
     """One number, with its 95 % interval, what it was measured on and what it is relative to."""
 
-    benchmark: str = Field(description="`clean`, `fgsm/0.03`, `corruption`, `corruption/fog`, `corruption/fog/3`, `perturbation`, `perturbation/tilt`")
+    benchmark: str = Field(
+        description="such as clean, fgsm/0.03, corruption, corruption/fog, corruption/fog/3, perturbation/tilt"
+    )
     metric: str = Field(description="a name of METRICS: top1_error, expected_calibration_error, ...")
     value: float | None = Field(description="None where the number is undefined; `note` says why")
     ci_low: float | None = Field(description="lower end of the 95 % interval; None where none is defined")
@@ -43,43 +25,6 @@ class Measurement(CheckpointName):
     n: Count = Field(description="images (sequences for perturbations) it was measured on")
     baseline: str | None = Field(description="the checkpoint it is relative to, as STUDY/seedK/genI-NETWORK")
     note: str | None = Field(default=None, description="a caution that must be printed beside the number")
-
-
-class SelectionRecord(Record):
-    """Pseudo-labelled images that one student was trained on, per class."""
-
-    teacher: str
-    confidence_threshold: float
-    available: Count = Field(description="unlabelled images the teacher predicted")
-    above_threshold: list[Count] = Field(description="per class, before balancing: the published tables 4, 8, 9 add the labelled images")
-    kept: list[Count] = Field(description="per class, distinct pseudo-labelled images after balancing")
-    duplicates: list[Count] = Field(description="per class, copies added by balancing, labelled and pseudo-labelled")
-    labeled: list[Count] = Field(description="per class, labelled images")
-    accuracy: float | None = Field(description="share of kept pseudo-labels that are right, by the true labels training never sees; None if unknown")
-
-
-class HistoryPoint(Record):
-    """Training progress at one moment."""
-
-    images: Count = Field(description="images seen so far")
-    learning_rate: float
-    loss: float
-    accuracy: float = Field(description="on noisy training images against their targets")
-    validation_accuracy: float | None = None
-
-
-class CheckpointRecord(CheckpointName):
-    """One trained network."""
-
-    role: Literal["teacher", "student", "baseline"]
-    parent: str | None = Field(description="the teacher's name, None for a supervised network")
-    parameters: Count
-    images_seen: Count
-    training_images: Count = Field(description="images in the training set, duplicates counted")
-    weights_selection: str = Field(description="which weights were kept: `last`")
-    weights_sha256: str
-    selection: SelectionRecord | None
-    history: list[HistoryPoint]
 
 
 class ReliabilityBin(Record):
@@ -109,7 +54,7 @@ class BenchmarkSet(Record):
     counted: list[str] = Field(default=[], description="members that enter the means")
     shown: list[str] = Field(default=[], description="members measured but never averaged, such as gaussian_blur in -C")
     missing: list[str] = Field(default=[], description="canonical members that were not measured")
-    severities: list[int] = []
+    severities: list[int] = Field(default=[])
     seed: int | None = None
 
 
@@ -154,7 +99,7 @@ class Results(Record):
     """Everything a report needs."""
 
     format: Literal["nsbench-results"] = "nsbench-results"
-    format_version: Literal[1] = FORMAT_VERSION
+    format_version: Literal[1] = 1
     name: str
     config: dict[str, Any]
     data: DatasetRecord

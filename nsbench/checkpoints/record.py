@@ -1,0 +1,66 @@
+"""The description of a trained network: what it is, where it came from, what it was trained on."""
+
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+Count = Annotated[int, Field(ge=0)]
+
+
+class Record(BaseModel):
+    """Base of all parts: immutable, unknown fields refused, NaN refused."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
+
+class CheckpointName(Record):
+    """What names one trained network in a run."""
+
+    study: str = Field(description="the configuration of the chain, or `supervised` for the baseline")
+    generation: Count = Field(description="0 is the supervised teacher")
+    network: str = Field(description="for example resnet20 or resnet8-w0.5")
+    seed: Count
+
+    def __str__(self) -> str:
+        return f"{self.study}/seed{self.seed}/gen{self.generation}-{self.network}"
+
+
+class SelectionRecord(Record):
+    """Pseudo-labelled images that one student was trained on, per class."""
+
+    teacher: str
+    confidence_threshold: float
+    available: Count = Field(description="unlabelled images the teacher predicted")
+    above_threshold: list[Count] = Field(
+        description="per class, before balancing; published tables 4, 8, 9 add the labelled images"
+    )
+    kept: list[Count] = Field(description="per class, distinct pseudo-labelled images after balancing")
+    duplicates: list[Count] = Field(description="per class, copies added by balancing, labelled and pseudo-labelled")
+    labeled: list[Count] = Field(description="per class, labelled images")
+    accuracy: float | None = Field(
+        description="share of kept pseudo-labels that are right, by labels training never sees; None if none was kept"
+    )
+
+
+class HistoryPoint(Record):
+    """Training progress at one moment."""
+
+    images: Count = Field(description="images seen so far")
+    learning_rate: float
+    loss: float
+    accuracy: float = Field(description="on noisy training images against their targets")
+    validation_accuracy: float | None = None
+
+
+class CheckpointRecord(CheckpointName):
+    """One trained network."""
+
+    role: Literal["teacher", "student", "baseline"]
+    parent: str | None = Field(description="the teacher's name, None for a supervised network")
+    parameters: Count
+    images_seen: Count
+    training_images: Count = Field(description="images in the training set, duplicates counted")
+    weights_selection: str = Field(description="which weights were kept: `last`")
+    weights_sha256: str
+    selection: SelectionRecord | None
+    history: list[HistoryPoint]

@@ -1,0 +1,211 @@
+"""Presets, TOML files and `--set` made into one configuration; a mistake is told in one sentence."""
+
+import difflib
+import hashlib
+import json
+import tomllib
+from collections.abc import Iterable, Sequence
+from importlib import resources
+from pathlib import Path
+from typing import Any
+
+import tomli_w
+from pydantic import BaseModel, TypeAdapter, ValidationError
+from pydantic.fields import FieldInfo
+from pydantic_core import ErrorDetails
+
+from nsbench.config.schema import Config
+from nsbench.errors import UserError
+
+Table = dict[str, Any]
+
+
+def preset_names() -> list[str]:
+    """Names of the presets in the package."""
+    folder = resources.files("nsbench") / "presets"
+    return sorted(entry.name.removesuffix(".toml") for entry in folder.iterdir() if entry.name.endswith(".toml"))
+
+
+def resolve(source: str, settings: Sequence[str] = ()) -> Config:
+    """The configuration of a preset or a TOML file, with `--set` applied.
+
+    Args:
+        source: a preset's name, or the path of a file that ends in .toml.
+        settings: `dotted.key=value`; the value is TOML, and bare words are strings.
+
+    Raises:
+        UserError: naming the key, its value, what is allowed and the nearest known key.
+    """
+    table = _read(source)
+    for setting in settings:
+        _assign(table, setting)
+    return from_table(table)
+
+
+def from_table(table: Table) -> Config:
+    """Validate a nested table; raises UserError for the first thing wrong."""
+    try:
+        return Config.model_validate_json(json.dumps(table, default=str))
+    except ValidationError as error:
+        raise UserError(_sentence(error.errors()[0])) from None
+
+
+def load_file(path: Path) -> Config:
+    """The configuration in a TOML file."""
+    return from_table(_parse(path))
+
+
+def to_toml(config: Config) -> str:
+    """The complete configuration as TOML, each key under a comment that says what it means and may be."""
+    lines = _section(config)
+    for name in type(config).model_fields:
+        value = getattr(config, name)
+        if isinstance(value, BaseModel):
+            lines += ["", f"# {type(value).__doc__}", f"[{name}]", *_section(value)]
+    return "\n".join(lines) + "\n"
+
+
+def fingerprint(*parts: BaseModel | str | int | float | Sequence[str]) -> str:
+    """SHA-256 of the parts that determine an output; any change of one gives another value."""
+    plain = [part.model_dump(mode="json") if isinstance(part, BaseModel) else part for part in parts]
+    return hashlib.sha256(json.dumps(plain, sort_keys=True).encode()).hexdigest()
+
+
+def first_difference(ours: Config, theirs: Config) -> tuple[str, Any, Any] | None:
+    """The first dotted key in which two configurations differ, with both values."""
+    left, right = dict(_flat(ours.model_dump(mode="json"))), dict(_flat(theirs.model_dump(mode="json")))
+    return next(((key, left[key], right[key]) for key in left if left[key] != right[key]), None)
+
+
+def _read(source: str) -> Table:
+    if source in preset_names():
+        return tomllib.loads((resources.files("nsbench") / "presets" / f"{source}.toml").read_text())
+    path = Path(source)
+    if path.suffix == ".toml":
+        return _parse(path)
+    near = difflib.get_close_matches(source, preset_names(), n=1)
+    hint = f" Did you mean {near[0]}?" if near else ""
+    raise UserError(
+        f"There is no preset {source!r}: use one of {', '.join(preset_names())}, or a file that ends in .toml.{hint}"
+    )
+
+
+def _parse(path: Path) -> Table:
+    try:
+        return tomllib.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise UserError(f"The configuration file {path} cannot be read ({error.strerror}): check the path.") from None
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise UserError(f"The configuration file {path} is not valid TOML ({error}): mend that place.") from None
+
+
+def _assign(table: Table, setting: str) -> None:
+    key, equals, text = setting.partition("=")
+    if not equals or not key.strip():
+        raise UserError(f"--set {setting!r} is not of the form dotted.key=value.")
+    *parents, last = key.strip().split(".")
+    for parent in parents:
+        table = table.setdefault(parent, {})
+        if not isinstance(table, dict):
+            raise UserError(f"--set {setting!r}: {parent} is a value, not a section.")
+    try:
+        table[last] = tomllib.loads(f"value = {text}")["value"]
+    except tomllib.TOMLDecodeError:
+        table[last] = text.strip()
+
+
+def _sentence(error: ErrorDetails) -> str:
+    path = [part for part in error["loc"] if isinstance(part, str)]
+    key = ".".join(path)
+    if error["type"] == "extra_forbidden":
+        near = _nearest(path)
+        return f"Unknown key {key!r} in the configuration" + (f": did you mean {near!r}?" if near else ".")
+    field = _field(path)
+    allowed = _allowed(field) if field else error["msg"]
+    meaning = f" ({field.description})" if field and field.description else ""
+    return f"{key} = {json.dumps(error['input'], default=str)} is not allowed: {key}{meaning} must be {allowed}."
+
+
+def _nearest(path: Sequence[str]) -> str | None:
+    """The known key most like the unknown one: by the whole name, else by its last part."""
+    known = _known_keys()
+    whole = difflib.get_close_matches(".".join(path), known, n=1, cutoff=0.75)
+    if whole:
+        return whole[0]
+    last = {key.rsplit(".", 1)[-1]: key for key in known}
+    near = difflib.get_close_matches(path[-1], last, n=1, cutoff=0.5)
+    return last[near[0]] if near else None
+
+
+def _known_keys() -> list[str]:
+    sections = Config.model_fields
+    return [*sections, *(key for key, _ in _flat(Config().model_dump(mode="json")))]
+
+
+def _field(path: Sequence[str]) -> FieldInfo | None:
+    model: type[BaseModel] = Config
+    for name in path[:-1]:
+        annotation = model.model_fields[name].annotation
+        assert isinstance(annotation, type)
+        model = annotation
+    return model.model_fields.get(path[-1])
+
+
+def _allowed(field: FieldInfo) -> str:
+    """What a field accepts, in words, read off its JSON schema."""
+    if isinstance(field.annotation, type) and issubclass(field.annotation, BaseModel):
+        return "a section"
+    schema = TypeAdapter[Any](field.annotation or str).json_schema()
+    return _words({**schema, **_bounds(field)})
+
+
+def _bounds(field: FieldInfo) -> Table:
+    names = {
+        "ge": "minimum",
+        "gt": "exclusiveMinimum",
+        "le": "maximum",
+        "lt": "exclusiveMaximum",
+        "min_length": "minItems",
+    }
+    return {
+        json_name: getattr(mark, name)
+        for mark in field.metadata
+        for name, json_name in names.items()
+        if hasattr(mark, name)
+    }
+
+
+def _words(schema: Table) -> str:
+    if "enum" in schema or "const" in schema:
+        return "one of " + ", ".join(schema.get("enum", [schema.get("const")]))
+    if schema.get("type") == "array":
+        least = "a list of at least one, each " if schema.get("minItems") else "a list, each "
+        return least + _words(schema["items"])
+    kind = {"integer": "a whole number", "number": "a number", "boolean": "true or false", "string": "text"}[
+        schema["type"]
+    ]
+    if "pattern" in schema:
+        kind += f" of the form {schema['pattern']}"
+    if "minimum" in schema and "maximum" in schema:
+        return f"{kind} from {schema['minimum']:,} to {schema['maximum']:,}"
+    words = {"minimum": "at least", "exclusiveMinimum": "above", "maximum": "at most", "exclusiveMaximum": "below"}
+    ranges = [f"{word} {schema[bound]:,}" for bound, word in words.items() if bound in schema]
+    return " ".join([kind, " and ".join(ranges)]).strip()
+
+
+def _section(model: BaseModel) -> list[str]:
+    lines = []
+    for name, field in type(model).model_fields.items():
+        value = getattr(model, name)
+        if not isinstance(value, BaseModel):
+            plain = model.model_dump(mode="json", include={name})
+            lines += [f"# {field.description}: {_allowed(field)}", tomli_w.dumps(plain).strip()]
+    return lines
+
+
+def _flat(table: Table, prefix: str = "") -> Iterable[tuple[str, Any]]:
+    for key, value in table.items():
+        if isinstance(value, dict):
+            yield from _flat(value, f"{prefix}{key}.")
+        else:
+            yield f"{prefix}{key}", value

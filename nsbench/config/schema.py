@@ -1,0 +1,152 @@
+"""The whole configuration of a run: one frozen model, every field with its range and its meaning."""
+
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+Fraction = Annotated[float, Field(ge=0, le=1)]
+Images = Annotated[int, Field(ge=1, le=10**10)]
+
+
+class Section(BaseModel):
+    """Base of all parts: immutable, unknown keys refused, no silent conversion of types."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True, allow_inf_nan=False)
+
+
+class DataConfig(Section):
+    """Which images, and how many of them keep their labels."""
+
+    name: Literal["digits", "cifar10"] = Field(default="cifar10", description="data set")
+    labeled_fraction: float = Field(
+        default=0.1, gt=0, le=1, description="share of the training images that keep their labels"
+    )
+    validation_fraction: float = Field(
+        default=0.0, ge=0, lt=1, description="share of the labelled images that are held out of training"
+    )
+
+
+class InputNoiseConfig(Section):
+    """Noise on the training images: RandAugment, then crop, then flip."""
+
+    operations: int = Field(default=2, ge=0, le=8, description="RandAugment operations per image, N; 0 switches it off")
+    magnitude: int = Field(default=27, ge=0, le=30, description="RandAugment magnitude, M")
+    crop_padding: int = Field(default=4, ge=0, le=8, description="zero padding in pixels around a random crop")
+    flip: bool = Field(default=True, description="mirror half of the images")
+
+
+class ModelNoiseConfig(Section):
+    """Noise inside a student; the teacher and the baseline have none."""
+
+    dropout: float = Field(
+        default=0.5, ge=0, lt=1, description="probability of dropping a feature before the last layer"
+    )
+    survival: float = Field(
+        default=0.8,
+        gt=0,
+        le=1,
+        description="stochastic depth: probability that the last block survives; the first is 1",
+    )
+
+
+class StudyConfig(Section):
+    """The chain of networks."""
+
+    name: str = Field(
+        default="hard",
+        pattern=r"^[a-z0-9][a-z0-9_-]{0,39}$",
+        description="name of the study, in lower-case letters, digits, - and _",
+    )
+    networks: Annotated[tuple[str, ...], Field(min_length=1, max_length=20)] = Field(
+        default=("resnet20", "resnet26", "resnet32", "resnet38"),
+        description="the teacher, then each student: resnetDEPTH or resnetDEPTH-wFACTOR",
+    )
+    baseline: str = Field(
+        default="",
+        description="supervised network that robustness is relative to; empty: the last network of the chain",
+    )
+
+
+class PseudoLabelConfig(Section):
+    """How a teacher's predictions become training targets."""
+
+    type: Literal["hard"] = Field(default="hard", description="form of the pseudo-label")
+    confidence_threshold: Fraction = Field(default=0.8, description="images above this confidence are used")
+    min_images_per_class: int = Field(
+        default=4000, ge=0, le=10**7, description="a smaller class is filled with copies, labelled images first"
+    )
+    max_class_gap: int = Field(
+        default=1000,
+        ge=0,
+        le=10**7,
+        description="a class larger than the smallest by more loses its least confident images",
+    )
+
+
+class TrainingConfig(Section):
+    """Optimisation; budgets are counted in images seen, whatever the size of the set."""
+
+    teacher_images: Images = Field(default=5_000_000, description="images the teacher sees")
+    student_images: Images = Field(default=15_000_000, description="images each student sees")
+    baseline_images: Images = Field(default=5_000_000, description="images the baseline sees")
+    batch_size: int = Field(default=512, ge=2, le=65536, description="images per step")
+    learning_rate: float = Field(default=0.1, gt=0, le=100, description="of stochastic gradient descent")
+    momentum: float = Field(default=0.9, ge=0, lt=1, description="of stochastic gradient descent")
+    weight_decay: float = Field(default=1e-4, ge=0, le=1, description="L2 penalty on every parameter")
+    milestones: tuple[Fraction, ...] = Field(
+        default=(0.5, 0.75), description="shares of the budget at which the learning rate falls"
+    )
+    decay: float = Field(default=0.1, gt=0, le=1, description="factor of the learning rate at each milestone")
+
+
+CorruptionName = Literal[
+    "gaussian_noise", "impulse_noise", "gaussian_blur", "brightness", "contrast", "jpeg_compression"
+]
+PerturbationName = Literal["gaussian_noise", "brightness", "translate"]
+
+
+class EvaluationConfig(Section):
+    """What every checkpoint is measured on."""
+
+    batch_size: int = Field(default=500, ge=1, le=65536, description="images per forward pass")
+    corruptions: tuple[CorruptionName, ...] = Field(
+        default=("gaussian_noise", "impulse_noise", "gaussian_blur", "brightness", "contrast", "jpeg_compression"),
+        description="generated corruptions, each at severities 1 to 5",
+    )
+    corruption_images: int = Field(default=0, ge=0, le=10**7, description="first test images to corrupt; 0: all")
+    perturbations: tuple[PerturbationName, ...] = Field(
+        default=("gaussian_noise", "brightness", "translate"), description="generated perturbation sequences"
+    )
+    perturbation_images: int = Field(default=0, ge=0, le=10**7, description="first test images to perturb; 0: all")
+    fgsm_epsilons: Annotated[tuple[Fraction, ...], Field(min_length=1)] = Field(
+        default=(0.0, 0.01, 0.02, 0.03, 0.04, 0.05, 0.06, 0.07, 0.08, 0.09, 0.1),
+        description="sizes of the FGSM step on pixels in [0, 1]",
+    )
+    attack_images: int = Field(default=0, ge=0, le=10**7, description="first test images to attack; 0: all")
+    calibration_bins: int = Field(default=15, ge=1, le=1000, description="equal-width bins of the calibration error")
+    bootstrap_resamples: int = Field(
+        default=1000, ge=100, le=100_000, description="resamples behind each 95 % interval"
+    )
+
+
+class Config(Section):
+    """One run."""
+
+    name: str = Field(
+        default="paper",
+        pattern=r"^[a-z0-9][a-z0-9_-]{0,39}$",
+        description="name of the run, in lower-case letters, digits, - and _",
+    )
+    seed: int = Field(default=0, ge=0, le=2**31 - 1, description="all random numbers derive from it")
+    data: DataConfig = DataConfig()
+    input_noise: InputNoiseConfig = InputNoiseConfig()
+    model_noise: ModelNoiseConfig = ModelNoiseConfig()
+    study: StudyConfig = StudyConfig()
+    pseudo_labels: PseudoLabelConfig = PseudoLabelConfig()
+    training: TrainingConfig = TrainingConfig()
+    evaluation: EvaluationConfig = EvaluationConfig()
+
+    @property
+    def baseline_network(self) -> str:
+        """Name of the network trained without self-training."""
+        return self.study.baseline or self.study.networks[-1]

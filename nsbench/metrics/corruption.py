@@ -1,0 +1,279 @@
+"""Corruption errors, alone and relative to a baseline: Hendrycks & Dietterich 2019, arXiv:1903.12261.
+
+Errors are arrays (..., C, S) over C corruptions and the five severities. Leading axes are
+resamples; a model and its baseline share them, so that their ratio is paired. A mean states what
+it averages: see `CorruptionSet`.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from nsbench.metrics.classification import Floats, Integers, Value, float_if_scalar, ratio, weighted_mean
+
+CORRUPTIONS = (
+    "gaussian_noise",
+    "shot_noise",
+    "impulse_noise",
+    "defocus_blur",
+    "glass_blur",
+    "motion_blur",
+    "zoom_blur",
+    "snow",
+    "frost",
+    "fog",
+    "brightness",
+    "contrast",
+    "elastic_transform",
+    "pixelate",
+    "jpeg_compression",
+)
+"""The fifteen that count, in the paper's order."""
+
+VALIDATION_CORRUPTIONS = ("speckle_noise", "gaussian_blur", "spatter", "saturate")
+"""Meant for tuning: they are shown, and never enter a mean."""
+
+SEVERITIES = (1, 2, 3, 4, 5)
+
+SMALL_DENOMINATOR = 0.02
+"""Mean rise of the baseline's error over its clean error below which the relative error is flagged."""
+
+
+@dataclass(frozen=True)
+class DeclaredSet:
+    """What a mean stands for: the members it averages, and what keeps it from being the published one."""
+
+    counted: tuple[str, ...]
+    """Canonical members that were measured, in canonical order: these and only these are averaged."""
+    shown: tuple[str, ...]
+    """Members that were measured but never count."""
+    missing: tuple[str, ...]
+    """Canonical members that were not measured."""
+
+    @property
+    def complete(self) -> bool:
+        """Whether the mean may be printed under the full benchmark's name."""
+        return not self.missing
+
+    @classmethod
+    def divide(cls, names: Sequence[str], canonical: Sequence[str], shown: Sequence[str]) -> Self:
+        """Divide measured names into those that count and those that are only shown.
+
+        Raises:
+            ValueError: a name is neither, or comes twice.
+        """
+        unknown = [name for name in names if name not in canonical and name not in shown]
+        if unknown:
+            raise ValueError(f"unknown names: {', '.join(unknown)}; known are {', '.join([*canonical, *shown])}")
+        _refuse_repeated(names)
+        return cls(
+            counted=tuple(name for name in canonical if name in names),
+            shown=tuple(name for name in shown if name in names),
+            missing=tuple(name for name in canonical if name not in names),
+        )
+
+    def require(self, names: Sequence[str], rows: int) -> None:
+        """Raise ValueError unless an array's `rows` bear `names`, and these are exactly the counted ones."""
+        if len(names) != rows:
+            raise ValueError(f"{len(names)} names cannot name {rows} rows")
+        if not self.counted:
+            raise ValueError("nothing that was measured counts in this mean")
+        _refuse_repeated(names)
+        missing = [name for name in self.counted if name not in names]
+        extra = [name for name in names if name not in self.counted]
+        if missing or extra:
+            found = [f"{what} {', '.join(which)}" for what, which in (("missing", missing), ("extra", extra)) if which]
+            raise ValueError(
+                f"the mean is declared over {', '.join(self.counted)}, but the array has {'; '.join(found)}"
+            )
+
+
+@dataclass(frozen=True)
+class CorruptionSet(DeclaredSet):
+    """The corruptions that a mean stands for."""
+
+
+def corruption_set(names: Sequence[str]) -> CorruptionSet:
+    """Declare which of the measured corruptions count.
+
+    Raises:
+        ValueError: a name is unknown or comes twice.
+
+    >>> declared = corruption_set(["gaussian_blur", "fog", "snow"])
+    >>> declared.counted, declared.shown, len(declared.missing), declared.complete
+    (('snow', 'fog'), ('gaussian_blur',), 13, False)
+    """
+    return CorruptionSet.divide(names, CORRUPTIONS, VALIDATION_CORRUPTIONS)
+
+
+def cell_errors(predicted: Integers, labels: Integers, weights: Floats | None = None) -> NDArray[np.float64]:
+    """Top-1 error of each corruption at each severity, in [0, 1].
+
+    Args:
+        predicted: predicted classes, shape (C, S, N).
+        labels: shape (N,).
+        weights: shape (..., N); one resample of the images serves all cells.
+
+    Returns:
+        Shape (..., C, S).
+
+    Raises:
+        ValueError: the shapes do not match.
+
+    >>> cell_errors(np.array([[[0, 1], [1, 1]]], dtype=np.uint8), np.array([0, 1]))
+    array([[0. , 0.5]])
+    """
+    if predicted.ndim != 3 or labels.shape != predicted.shape[-1:]:
+        raise ValueError(
+            f"predicted must be (C, S, N) and labels (N,), but they are {predicted.shape} and {labels.shape}"
+        )
+    return np.asarray(weighted_mean(predicted != labels, weights))
+
+
+def corruption_error(errors: Floats, baseline_errors: Floats) -> NDArray[np.float64]:
+    """Sum over severities of the error, divided by the baseline's: CE_c of the paper.
+
+    Args:
+        errors: shape (..., C, 5).
+        baseline_errors: the same corruptions in the same order, (..., C, 5) or (C, 5).
+
+    Returns:
+        Shape (..., C), at least 0; nan where the baseline makes no error.
+
+    Raises:
+        ValueError: a severity is missing, or the two differ in their corruptions.
+
+    >>> corruption_error(np.full((1, 5), 0.1), np.full((1, 5), 0.4))
+    array([0.25])
+    """
+    _check_cells(errors, baseline_errors)
+    return np.asarray(ratio(errors.sum(axis=-1), baseline_errors.sum(axis=-1)))
+
+
+def relative_corruption_error(
+    errors: Floats, clean_error: Value, baseline_errors: Floats, baseline_clean_error: Value
+) -> NDArray[np.float64]:
+    """Sum over severities of the rise over the clean error, divided by the baseline's rise.
+
+    The clean error is subtracted once for each severity, five times in all. The ratio is
+    ill-conditioned where the baseline hardly degrades: ask `small_denominators`.
+
+    Args:
+        errors: shape (..., C, 5).
+        clean_error: shape (...), on the same resamples.
+        baseline_errors: the same corruptions in the same order, (..., C, 5) or (C, 5).
+        baseline_clean_error: shape (...).
+
+    Returns:
+        Shape (..., C), of either sign; nan where the baseline's rise is exactly 0.
+
+    Raises:
+        ValueError: a severity is missing, or the two differ in their corruptions.
+
+    >>> relative_corruption_error(np.full((1, 5), 0.3), 0.1, np.full((1, 5), 0.6), 0.2)
+    array([0.5])
+    """
+    _check_cells(errors, baseline_errors)
+    return np.asarray(ratio(_rise(errors, clean_error), _rise(baseline_errors, baseline_clean_error)))
+
+
+def mean_error(errors: Floats, names: Sequence[str], declared: CorruptionSet) -> Value:
+    """Plain mean of the error over corruptions and severities (uCE), in [0, 1].
+
+    Args:
+        errors: shape (..., C, 5).
+        names: of the C rows, in any order.
+        declared: what the mean stands for.
+
+    Returns:
+        Shape (...).
+
+    Raises:
+        ValueError: the rows are not exactly the declared ones, or a severity is missing.
+
+    >>> mean_error(np.array([[0.1, 0.2, 0.3, 0.4, 0.5]]), ["fog"], corruption_set(["fog"]))
+    0.3
+    """
+    _check_cells(errors, errors)
+    declared.require(names, errors.shape[-2])
+    return float_if_scalar(np.asarray(errors.mean(axis=(-2, -1), dtype=np.float64)))
+
+
+def mean_corruption_error(corruption_errors: Floats, names: Sequence[str], declared: CorruptionSet) -> Value:
+    """Mean over corruptions of `corruption_error`, at least 0; the baseline itself has 1.
+
+    Args:
+        corruption_errors: shape (..., C), what `corruption_error` returns.
+        names: of the C entries, in any order.
+        declared: what the mean stands for.
+
+    Returns:
+        Shape (...); nan where one of the corruption errors is.
+
+    Raises:
+        ValueError: the entries are not exactly the declared ones.
+
+    >>> mean_corruption_error(np.array([0.5, 1.0]), ["snow", "fog"], corruption_set(["fog", "snow"]))
+    0.75
+    >>> mean_corruption_error(np.array([0.5]), ["snow"], corruption_set(["fog", "snow"]))
+    Traceback (most recent call last):
+    ValueError: the mean is declared over snow, fog, but the array has missing fog
+    """
+    return declared_mean(corruption_errors, names, declared)
+
+
+def relative_mean_corruption_error(relative_errors: Floats, names: Sequence[str], declared: CorruptionSet) -> Value:
+    """Mean over corruptions of `relative_corruption_error`, of either sign; the baseline itself has 1.
+
+    Arguments, result and errors as in `mean_corruption_error`.
+    """
+    return declared_mean(relative_errors, names, declared)
+
+
+def declared_mean(values: Floats, names: Sequence[str], declared: DeclaredSet) -> Value:
+    """Average (..., C) over its last axis, whose entries must be exactly the declared ones."""
+    declared.require(names, values.shape[-1])
+    return float_if_scalar(np.asarray(values.mean(axis=-1, dtype=np.float64)))
+
+
+def small_denominators(
+    baseline_errors: Floats, baseline_clean_error: float, names: Sequence[str], threshold: float = SMALL_DENOMINATOR
+) -> dict[str, float]:
+    """Find the corruptions whose relative error divides by little: the baseline hardly degrades on them.
+
+    Args:
+        baseline_errors: shape (C, 5).
+        baseline_clean_error: in [0, 1].
+        names: of the C rows.
+        threshold: of the rise over the clean error, averaged over severities.
+
+    Returns:
+        By name, the mean rise that is below the threshold; it may be 0 or negative.
+
+    >>> small_denominators(np.array([[0.265625] * 5, [0.5] * 5, [0.125] * 5]), 0.25, ["brightness", "fog", "snow"])
+    {'brightness': 0.015625, 'snow': -0.125}
+    """
+    rises = _rise(baseline_errors, baseline_clean_error) / len(SEVERITIES)
+    return {name: float(rise) for name, rise in zip(names, rises, strict=True) if rise < threshold}
+
+
+def _rise(errors: Floats, clean_error: Value) -> NDArray[np.float64]:
+    """Sum over severities (..., C) of the error minus the clean error."""
+    return np.asarray((errors - np.asarray(clean_error, np.float64)[..., None, None]).sum(axis=-1))
+
+
+def _check_cells(errors: Floats, baseline_errors: Floats) -> None:
+    for cells in (errors, baseline_errors):
+        if cells.ndim < 2 or cells.shape[-1] != len(SEVERITIES):
+            raise ValueError(f"errors must be (..., C, 5), all five severities, but they are {cells.shape}")
+    if errors.shape[-2] != baseline_errors.shape[-2]:
+        raise ValueError(f"there are {errors.shape[-2]} corruptions, but {baseline_errors.shape[-2]} of the baseline")
+
+
+def _refuse_repeated(names: Sequence[str]) -> None:
+    repeated = sorted({name for name in names if list(names).count(name) > 1})
+    if repeated:
+        raise ValueError(f"names come twice: {', '.join(repeated)}")

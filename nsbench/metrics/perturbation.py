@@ -1,0 +1,150 @@
+"""Flip probabilities and rates on sequences of perturbed frames: Hendrycks & Dietterich 2019, arXiv:1903.12261.
+
+No labels are needed, and a constant model scores 0: print these numbers beside the accuracy.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from types import MappingProxyType
+
+import numpy as np
+from numpy.typing import NDArray
+
+from nsbench.metrics.classification import Floats, Integers, Value, ratio, weighted_mean
+from nsbench.metrics.corruption import DeclaredSet, declared_mean
+
+PERTURBATIONS = (
+    "gaussian_noise",
+    "shot_noise",
+    "motion_blur",
+    "zoom_blur",
+    "spatter",
+    "brightness",
+    "translate",
+    "rotate",
+    "tilt",
+    "scale",
+)
+"""The ten of CIFAR-10-P that count, as its authors' script averages them."""
+
+EXTRA_PERTURBATIONS = (
+    "snow",
+    "shear",
+    "gaussian_blur",
+    "speckle_noise",
+    "gaussian_noise_2",
+    "gaussian_noise_3",
+    "shot_noise_2",
+    "shot_noise_3",
+    "speckle_noise_2",
+    "speckle_noise_3",
+)
+"""The other ten files of the archive: they are shown, and never enter a mean."""
+
+NOISE_PERTURBATIONS = frozenset(name for name in PERTURBATIONS + EXTRA_PERTURBATIONS if "_noise" in name)
+"""Those whose frames are independent draws, not steps in time: flips are counted against the first frame."""
+
+FRAMES: Mapping[str, int] = MappingProxyType(
+    dict.fromkeys(PERTURBATIONS + EXTRA_PERTURBATIONS, 31) | {"motion_blur": 21, "translate": 16}
+)
+"""Frames in a sequence of the official files."""
+
+
+@dataclass(frozen=True)
+class PerturbationSet(DeclaredSet):
+    """The perturbations that a mean stands for."""
+
+
+def perturbation_set(names: Sequence[str]) -> PerturbationSet:
+    """Declare which of the measured perturbations count.
+
+    Raises:
+        ValueError: a name is unknown or comes twice.
+
+    >>> declared = perturbation_set(["snow", "tilt"])
+    >>> declared.counted, declared.shown, len(declared.missing), declared.complete
+    (('tilt',), ('snow',), 9, False)
+    """
+    return PerturbationSet.divide(names, PERTURBATIONS, EXTRA_PERTURBATIONS)
+
+
+def flip_probability(predicted: Integers, noise: bool, weights: Floats | None = None) -> Value:
+    """Share of frames 2..T predicted unlike the frame before or, for noise, unlike the first, in [0, 1].
+
+    FP_p of the paper, averaged over frames and sequences.
+
+    Args:
+        predicted: predicted classes, shape (Q, T): Q sequences of T frames, T at least 2.
+        noise: whether the perturbation is one of `NOISE_PERTURBATIONS`.
+        weights: shape (..., Q).
+
+    Returns:
+        Shape (...).
+
+    Raises:
+        ValueError: the shape is another, or there are fewer than two frames.
+
+    >>> sequence = np.array([[3, 5, 5, 3]])
+    >>> flip_probability(sequence, noise=False), flip_probability(sequence, noise=True)
+    (0.6666666666666666, 0.6666666666666666)
+    >>> flip_probability(np.array([[3, 5, 5, 5, 5]]), noise=False)
+    0.25
+    """
+    if predicted.ndim != 2 or predicted.shape[1] < 2:
+        raise ValueError(f"predicted must be (Q, T) with at least two frames, but it is {predicted.shape}")
+    reference = predicted[:, :1] if noise else predicted[:, :-1]
+    return weighted_mean((predicted[:, 1:] != reference).mean(axis=1), weights)
+
+
+def flip_rate(flip_probabilities: Floats, baseline_flip_probabilities: Floats) -> NDArray[np.float64]:
+    """Flip probability divided by the baseline's, FR_p of the paper.
+
+    Args:
+        flip_probabilities: shape (..., P).
+        baseline_flip_probabilities: the same perturbations in the same order, (..., P) or (P,).
+
+    Returns:
+        Shape (..., P), at least 0; nan where the baseline never flips.
+
+    Raises:
+        ValueError: the two differ in their perturbations.
+
+    >>> flip_rate(np.array([0.1, 0.1]), np.array([0.2, 0.0]))
+    array([0.5, nan])
+    """
+    if flip_probabilities.shape[-1:] != baseline_flip_probabilities.shape[-1:]:
+        raise ValueError(
+            f"flip probabilities are {flip_probabilities.shape}, but the baseline's {baseline_flip_probabilities.shape}"
+        )
+    return np.asarray(ratio(flip_probabilities, baseline_flip_probabilities))
+
+
+def mean_flip_probability(flip_probabilities: Floats, names: Sequence[str], declared: PerturbationSet) -> Value:
+    """Mean over perturbations of `flip_probability`, in [0, 1]: what is left without a baseline.
+
+    Args:
+        flip_probabilities: shape (..., P).
+        names: of the P entries, in any order.
+        declared: what the mean stands for.
+
+    Returns:
+        Shape (...).
+
+    Raises:
+        ValueError: the entries are not exactly the declared ones.
+
+    >>> mean_flip_probability(np.array([0.25, 0.75]), ["tilt", "scale"], perturbation_set(["scale", "tilt"]))
+    0.5
+    """
+    return declared_mean(flip_probabilities, names, declared)
+
+
+def mean_flip_rate(flip_rates: Floats, names: Sequence[str], declared: PerturbationSet) -> Value:
+    """Mean over perturbations of `flip_rate` (mFR), at least 0; the baseline itself has 1.
+
+    Arguments and errors as in `mean_flip_probability`.
+
+    Returns:
+        Shape (...); nan where one of the flip rates is.
+    """
+    return declared_mean(flip_rates, names, declared)

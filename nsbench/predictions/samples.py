@@ -1,0 +1,64 @@
+"""Example images for the report: strips of what training and the benchmarks show a network."""
+
+import io
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from PIL import Image
+
+from nsbench.config.schema import Config
+from nsbench.corruptions.corruptions import SEVERITIES, corrupt
+from nsbench.corruptions.perturbations import frame_count, perturb
+from nsbench.data.images import Dataset
+from nsbench.files import write_bytes
+from nsbench.noise.augment import Augmenter
+from nsbench.noise.draws import InputNoise
+from nsbench.predictions.collect import GENERATED_SEED
+from nsbench.seeds import derive_seed
+
+ROWS = 3
+COLUMNS = 8
+
+Strip = NDArray[np.uint8]
+
+
+def write_samples(config: Config, dataset: Dataset, run: Path) -> None:
+    """Write `samples/*.png`, the same bytes every time."""
+    folder = run / "samples"
+    images = torch.tensor(dataset.test.images[:ROWS])
+    indices = torch.arange(len(images))
+    _write(folder / "noise.png", noise_strip(config, dataset))
+    for name in config.evaluation.corruptions:
+        cells = [corrupt(images, name, severity, indices=indices, seed=GENERATED_SEED) for severity in SEVERITIES]
+        _write(folder / f"corruption-{name}.png", torch.stack([images, *cells], 1).numpy())
+    for moving in config.evaluation.perturbations:
+        frames = perturb(images, moving, indices=indices, seed=GENERATED_SEED)
+        _write(folder / f"perturbation-{moving}.png", frames[:, shown_frames(moving)].numpy())
+
+
+def shown_frames(name: str) -> list[int]:
+    """Indices of the frames that a strip shows, first and last included."""
+    return [int(frame) for frame in np.linspace(0, frame_count(name) - 1, COLUMNS).round()]
+
+
+def noise_strip(config: Config, dataset: Dataset) -> Strip:
+    """(ROWS, COLUMNS, H, W, 3): training images, and the same images under draws of the run's input noise."""
+    settings, side = config.input_noise, dataset.train.images.shape[1]
+    noise = InputNoise(settings.operations, settings.magnitude, settings.crop_padding, settings.flip)
+    augment = Augmenter(noise, side, torch.device("cpu"))
+    images = torch.tensor(dataset.train.images[:ROWS])
+    copies = images.repeat_interleave(COLUMNS - 1, 0).permute(0, 3, 1, 2).reshape(-1, 3, side * side).contiguous()
+    draws = augment.draw(len(copies), torch.Generator().manual_seed(derive_seed(config.seed, "samples")))
+    noisy = augment(copies, draws).reshape(len(images), COLUMNS - 1, 3, side, side).permute(0, 1, 3, 4, 2)
+    return torch.cat([images[:, None], noisy], 1).numpy()
+
+
+def _write(path: Path, strip: Strip) -> None:
+    """(rows, columns, H, W, 3) as one PNG."""
+    rows, columns, height, width, _ = strip.shape
+    sheet = strip.transpose(0, 2, 1, 3, 4).reshape(rows * height, columns * width, 3)
+    buffer = io.BytesIO()
+    Image.fromarray(np.ascontiguousarray(sheet)).save(buffer, "PNG")
+    write_bytes(path, buffer.getvalue())

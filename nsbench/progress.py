@@ -1,0 +1,90 @@
+"""Progress: a live line on a terminal, plain lines elsewhere."""
+
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+
+class Reporter:
+    """Tells a person how far the work is, on standard error.
+
+    Args:
+        quiet: say nothing but warnings.
+    """
+
+    def __init__(self, *, quiet: bool = False) -> None:
+        self.quiet = quiet
+        self._console = Console(file=sys.stderr, highlight=False, soft_wrap=True)
+
+    def say(self, text: str) -> None:
+        """One line of news."""
+        if not self.quiet:
+            self._console.print(text, markup=False)
+
+    def warn(self, text: str) -> None:
+        """One line that is shown even when quiet."""
+        self._console.print(f"warning: {text}", markup=False)
+
+    @contextmanager
+    def task(self, title: str, total: int, unit: str = "images") -> Iterator["Task"]:
+        """A piece of work of `total` units; a live line on a terminal."""
+        if self.quiet or not self._console.is_terminal:
+            yield Task(self, title, total, unit, None)
+            return
+        columns = (
+            TextColumn("{task.description}"),
+            BarColumn(bar_width=20),
+            MofNCompleteColumn(),
+            TextColumn("{task.fields[news]}"),
+            TimeRemainingColumn(),
+        )
+        with Progress(*columns, console=self._console, transient=True) as live:
+            yield Task(self, title, total, unit, live)
+
+
+class Task:
+    """One piece of work in progress."""
+
+    def __init__(self, reporter: Reporter, title: str, total: int, unit: str, live: Progress | None) -> None:
+        self.reporter, self.title, self.total, self.unit, self.live = reporter, title, total, unit, live
+        self.done = 0
+        self._news = ""
+        self._start = time.monotonic()
+        self._start_done = 0
+        self._row = live.add_task(title, total=total, news="") if live else None
+
+    def begin_at(self, done: int) -> None:
+        """Say that `done` units were finished by an earlier run, so that they do not count as speed."""
+        self.done = self._start_done = done
+        self._show()
+
+    def advance(self, count: int) -> None:
+        """`count` more units are done."""
+        self.done += count
+        self._show()
+
+    def note(self, news: str) -> None:
+        """Figures of the moment, such as loss and accuracy."""
+        self._news = news
+        self._show()
+
+    def log(self, news: str) -> None:
+        """A plain line with progress, speed and time left, where there is no live line."""
+        self.note(news)
+        if self.live is None:
+            left = (self.total - self.done) / self.rate if self.rate else float("nan")
+            share = f"{self.done:,}/{self.total:,} {self.unit}"
+            self.reporter.say(f"{self.title}: {share}, {news}, {self.rate:,.0f} {self.unit}/s, {left:.0f} s left")
+
+    @property
+    def rate(self) -> float:
+        """Units per second since this task began in this process."""
+        return (self.done - self._start_done) / max(time.monotonic() - self._start, 1e-9)
+
+    def _show(self) -> None:
+        if self.live is not None and self._row is not None:
+            self.live.update(self._row, completed=self.done, news=f"{self.rate:,.0f} {self.unit}/s {self._news}")

@@ -1,0 +1,154 @@
+"""A table as data: every cell holds its number, its interval and its footnote marks."""
+
+from dataclasses import dataclass, field
+from itertools import groupby
+from typing import Literal
+
+from nsbench.results.record import Measurement
+
+UNDEFINED = "\N{EN DASH}"
+Emphasis = Literal["", "baseline", "mean", "aside"]
+
+
+@dataclass(frozen=True)
+class Cell:
+    """One printed cell; `number`, `low` and `high` are in the printed unit."""
+
+    text: str
+    number: float | None = None
+    low: float | None = None
+    high: float | None = None
+    interval: str = ""
+    marks: tuple[str, ...] = ()
+    aside: str = ""
+
+
+@dataclass(frozen=True)
+class Column:
+    """A heading; columns that share a `group` stand under one common heading."""
+
+    heading: str
+    unit: str = ""
+    group: str = ""
+    numeric: bool = True
+
+    @property
+    def title(self) -> str:
+        """The whole heading in one line, for Markdown and CSV."""
+        heading = f"{self.group}: {self.heading}" if self.group else self.heading
+        return f"{heading} ({self.unit})" if self.unit else heading
+
+
+@dataclass(frozen=True)
+class Row:
+    """Cells in the order of the columns; `heading` opens a group of rows."""
+
+    cells: list[Cell]
+    emphasis: Emphasis = ""
+    heading: str = ""
+
+
+@dataclass
+class Notes:
+    """Footnotes of one table or figure, each text once, marked a, b, c, ..."""
+
+    texts: list[str] = field(default_factory=list)
+
+    def mark(self, text: str | None) -> tuple[str, ...]:
+        """The mark to print beside a number; empty without a note."""
+        if not text:
+            return ()
+        if text not in self.texts:
+            self.texts.append(text)
+        return (letters(self.texts.index(text)),)
+
+    def marked(self) -> list[tuple[str, str]]:
+        """Pairs of mark and text."""
+        return [(letters(index), text) for index, text in enumerate(self.texts)]
+
+
+@dataclass(frozen=True)
+class Table:
+    """A table with a caption that says how to read it; the first column names the row."""
+
+    identifier: str
+    title: str
+    caption: str
+    columns: list[Column]
+    rows: list[Row]
+    notes: list[tuple[str, str]]
+
+
+def column_groups(columns: list[Column]) -> list[tuple[str, int]]:
+    """Neighbouring columns under one heading, as pairs of the heading and how many it spans."""
+    return [(group, len(list(found))) for group, found in groupby(columns, key=lambda column: column.group)]
+
+
+def letters(index: int) -> str:
+    """A, b, ..., z, aa, ab, ... in lower case.
+
+    >>> letters(0), letters(25), letters(26)
+    ('a', 'z', 'aa')
+    """
+    before, last = divmod(index, 26)
+    return (letters(before - 1) if before else "") + chr(ord("a") + last)
+
+
+def number_text(value: float, places: int, signed: bool = False) -> str:
+    """A number with a true minus sign and a fixed count of decimals.
+
+    >>> number_text(-0.04, 1), number_text(1234.5, 1), number_text(2.0, 1, signed=True)
+    ('0.0', '1,234.5', '+2.0')
+    """
+    rounded = round(value, places) + 0.0
+    return f"{rounded:{'+' if signed and rounded else ''},.{places}f}".replace("-", "\N{MINUS SIGN}")
+
+
+def places(n: int) -> int:
+    """Decimals of a percentage that n images support: the standard error at n = 5,000 is at most 0.7 points."""
+    return 2 if n >= 5000 else 1
+
+
+def count(value: int) -> Cell:
+    """A whole number."""
+    return Cell(f"{value:,}", float(value))
+
+
+def words(text: str, aside: str = "") -> Cell:
+    """A cell of text, with a second, smaller line."""
+    return Cell(text, aside=aside)
+
+
+def scaled(found: Measurement, scale: float, complement: bool) -> tuple[float | None, float | None, float | None]:
+    """Value and interval times `scale`; the complement of an error is an accuracy, and its interval turns round."""
+    ends = (found.value, found.ci_high, found.ci_low) if complement else (found.value, found.ci_low, found.ci_high)
+    value, low, high = ((1 - end if complement else end) if end is not None else None for end in ends)
+    return tuple(end * scale if end is not None else None for end in (value, low, high))  # type: ignore[return-value]  # three ends in, three out
+
+
+def measured(
+    found: Measurement | None,
+    notes: Notes,
+    decimals: int,
+    scale: float = 100,
+    complement: bool = False,
+    signed: bool = False,
+    baseline: bool = False,
+) -> Cell:
+    """A measurement as a cell: percent by default, its interval in brackets, its note as a footnote mark.
+
+    A ratio to the baseline is 100 % for the baseline itself by definition: `baseline` says so instead of an interval.
+    """
+    if found is None:
+        return Cell(UNDEFINED)
+    marks = notes.mark(found.note)
+    value, low, high = scaled(found, scale, complement)
+    if value is None:
+        return Cell(UNDEFINED, marks=marks)
+    text = number_text(value, decimals, signed)
+    if baseline:
+        return Cell(text, value, marks=marks, aside="by definition")
+    if low is None or high is None:
+        return Cell(text, value, marks=marks)
+    interval = f"[{number_text(low, decimals, signed)}, {number_text(high, decimals, signed)}]"
+    return Cell(text, value, low, high, interval, marks)

@@ -1,0 +1,122 @@
+"""Figures of lines: accuracy under attack, training."""
+
+from collections.abc import Callable
+
+from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
+
+from nsbench.checkpoints.record import CheckpointRecord, HistoryPoint
+from nsbench.report.drawing import MUTED, Panel, Picture, draw, heading, percent_axis
+from nsbench.report.lookup import Lookup
+from nsbench.report.marks import interval_ends, legend, line_style
+from nsbench.results.record import Measurement
+
+
+def attack(lookup: Lookup) -> Picture | None:
+    """Accuracy under FGSM against its strength."""
+    lines: list[tuple[CheckpointRecord, list[float], list[Measurement]]] = []
+    for one in lookup.checkpoints:
+        found = [(float(eps), lookup.find(one, f"fgsm/{eps}", "top1_error")) for eps in lookup.epsilons()]
+        kept = [(eps, number) for eps, number in found if number is not None and number.value is not None]
+        if kept:
+            lines.append((one, [eps for eps, _ in kept], [number for _, number in kept]))
+    if not lines:
+        return None
+
+    def paint(figure: Figure) -> None:
+        axes = figure.add_axes((0.065, 0.13, 0.915, 0.69))
+        for one, eps, found in lines:
+            low, high = interval_ends(found)
+            style = line_style(lookup, one)
+            axes.fill_between(
+                eps, [1 - end for end in high], [1 - end for end in low], color=style["color"], alpha=0.13
+            )
+            axes.plot(eps, [1 - (number.value or 0.0) for number in found], **style)
+        axes.set_xlabel("ε, largest change of a pixel in [0, 1]", color=MUTED, fontsize=11)
+        axes.set_ylim(0, 1)
+        axes.margins(x=0.02)
+        percent_axis(axes, "y")
+        heading(axes, "", "top-1 accuracy under attack, %")
+        legend(figure)
+
+    caption = (
+        "One signed gradient step of size ε on every pixel; ε = 0 is clean accuracy. Bands are 95 % intervals. "
+        "Beware of gradient masking: label smoothing, mixup or saturated outputs can make this curve look good while "
+        "a stronger attack still succeeds. FGSM accuracy is not robustness."
+    )
+    panel = draw(660, 380, "Top-1 accuracy under FGSM against epsilon, one line for each checkpoint", paint)
+    return Picture("fgsm", "Accuracy under the fast gradient sign method (FGSM)", caption, [panel], [])
+
+
+def training(lookup: Lookup) -> Picture | None:
+    """Loss and accuracy against images seen."""
+    trained = [one for one in lookup.checkpoints if one.history]
+    if not trained:
+        return None
+    panels = [
+        history_panel(
+            lookup, trained, "Training loss", "cross-entropy on noisy images", lambda point: point.loss, False
+        ),
+        history_panel(
+            lookup, trained, "Training accuracy", "% of noisy images, against targets", lambda p: p.accuracy, True
+        ),
+    ]
+    if any(point.validation_accuracy is not None for one in trained for point in one.history):
+        panels.append(
+            history_panel(
+                lookup,
+                trained,
+                "Validation accuracy",
+                "% of held-out labelled images",
+                lambda p: p.validation_accuracy,
+                True,
+            )
+        )
+    caption = (
+        "Against images seen, duplicates counted. Students are measured on strongly distorted images against "
+        "pseudo-labels, so their curves do not compare with the teacher's and lie below their test accuracy."
+    )
+    return Picture("training", "Training curves", caption, panels, [])
+
+
+def history_panel(
+    lookup: Lookup,
+    trained: list[CheckpointRecord],
+    title: str,
+    below: str,
+    quantity: Callable[[HistoryPoint], float | None],
+    percent: bool,
+) -> Panel:
+    """One training quantity for every checkpoint that has it."""
+
+    def paint(figure: Figure) -> None:
+        axes = figure.add_axes((0.13, 0.12, 0.83, 0.54))
+        for one in trained:
+            points = [(point.images, value) for point in one.history if (value := quantity(point)) is not None]
+            if points:
+                images, values = zip(*points, strict=True)
+                every = max(len(points) // 6, 1)
+                axes.plot(images, values, **line_style(lookup, one), markevery=every)
+        axes.set_xlabel("images seen", color=MUTED, fontsize=11, labelpad=2)
+        axes.xaxis.set_major_locator(MaxNLocator(4))
+        axes.xaxis.set_major_formatter(lambda value, _: short_count(value))
+        axes.set_ylim(bottom=0)
+        if percent:
+            axes.set_ylim(0, 1)
+            percent_axis(axes, "y")
+        heading(axes, title, below)
+        figure.legend(loc="upper left", bbox_to_anchor=(0, 1), ncols=2, fontsize=11, handlelength=3, borderaxespad=0.2)
+
+    return draw(340, 320, f"{title} against images seen, one line for each checkpoint", paint)
+
+
+def short_count(value: float) -> str:
+    """A count with k or M.
+
+    >>> short_count(0), short_count(2500), short_count(15_000_000)
+    ('0', '2.5k', '15M')
+    """
+    for size, unit in ((1e6, "M"), (1e3, "k")):
+        if value >= size:
+            return f"{value / size:g}{unit}"
+    return f"{value:g}"

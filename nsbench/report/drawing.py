@@ -1,0 +1,159 @@
+"""SVG drawings that fit their page: text stays text, ink follows light and dark mode, ids never clash.
+
+One user unit is one CSS pixel, so a font size of 12 reads like 12-pixel text wherever the drawing is shown.
+"""
+
+import re
+import warnings
+from collections.abc import Callable
+from dataclasses import dataclass
+from html import escape
+from io import StringIO
+from typing import Any
+
+import matplotlib as mpl
+from matplotlib.axes import Axes
+from matplotlib.backends.backend_svg import FigureCanvasSVG
+from matplotlib.figure import Figure
+from matplotlib.ticker import PercentFormatter
+
+# Stand-ins in the drawing for colours that the page decides.
+INK, MUTED, FAINT, PAGE = "#010203", "#040506", "#070809", "#0a0b0c"
+INLINE = {INK: "currentColor", MUTED: "var(--muted)", FAINT: "var(--faint)", PAGE: "var(--page)"}
+STANDALONE = {INK: "#1b1f24", MUTED: "#59616b", FAINT: "#d9dde2", PAGE: "#ffffff"}
+
+# Told apart in the common forms of colour blindness, and at least 3:1 against both the light and the dark page.
+SERIES = ("#2f7fc4", "#d9660a", "#119067", "#b3609f", "#8a7a1f", "#5f78d8")
+MARKERS = ("o", "s", "^", "D", "v", "P")
+DASHES = ("-", (0, (6, 2)), (0, (2, 1.5)), (0, (7, 2, 1.5, 2)), (0, (4, 1, 1, 1, 1, 1)), (0, (9, 3)))
+BASELINE = "#808890"
+BETTER, WORSE = "#2f7fc4", "#d9660a"
+
+FONTS = "system-ui, -apple-system, 'Segoe UI', Roboto, 'Helvetica Neue', Arial, sans-serif"
+STYLE: Any = {
+    "svg.fonttype": "none",
+    "svg.hashsalt": "nsbench",
+    "text.parse_math": False,  # names come from the record; a dollar sign in one is a dollar sign
+    "font.family": ["DejaVu Sans"],  # ships with matplotlib, so the layout is the same everywhere
+    "font.size": 12,
+    "text.color": INK,
+    "axes.edgecolor": MUTED,
+    "axes.labelcolor": INK,
+    "axes.facecolor": "none",
+    "axes.linewidth": 1,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.axisbelow": True,
+    "axes.grid": True,
+    "axes.unicode_minus": True,
+    "figure.facecolor": "none",
+    "grid.color": FAINT,
+    "grid.linewidth": 1,
+    "xtick.color": MUTED,
+    "xtick.labelcolor": INK,
+    "ytick.color": MUTED,
+    "ytick.labelcolor": INK,
+    "xtick.major.size": 4,
+    "ytick.major.size": 0,
+    "lines.linewidth": 2,
+    "lines.markersize": 6,
+    "legend.frameon": False,
+    "patch.linewidth": 0,
+    "path.simplify": False,
+}
+
+
+@dataclass(frozen=True)
+class Panel:
+    """One drawing of a figure: `title` says in words what it shows, `svg` still holds the stand-in colours."""
+
+    title: str
+    svg: str
+
+    def inline(self, prefix: str) -> str:
+        """The drawing for an HTML page, its ids made unique by `prefix`."""
+        drawing = re.sub(r'\bid="', f'id="{prefix}-', self.svg)
+        drawing = drawing.replace("url(#", f"url(#{prefix}-").replace('xlink:href="#', f'xlink:href="#{prefix}-')
+        return recoloured(drawing, INLINE)
+
+    def standalone(self) -> str:
+        """The drawing as a file of its own, dark ink on white."""
+        drawing = self.svg.replace("<svg ", '<svg xmlns="http://www.w3.org/2000/svg" ', 1)
+        drawing = drawing.replace("<defs>", '<rect width="100%" height="100%" fill="#ffffff"/>\n<defs>', 1)
+        return recoloured(drawing, STANDALONE)
+
+
+@dataclass(frozen=True)
+class Picture:
+    """A figure of the report: panels that wrap on a narrow page, and a caption that says how to read them."""
+
+    identifier: str
+    title: str
+    caption: str
+    panels: list[Panel]
+    notes: list[tuple[str, str]]
+
+
+def recoloured(drawing: str, colours: dict[str, str]) -> str:
+    """Replace every stand-in colour."""
+    for stand_in, colour in colours.items():
+        drawing = drawing.replace(stand_in, colour)
+    return drawing
+
+
+def draw(width: int, height: int, title: str, paint: Callable[[Figure], None]) -> Panel:
+    """Let `paint` fill an empty figure of the given size in CSS pixels; the same calls give the same bytes."""
+    with mpl.rc_context(STYLE), warnings.catch_warnings():
+        # The reader's browser has fonts for scripts that the layout font lacks.
+        warnings.filterwarnings("ignore", message="Glyph .* missing from font")
+        figure = Figure(figsize=(width / 72, height / 72), dpi=72)
+        paint(figure)
+        file = StringIO()
+        nothing = dict.fromkeys(("Creator", "Date", "Format", "Type"))
+        FigureCanvasSVG(figure).print_figure(file, format="svg", metadata=nothing)
+    return Panel(title, trimmed(file.getvalue(), width, height, title))
+
+
+def trimmed(drawing: str, width: int, height: int, title: str) -> str:
+    """Keep what a page needs: no prologue, no unused ids, sizes in pixels, system fonts, a name for screen readers."""
+    drawing = drawing[drawing.index("<svg") :]
+    body = drawing[drawing.index(">") + 1 :]
+    used = set(re.findall(r'(?:url\(|xlink:href=")#([^)"]+)', body))
+    body = re.sub(r' id="([^"]+)"', lambda found: found[0] if found[1] in used else "", body)
+    body = re.sub(r"<metadata>.*?</metadata>", "", body, flags=re.DOTALL)
+    body = re.sub(r"(font: [^;\"]*?\d+(?:\.\d+)?px) 'DejaVu Sans'[^;\"]*", rf"\1 {FONTS}", body)
+    name = escape(printable(title))
+    opening = (
+        f'<svg xmlns:xlink="http://www.w3.org/1999/xlink" width="{width}" height="{height}" '
+        f'viewBox="0 0 {width} {height}" role="img" aria-label="{name}">\n<title>{name}</title>'
+    )
+    return opening + body.rstrip() + "\n"
+
+
+def printable(text: str, longest: int | None = None) -> str:
+    """Text without control characters, which XML forbids; cut with an ellipsis where a drawing has no room."""
+    clean = "".join(character if character.isprintable() else "\ufffd" for character in text)
+    return clean if longest is None or len(clean) <= longest else clean[: longest - 1] + "…"
+
+
+def percent_axis(axes: Axes, which: str = "both") -> None:
+    """Label fractions as percent, with the decimals that the range drawn so far needs."""
+    for axis in [axes.xaxis] * (which != "y") + [axes.yaxis] * (which != "x"):
+        low, high = axis.get_view_interval()
+        decimals = sum(high - low < span for span in (0.045, 0.0045))
+        axis.set_major_formatter(PercentFormatter(1, decimals, symbol=""))
+
+
+def heading(axes: Axes, text: str, below: str = "") -> None:
+    """A panel's title at the left, and a smaller line that names the vertical axis, so that nothing is set sideways."""
+    axes.annotate(
+        printable(text, 44),
+        (0, 1),
+        (0, 22 if below else 8),
+        "axes fraction",
+        "offset pixels",
+        weight="bold",
+        fontsize=12.5,
+    )
+    if below:
+        axes.annotate(printable(below, 56), (0, 1), (0, 7), "axes fraction", "offset pixels", color=MUTED, fontsize=11)

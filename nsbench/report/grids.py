@@ -1,0 +1,237 @@
+"""Figures of cells and bars: corruption by severity, confusion, images kept per class.
+
+Cells are one hue whose opacity carries the value, so the same drawing reads on a light and on a dark page.
+"""
+
+from typing import Any
+
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.patches import Rectangle
+
+from nsbench.checkpoints.record import CheckpointRecord, SelectionRecord
+from nsbench.report.cells import Notes, number_text
+from nsbench.report.drawing import (
+    BETTER,
+    INK,
+    MUTED,
+    SERIES,
+    WORSE,
+    Panel,
+    Picture,
+    draw,
+    heading,
+    printable,
+)
+from nsbench.report.lookup import Lookup
+from nsbench.results.record import BenchmarkSet, Diagnostics
+
+STRONGEST = 0.78  # opacity of the largest value; ink stays readable on it in both modes
+CELL = 26
+APART = 0.6  # gap, in cells, before the rows that never enter a mean
+
+
+def grid_cell(axes: Axes, x: float, y: float, colour: str, strength: float, text: str) -> None:
+    """One filled cell with its number."""
+    axes.add_artist(
+        Rectangle((x + 0.02, y + 0.03), 0.96, 0.94, facecolor=colour, alpha=STRONGEST * min(max(strength, 0), 1))
+    )
+    axes.text(x + 0.5, y + 0.53, text, ha="center", va="center", fontsize=11.5, color=INK)
+
+
+def bare(axes: Axes, width: float, height: float) -> None:
+    """Axes without lines, rows counted downwards."""
+    axes.set(xlim=(0, width), ylim=(height, 0))
+    axes.grid(visible=False)
+    axes.tick_params(length=0)
+    axes.spines[:].set_visible(False)
+
+
+Cells = dict[tuple[str, int], tuple[float, str]]
+
+
+def severity_errors(lookup: Lookup, benchmark: BenchmarkSet, one: CheckpointRecord, notes: Notes) -> Cells:
+    """Top-1 error and footnote mark by corruption and severity."""
+    return {
+        (name, severity): (found.value, "".join(notes.mark(found.note)))
+        for name in benchmark.counted + benchmark.shown
+        for severity in lookup.severities(benchmark)
+        if (found := lookup.find(one, f"corruption/{name}/{severity}", "top1_error")) and found.value is not None
+    }
+
+
+def severity_maps(lookup: Lookup) -> Picture | None:
+    """Top-1 error by corruption and severity for each checkpoint, and the last student minus the baseline."""
+    benchmark = lookup.benchmark("corruption")
+    if benchmark is None:
+        return None
+    notes = Notes()
+    errors = {str(one): severity_errors(lookup, benchmark, one, notes) for one in lookup.checkpoints}
+    panels = [
+        severity_panel(
+            benchmark, lookup.severities(benchmark), lookup.label(one), "top-1 error, %", errors[str(one)], False
+        )
+        for one in lookup.checkpoints
+        if errors[str(one)]
+    ]
+    last, base = lookup.last(), errors.get(lookup.results.baseline, {})
+    if base and not lookup.is_baseline(last):
+        change = {key: (error - base[key][0], "") for key, (error, _) in errors[str(last)].items() if key in base}
+        title = f"{lookup.generation(last)} minus baseline"
+        panels.append(
+            severity_panel(benchmark, lookup.severities(benchmark), title, "points; blue is better", change, True)
+        )
+    caption = (
+        f"Rows are corruptions, columns severities; {benchmark.name}, n = {benchmark.images:,} a cell. The last panel "
+        "subtracts the baseline: blue cells are better, orange cells worse. Severity need not be monotone."
+    )
+    if benchmark.shown:
+        caption += " Rows set apart at the bottom are validation-only corruptions, never averaged."
+    return (
+        Picture("severity", "Top-1 error by corruption and severity", caption, panels, notes.marked())
+        if panels
+        else None
+    )
+
+
+def severity_panel(
+    benchmark: BenchmarkSet, severities: list[int], title: str, below: str, values: Cells, signed: bool
+) -> Panel:
+    """One grid; signed values are coloured by direction and scaled by the largest change."""
+    names = benchmark.counted + benchmark.shown
+    tops = [
+        index + (APART if index >= len(benchmark.counted) and benchmark.counted else 0) for index in range(len(names))
+    ]
+    rows = (tops[-1] + 1) if tops else 1
+    width, height = 340, int(70 + CELL * rows)
+    largest = max((abs(value) for value, _ in values.values()), default=1.0) or 1.0
+
+    def paint(figure: Figure) -> None:
+        axes = figure.add_axes((0.385, 24 / height, 0.605, 1 - 70 / height))
+        bare(axes, len(severities), rows)
+        for top, name in zip(tops, names, strict=True):
+            for column, severity in enumerate(severities):
+                if (name, severity) in values:
+                    value, mark = values[name, severity]
+                    colour = (BETTER if value < 0 else WORSE) if signed else WORSE
+                    strength = abs(value) / (largest if signed else 1)
+                    grid_cell(axes, column, top, colour, strength, number_text(value * 100, 1, signed))
+                    axes.text(column + 0.97, top + 0.34, mark, ha="right", fontsize=9, color=INK)
+        axes.set_yticks([top + 0.5 for top in tops], [printable(name, 18) for name in names], fontsize=11.5)
+        axes.set_xticks([column + 0.5 for column in range(len(severities))], [str(severity) for severity in severities])
+        if benchmark.shown and benchmark.counted:
+            line = len(benchmark.counted) + APART / 2
+            axes.plot(
+                [-0.62 * len(severities), len(severities)],
+                [line, line],
+                color=MUTED,
+                linewidth=1,
+                dashes=(3, 3),
+                clip_on=False,
+            )
+        axes.annotate(
+            "severity", (0, 0), (-6, -16), "axes fraction", "offset pixels", ha="right", color=MUTED, fontsize=11
+        )
+        heading(axes, title, below)
+
+    return draw(width, height, f"{title}, {below}, by corruption and severity", paint)
+
+
+def confusion(lookup: Lookup) -> Picture | None:
+    """The confusion matrix of the last student."""
+    last = lookup.last()
+    found = lookup.diagnostics(last)
+    if found is None or not found.confusion:
+        return None
+    panel = confusion_panel(lookup, last, found)
+    caption = (
+        "Rows are true classes, columns predicted ones; cells count test images. Shading is the share of the row: "
+        "blue on the diagonal is right, orange off it is wrong. Zeros are left blank."
+    )
+    return Picture("confusion", f"Confusion matrix of the last student, {lookup.label(last)}", caption, [panel], [])
+
+
+def confusion_panel(lookup: Lookup, last: CheckpointRecord, found: Diagnostics) -> Panel:
+    """Counts, shaded by the share of the true class."""
+    names = [printable(name, 14) for name in lookup.results.data.classes]
+    size = len(found.confusion)
+    names = names if len(names) == size else [str(index) for index in range(size)]
+    slanted = max(map(len, names)) > 3
+    left, top, cell = 120, 90 if slanted else 46, 46
+    width, height = left + cell * size + (60 if slanted else 12), top + CELL * size + 16
+
+    def paint(figure: Figure) -> None:
+        axes = figure.add_axes((left / width, 16 / height, cell * size / width, CELL * size / height))
+        bare(axes, size, size)
+        for row, counts in enumerate(found.confusion):
+            for column, n in enumerate(counts):
+                share = n / max(sum(counts), 1)
+                visible = share if row == column else min(1.0, 3 * share)
+                grid_cell(axes, column, row, BETTER if row == column else WORSE, visible, f"{n:,}" if n else "")
+        axes.xaxis.tick_top()
+        places = [index + 0.5 for index in range(size)]
+        turn: Any = {"rotation": 40, "ha": "left", "rotation_mode": "anchor"} if slanted else {}
+        axes.set_xticks(places, names, fontsize=11.5, **turn)
+        axes.set_yticks(places, names, fontsize=11.5)
+        axes.annotate(
+            "true ↓  predicted →",
+            (0, 1),
+            (8 - left, top - 16),
+            ("axes fraction"),
+            "offset pixels",
+            color=MUTED,
+            fontsize=11,
+        )
+
+    return draw(width, height, f"Confusion matrix of {lookup.label(last)}", paint)
+
+
+def selection(lookup: Lookup) -> Picture | None:
+    """Images per class that each student was trained on."""
+    students = [(one, one.selection) for one in lookup.checkpoints if one.selection is not None]
+    panels = [selection_panel(lookup, one, found) for one, found in students]
+    caption = (
+        "Bars are the training images of each class: labelled, pseudo-labelled after balancing, and copies added by "
+        "balancing. The black mark is the count above the confidence threshold before balancing, on top of the "
+        "labelled images: a mark beyond the bar means that balancing dropped images."
+    )
+    return Picture("selection", "Images kept per class", caption, panels, []) if panels else None
+
+
+def selection_panel(lookup: Lookup, one: CheckpointRecord, found: SelectionRecord) -> Panel:
+    """Stacked bars by class."""
+    names = [printable(name, 14) for name in lookup.results.data.classes]
+    parts = [("labelled", found.labeled, SERIES[0], 1.0), ("pseudo-labelled", found.kept, SERIES[1], 0.75)]
+    parts.append(("copies", found.duplicates, SERIES[1], 0.3))
+    height = 96 + 20 * len(found.kept)
+
+    def paint(figure: Figure) -> None:
+        axes = figure.add_axes((0.27, 28 / height, 0.69, 1 - 96 / height))
+        rows = range(len(found.kept))
+        left = [0] * len(found.kept)
+        for name, counts, part_colour, alpha in parts:
+            axes.barh(rows, counts, 0.72, left=left, color=part_colour, alpha=alpha, label=name)
+            left = [before + n for before, n in zip(left, counts, strict=True)]
+        above = [labeled + n for labeled, n in zip(found.labeled, found.above_threshold, strict=True)]
+        axes.plot(above, rows, "|", color=INK, markersize=13, markeredgewidth=2, label="above threshold")
+        axes.set_yticks(rows, names if len(names) == len(found.kept) else list(map(str, rows)), fontsize=11.5)
+        axes.set(ylim=(len(found.kept) - 0.5, -0.5))
+        axes.set_xlim(left=0)
+        axes.grid(visible=False, axis="y")
+        heading(axes, lookup.label(one))
+        handles = axes.get_legend_handles_labels()[0]
+        figure.legend(
+            handles=handles[1:] + handles[:1],
+            loc="upper left",
+            ncols=2,
+            fontsize=10.5,
+            handlelength=1.2,
+            columnspacing=1,
+            borderaxespad=0.2,
+            labelspacing=0.2,
+        )
+
+    axis = ", ".join(
+        f"{name} {labeled + kept}" for name, labeled, kept in zip(names, found.labeled, found.kept, strict=False)
+    )
+    return draw(340, height, f"Images per class for {lookup.label(one)}: {axis}", paint)

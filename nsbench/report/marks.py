@@ -1,0 +1,36 @@
+"""How a checkpoint looks in every figure: colour, dash, marker, legend."""
+
+from typing import Any
+
+from matplotlib.figure import Figure
+
+from nsbench.checkpoints.record import CheckpointName
+from nsbench.report.drawing import BASELINE, DASHES, MARKERS, PAGE, SERIES, printable
+from nsbench.report.lookup import Lookup
+from nsbench.results.record import Measurement
+
+
+def line_style(lookup: Lookup, checkpoint: CheckpointName) -> dict[str, Any]:
+    """Colour, dash and marker of a checkpoint, the same in every figure; the baseline is grey."""
+    index = lookup.position(checkpoint)
+    style = {"markeredgecolor": PAGE, "markeredgewidth": 1, "label": printable(lookup.label(checkpoint), 40)}
+    if lookup.is_baseline(checkpoint):
+        return style | {"color": BASELINE, "marker": "X", "linestyle": (0, (1.2, 1.4))}
+    return style | {
+        "color": SERIES[index % len(SERIES)],
+        "marker": MARKERS[index % len(MARKERS)],
+        "linestyle": DASHES[index % len(DASHES)],
+    }
+
+
+def interval_ends(found: list[Measurement]) -> tuple[list[float], list[float]]:
+    """Lower and upper ends; a number without an interval stands for its own."""
+    values = [one.value or 0.0 for one in found]
+    low = [value if one.ci_low is None else one.ci_low for one, value in zip(found, values, strict=True)]
+    high = [value if one.ci_high is None else one.ci_high for one, value in zip(found, values, strict=True)]
+    return low, high
+
+
+def legend(figure: Figure) -> None:
+    """Name the lines above the axes, in rows of three."""
+    figure.legend(loc="upper left", bbox_to_anchor=(0.0, 1.0), ncols=3, fontsize=11, handlelength=3, borderaxespad=0.2)

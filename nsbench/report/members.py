@@ -1,0 +1,197 @@
+"""Tables with one row for each corruption, perturbation or class."""
+
+from dataclasses import dataclass
+
+from nsbench.checkpoints.record import CheckpointRecord, SelectionRecord
+from nsbench.report.cells import UNDEFINED, Cell, Column, Emphasis, Notes, Row, Table, count, measured, places, words
+from nsbench.report.lookup import Lookup
+from nsbench.report.tables import INTERVALS, decimals
+from nsbench.report.wording import coverage
+from nsbench.results.record import BenchmarkSet
+
+ASIDE = "Validation only, never averaged"
+
+
+@dataclass(frozen=True)
+class Reading:
+    """What one table by member shows: a metric of the members and the metric that is its mean."""
+
+    metric: str
+    mean: str
+    title: str
+    caption: str
+    ratio: bool
+    with_accuracy: bool = False
+
+
+CORRUPTIONS = (
+    Reading(
+        "corruption_error",
+        "mean_corruption_error",
+        "Corruption error by corruption",
+        "Top-1 error over all severities divided by the baseline's; below 100 % is better than the baseline.",
+        ratio=True,
+    ),
+    Reading(
+        "mean_error",
+        "mean_error",
+        "Top-1 error by corruption",
+        "Mean over the severities, in itself and not against the baseline.",
+        ratio=False,
+    ),
+    Reading(
+        "relative_corruption_error",
+        "relative_mean_corruption_error",
+        "Relative corruption error by corruption",
+        "Growth of the error over clean images divided by the baseline's growth. Ill-conditioned where the baseline "
+        "hardly degrades: a wide interval or a note says where. Lower is not simply better.",
+        ratio=True,
+    ),
+)
+PERTURBATIONS = (
+    Reading(
+        "flip_probability",
+        "mean_flip_probability",
+        "Flip probability by perturbation",
+        "How often the prediction changes along a sequence. No label is used and a constant model scores 0: read it "
+        "with the accuracy in the first row.",
+        ratio=False,
+        with_accuracy=True,
+    ),
+    Reading(
+        "flip_rate",
+        "mean_flip_rate",
+        "Flip rate by perturbation",
+        "Flip probability divided by the baseline's; below 100 % is steadier than the baseline.",
+        ratio=True,
+        with_accuracy=True,
+    ),
+)
+
+
+def by_member(lookup: Lookup, kind: str) -> list[Table]:
+    """The tables of one kind of benchmark; those without a single number are left out."""
+    benchmark = lookup.benchmark(kind)
+    if benchmark is None:
+        return []
+    readings = CORRUPTIONS if kind == "corruption" else PERTURBATIONS
+    return [table for reading in readings if (table := member_table(lookup, benchmark, reading)) is not None]
+
+
+def member_table(lookup: Lookup, benchmark: BenchmarkSet, reading: Reading) -> Table | None:
+    """One row a member, one column a checkpoint; members that are never averaged stand apart at the end."""
+    notes, kind = Notes(), benchmark.kind
+
+    def row(name: str, path: str, metric: str, emphasis: Emphasis = "", heading: str = "") -> Row:
+        found = [
+            measured(
+                lookup.find(one, path, metric),
+                notes,
+                places(benchmark.images),
+                baseline=reading.ratio and lookup.is_baseline(one),
+            )
+            for one in lookup.checkpoints
+        ]
+        return Row([words(name), *found], emphasis, heading)
+
+    rows = [row(name, f"{kind}/{name}", reading.metric) for name in benchmark.counted]
+    rows.append(row("mean" if benchmark.complete else coverage(benchmark), kind, reading.mean, "mean"))
+    for index, name in enumerate(benchmark.shown):
+        rows.append(row(name, f"{kind}/{name}", reading.metric, "aside", "" if index else ASIDE))
+    if all(cell.text == UNDEFINED for one in rows for cell in one.cells[1:]):
+        return None
+    if reading.with_accuracy:
+        rows.insert(0, accuracy_row(lookup, notes))
+    columns = [Column(kind.capitalize(), numeric=False)]
+    columns += [Column(lookup.label(one), "% of baseline" if reading.ratio else "%") for one in lookup.checkpoints]
+    caption = f"{reading.caption} {benchmark.name}, n = {benchmark.images:,}; {INTERVALS}."
+    return Table(reading.metric, reading.title, caption, columns, rows, notes.marked())
+
+
+def accuracy_row(lookup: Lookup, notes: Notes) -> Row:
+    """Clean accuracy, so that steadiness is never read without it."""
+    digits = decimals(lookup, "clean")
+    found = [
+        measured(lookup.find(one, "clean", "top1_error"), notes, digits, complement=True) for one in lookup.checkpoints
+    ]
+    return Row([words("clean top-1 accuracy", "%"), *found], "aside")
+
+
+def selection(lookup: Lookup) -> Table | None:
+    """Pseudo-labelled images per class, before and after balancing, for each student."""
+    students = [(one, one.selection) for one in lookup.checkpoints if one.selection is not None]
+    if not students:
+        return None
+    columns = [Column("Class", numeric=False)]
+    for one, _ in students:
+        columns += [Column(name, group=lookup.label(one)) for name in ("above", "kept", "copies")]
+    classes = lookup.results.data.classes
+    rows = [
+        Row([words(name), *(cell for _, found in students for cell in class_cells(found, index))])
+        for index, name in enumerate(classes)
+    ]
+    totals = [
+        count(sum(counts)) for _, found in students for counts in (found.above_threshold, found.kept, found.duplicates)
+    ]
+    rows.append(Row([words("all classes"), *totals], "mean"))
+    caption = (
+        "Above: unlabelled images whose confidence exceeds the threshold, before balancing. Kept: distinct "
+        "pseudo-labelled images after balancing. Copies: duplicates that balancing added. Counts, not estimates, so "
+        "without intervals."
+    )
+    return Table("selection", "Images per class and generation", caption, columns, rows, [])
+
+
+def class_cells(found: SelectionRecord, index: int) -> list[Cell]:
+    """Three counts of one class."""
+    lists = (found.above_threshold, found.kept, found.duplicates)
+    return [count(counts[index]) if index < len(counts) else Cell(UNDEFINED) for counts in lists]
+
+
+def pseudo_labels(lookup: Lookup) -> Table | None:
+    """How many pseudo-labels passed, and how many of them are right."""
+    students: list[tuple[CheckpointRecord, SelectionRecord]] = [
+        (one, one.selection) for one in lookup.checkpoints if one.selection is not None
+    ]
+    if not students:
+        return None
+    columns = [
+        Column("Student", numeric=False),
+        Column("Teacher", numeric=False),
+        Column("Threshold"),
+        Column("Unlabelled"),
+    ]
+    columns += [
+        Column("Above threshold"),
+        Column("Share above", "%"),
+        Column("Kept"),
+        Column("Copies"),
+        Column("Kept labels right", "%"),
+    ]
+    rows = []
+    for one, found in students:
+        teacher = lookup.checkpoint(found.teacher)
+        above = sum(found.above_threshold)
+        cells = [words(lookup.label(one)), words(lookup.label(teacher) if teacher else found.teacher)]
+        cells += [
+            Cell(f"{found.confidence_threshold:g}", found.confidence_threshold),
+            count(found.available),
+            count(above),
+        ]
+        cells += [
+            share(above / found.available if found.available else None),
+            count(sum(found.kept)),
+            count(sum(found.duplicates)),
+        ]
+        rows.append(Row([*cells, share(found.accuracy)]))
+    caption = (
+        "What passed the confidence threshold and what balancing made of it. Kept labels right: the share of kept "
+        "pseudo-labels that equal the true label, which training never sees; counted over all kept images, so "
+        "without an interval."
+    )
+    return Table("pseudo_labels", "Pseudo-labels", caption, columns, rows, [])
+
+
+def share(value: float | None) -> Cell:
+    """A fraction as percent."""
+    return Cell(UNDEFINED) if value is None else Cell(f"{value * 100:.1f}", value * 100)

@@ -1,0 +1,199 @@
+"""The report as data: sections in reading order, each with paragraphs, tables, figures and samples."""
+
+import base64
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from nsbench.errors import UserError
+from nsbench.report import curves, figures, grids, members, tables, wording
+from nsbench.report.cells import Table
+from nsbench.report.drawing import Picture
+from nsbench.report.lookup import Lookup
+from nsbench.results.record import Results, SampleImage
+
+PNG = b"\x89PNG\r\n\x1a\n"
+KINDS = {
+    "corruption": "Corruptions",
+    "perturbation": "Perturbations",
+    "fgsm": "FGSM",
+    "noise": "Input noise of the students",
+}
+
+
+@dataclass(frozen=True)
+class Sample:
+    """One strip of example images."""
+
+    record: SampleImage
+    data: str
+
+
+@dataclass(frozen=True)
+class Gallery:
+    """Strips of one kind."""
+
+    title: str
+    samples: list[Sample]
+
+
+@dataclass(frozen=True)
+class Section:
+    """A heading and what stands under it; `topics` are pairs of a topic and its explanation."""
+
+    identifier: str
+    title: str
+    paragraphs: list[str] = field(default_factory=list)
+    blocks: list[Table | Picture] = field(default_factory=list)
+    galleries: list[Gallery] = field(default_factory=list)
+    facts: list[tuple[str, str]] = field(default_factory=list)
+    topics: list[tuple[str, str]] = field(default_factory=list)
+    configuration: str = ""
+
+    @property
+    def empty(self) -> bool:
+        """Whether nothing but the heading would be printed."""
+        return not (self.blocks or self.galleries or self.facts or self.topics)
+
+
+def blocks(*found: Table | Picture | None) -> list[Table | Picture]:
+    """Those that the record has numbers for."""
+    return [block for block in found if block is not None]
+
+
+def sections(results: Results, run_folder: Path) -> list[Section]:
+    """Every section that the record has something for, in reading order."""
+    lookup = Lookup(results)
+    found = [
+        Section("generations", "Generations", blocks=generation_blocks(lookup)),
+        Section("calibration", "Calibration", blocks=blocks(figures.reliability(lookup), tables.calibration(lookup))),
+        Section("attack", "Attack", blocks=blocks(curves.attack(lookup), tables.attack(lookup))),
+        Section(
+            "corruptions",
+            "Corruptions",
+            paragraphs=set_text(lookup, "corruption"),
+            blocks=blocks(grids.severity_maps(lookup), *members.by_member(lookup, "corruption")),
+        ),
+        Section(
+            "perturbations",
+            "Perturbations",
+            paragraphs=set_text(lookup, "perturbation"),
+            blocks=blocks(figures.flips(lookup), *members.by_member(lookup, "perturbation")),
+        ),
+        Section(
+            "pseudo-labels",
+            "Pseudo-labels",
+            blocks=blocks(members.pseudo_labels(lookup), grids.selection(lookup), members.selection(lookup)),
+        ),
+        Section("training", "Training", blocks=blocks(curves.training(lookup))),
+        Section("confusion", "Confusion", blocks=blocks(grids.confusion(lookup))),
+        Section("samples", "Sample images", sample_text(results), galleries=galleries(results, run_folder)),
+        Section("provenance", "Provenance", facts=provenance(lookup), configuration=configuration(results.config)),
+    ]
+    cautions = unprinted_notes(results, [block for section in found for block in section.blocks])
+    found.append(Section("limits", "What these numbers can and cannot say", topics=wording.limits(lookup) + cautions))
+    return [section for section in found if not section.empty]
+
+
+def set_text(lookup: Lookup, kind: str) -> list[str]:
+    """What one kind of benchmark covers."""
+    benchmark = lookup.benchmark(kind)
+    return [] if benchmark is None else [wording.set_text(benchmark)]
+
+
+def generation_blocks(lookup: Lookup) -> list[Table | Picture]:
+    """The answer first: the tables of the chain."""
+    return blocks(
+        tables.generations(lookup), tables.teachers(lookup), figures.overview(lookup), tables.robustness(lookup)
+    )
+
+
+def unprinted_notes(results: Results, printed: Sequence[Table | Picture]) -> list[tuple[str, str]]:
+    """Cautions on numbers that no table and no figure shows, so that none is lost."""
+    told = [text for block in printed for _, text in block.notes]
+    left = [one for one in results.measurements if one.note and not any(one.note in text for text in told)]
+    return [(f"{one}, {one.benchmark}, {one.metric}.", one.note or "") for one in left]
+
+
+def sample_text(results: Results) -> list[str]:
+    """How to read the strips."""
+    return ["Test images as the network sees them, enlarged without smoothing."] if results.samples else []
+
+
+def galleries(results: Results, run_folder: Path) -> list[Gallery]:
+    """Strips of example images by kind, embedded."""
+    return [
+        Gallery(title, [Sample(one, embedded(one, run_folder)) for one in results.samples if one.kind == kind])
+        for kind, title in KINDS.items()
+        if any(one.kind == kind for one in results.samples)
+    ]
+
+
+def embedded(sample: SampleImage, run_folder: Path) -> str:
+    """The PNG as a data URI.
+
+    Raises UserError when the file is missing, is no PNG, or lies outside the run folder (a record
+    made elsewhere must not pull a private file into a report).
+    """
+    path = (run_folder / sample.file).resolve()
+    if not path.is_relative_to(run_folder.resolve()):
+        raise UserError(
+            f"Sample image {sample.file!r} of results.json lies outside {run_folder}: "
+            "make the record again with `nsbench evaluate`."
+        )
+    if not path.is_file():
+        raise UserError(
+            f"Sample image {sample.file!r} is missing from {run_folder}: make it again with `nsbench evaluate`."
+        )
+    content = path.read_bytes()
+    if not content.startswith(PNG):
+        raise UserError(f"Sample image {path} is not a PNG file: delete it and make it again with `nsbench evaluate`.")
+    return "data:image/png;base64," + base64.b64encode(content).decode()
+
+
+def provenance(lookup: Lookup) -> list[tuple[str, str]]:
+    """Software, hardware, data and seeds, as pairs of a name and a value."""
+    data, made = lookup.results.data, lookup.results.provenance
+    facts = [
+        ("Run", lookup.results.name),
+        ("Baseline", lookup.results.baseline),
+        ("Seed", ", ".join(str(seed) for seed in sorted({one.seed for one in lookup.checkpoints}))),
+        ("Data set", f"{data.title} ({data.name})"),
+        (
+            "Images",
+            f"{data.labeled:,} labelled, {data.unlabeled:,} unlabelled, "
+            f"{data.validation:,} validation, {data.test:,} test",
+        ),
+        ("Checksum (SHA-256)", data.checksum),
+        ("Licence", data.licence),
+        ("Citation", data.citation),
+        ("nsbench", made.nsbench),
+        ("Python", made.python),
+        ("PyTorch", f"{made.torch}, torchvision {made.torchvision}, NumPy {made.numpy}"),
+        ("Platform", made.platform),
+        ("Device", f"{made.device}, {wording.plural(made.threads, 'thread')}"),
+    ]
+    facts += [
+        (f"Benchmark, {one.kind}", f"{one.name}; {one.images:,} images" + seed_text(one.seed))
+        for one in lookup.results.benchmarks
+    ]
+    return facts + [(f"Weights, {lookup.label(one)}", one.weights_sha256) for one in lookup.checkpoints]
+
+
+def seed_text(seed: int | None) -> str:
+    """The seed of generated images."""
+    return "" if seed is None else f"; seed {seed}"
+
+
+def configuration(config: dict[str, Any], prefix: str = "") -> str:
+    """Every setting on a line of its own, as dotted.key = value."""
+    lines = []
+    for key, value in config.items():
+        name = f"{prefix}{key}"
+        nested = isinstance(value, dict) and value
+        lines.append(
+            configuration(value, f"{name}.") if nested else f"{name} = {json.dumps(value, ensure_ascii=False)}"
+        )
+    return "\n".join(lines)

@@ -1,0 +1,62 @@
+"""`results.json` and `metrics.csv`: the record of a run, and the same numbers as one tidy row each."""
+
+import csv
+import io
+import json
+from pathlib import Path
+
+from pydantic import ValidationError
+
+from nsbench.errors import UserError
+from nsbench.files import write_text
+from nsbench.results.record import Results
+
+COLUMNS = (
+    "study",
+    "generation",
+    "network",
+    "seed",
+    "benchmark",
+    "metric",
+    "value",
+    "ci_low",
+    "ci_high",
+    "n",
+    "baseline",
+)
+
+
+def save_results(run: Path, results: Results) -> None:
+    """Write both files; the same record always gives the same bytes."""
+    write_text(run / "results.json", json.dumps(results.model_dump(mode="json"), indent=1, allow_nan=False) + "\n")
+    write_text(run / "metrics.csv", to_csv(results))
+
+
+def to_csv(results: Results) -> str:
+    """One row a measurement; an undefined number is an empty cell."""
+    buffer = io.StringIO()
+    writer = csv.writer(buffer, lineterminator="\n")
+    writer.writerow(COLUMNS)
+    for measurement in results.measurements:
+        row = [getattr(measurement, column) for column in COLUMNS]
+        writer.writerow(["" if cell is None else cell for cell in row])
+    return buffer.getvalue()
+
+
+def load_results(run: Path) -> Results:
+    """Read `results.json` of a run folder.
+
+    Raises UserError when it is missing, damaged or of another version.
+    """
+    path = run / "results.json"
+    try:
+        return Results.model_validate_json(path.read_bytes())
+    except OSError:
+        raise UserError(f"There is no {path}: run `nsbench evaluate {run}` first.") from None
+    except ValidationError as error:
+        what = error.errors()[0]
+        where = ".".join(map(str, what["loc"]))
+        raise UserError(
+            f"{path} is not a results file that this version reads ({where}: {what['msg']}): "
+            f"run `nsbench evaluate {run}` again."
+        ) from None

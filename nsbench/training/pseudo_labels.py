@@ -1,0 +1,113 @@
+"""Pseudo-labels: confidence filter, hard targets, class balance.
+
+The order of duplication and removal is the published study's: labelled images first, then pseudo-labelled images by
+falling confidence of the teacher.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+Indices = NDArray[np.int64]
+
+
+@dataclass(frozen=True)
+class PseudoLabels:
+    """What a teacher says of U unlabelled images.
+
+    Attributes:
+        classes: (U,) int64, the most probable class.
+        confidences: (U,) float64 in [0, 1], its probability.
+    """
+
+    classes: Indices
+    confidences: NDArray[np.float64]
+
+
+def read_probabilities(probabilities: NDArray[np.floating]) -> PseudoLabels:
+    """Pseudo-labels of (U, classes) softmax probabilities."""
+    assert probabilities.ndim == 2, probabilities.shape
+    return PseudoLabels(probabilities.argmax(1).astype(np.int64), probabilities.max(1, initial=0).astype(np.float64))
+
+
+@dataclass(frozen=True)
+class TrainingRows:
+    """A student's training set: rows of the training images, copies repeated.
+
+    Attributes:
+        rows: (n,) int64, indices of training images.
+        classes: (n,) int64, the true class of a labelled image, the pseudo-label of another.
+        above_threshold: (classes,) int64, pseudo-labelled images above the threshold, before balancing.
+        kept: (classes,) int64, distinct pseudo-labelled images after balancing.
+        duplicates: (classes,) int64, copies that balancing added.
+        labeled: (classes,) int64, labelled images.
+        accuracy: share of the kept pseudo-labels that are right, None when nothing was kept.
+    """
+
+    rows: Indices
+    classes: Indices
+    above_threshold: Indices
+    kept: Indices
+    duplicates: Indices
+    labeled: Indices
+    accuracy: float | None
+
+
+def select_and_balance(
+    labels: Indices,
+    labeled: Indices,
+    unlabeled: Indices,
+    pseudo: PseudoLabels,
+    *,
+    classes: int,
+    threshold: float,
+    min_per_class: int,
+    max_gap: int,
+) -> TrainingRows:
+    """Filter by confidence, then balance the classes.
+
+    Args:
+        labels: (N,) true classes of all training images; those of unlabelled images serve only to score the
+            pseudo-labels, never to choose them.
+        labeled: rows of the labelled images.
+        unlabeled: (U,) rows of the unlabelled images, in the order of `pseudo`.
+        pseudo: the teacher's word on them.
+        classes: number of classes.
+        threshold: images with a confidence strictly above it are used.
+        min_per_class: a smaller class is filled with copies, in turns over its images in order.
+        max_gap: a class larger than the smallest by more than this loses its last images in order.
+    """
+    above = pseudo.confidences > threshold
+    per_class = []
+    for index in range(classes):
+        own = labeled[labels[labeled] == index]
+        mask = above & (pseudo.classes == index)
+        falling = np.argsort(-pseudo.confidences[mask], kind="stable")
+        per_class.append((own, unlabeled[mask][falling]))
+    filled = [_fill(np.concatenate(pair), min_per_class) for pair in per_class]
+    limit = min(len(rows) for rows in filled) + max_gap
+    balanced = [rows[:limit] for rows in filled]
+    kept = [np.setdiff1d(rows, own) for rows, (own, _) in zip(balanced, per_class, strict=True)]
+    right = sum(int((labels[rows] == index).sum()) for index, rows in enumerate(kept))
+    total = sum(len(rows) for rows in kept)
+    return TrainingRows(
+        rows=np.concatenate(balanced),
+        classes=np.repeat(np.arange(classes), [len(rows) for rows in balanced]),
+        above_threshold=_counts([pseudo_rows for _, pseudo_rows in per_class]),
+        kept=_counts(kept),
+        duplicates=_counts(balanced) - _counts([np.unique(rows) for rows in balanced]),
+        labeled=_counts([own for own, _ in per_class]),
+        accuracy=right / total if total else None,
+    )
+
+
+def _fill(ordered: Indices, least: int) -> Indices:
+    """Repeat the images in order until there are `least`; an empty class stays empty."""
+    if len(ordered) == 0 or len(ordered) >= least:
+        return ordered
+    return np.resize(ordered, least)
+
+
+def _counts(groups: list[Indices]) -> Indices:
+    return np.array([len(group) for group in groups], dtype=np.int64)

@@ -1,0 +1,233 @@
+"""One network trained on one set of images, by budget, resumable to the bit.
+
+Work is cut into segments. Order, input noise and model noise of a segment come from seeds named after it, so a
+training that was killed continues at the last saved segment as if nothing had happened.
+"""
+
+import json
+import math
+import time
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import safetensors
+import torch
+from safetensors.torch import save
+from torch import Tensor, nn
+from torch.nn.functional import cross_entropy
+
+from nsbench.config.schema import TrainingConfig
+from nsbench.errors import UserError
+from nsbench.files import write_bytes
+from nsbench.noise.augment import Augmenter
+from nsbench.progress import Task
+from nsbench.seeds import derive_seed
+
+MAX_SEGMENTS = 50
+
+
+@dataclass(frozen=True)
+class TrainingSet:
+    """Images resident on the device, and the rows of them that one network is trained on.
+
+    Attributes:
+        images: uint8 (N, 3, side * side), shared by all networks of a run.
+        rows: int64 (n,) on the CPU, indices into `images`; a duplicated image appears more than once.
+        targets: float32 (n, classes) on the device, each row a distribution.
+    """
+
+    images: Tensor
+    rows: Tensor
+    targets: Tensor
+
+
+@dataclass(frozen=True)
+class Point:
+    """Training progress after a segment; loss and accuracy are means over the segment's noisy images."""
+
+    images: int
+    learning_rate: float
+    loss: float
+    accuracy: float
+
+
+@dataclass(frozen=True)
+class Plan:
+    """How much to train and how.
+
+    Attributes:
+        budget: images to see; rounded up to whole batches.
+        settings: the optimiser.
+        seed: names that every random draw of this training derives from.
+        fingerprint: of everything that determines the weights.
+        save_every: least time in seconds between two saved states; it changes no result.
+    """
+
+    budget: int
+    settings: TrainingConfig
+    seed: tuple[str | int, ...]
+    fingerprint: str
+    save_every: float
+
+    @property
+    def steps(self) -> int:
+        """Optimiser steps: the budget in whole batches, rounded up."""
+        return math.ceil(self.budget / self.settings.batch_size)
+
+    @property
+    def images(self) -> int:
+        """Images seen."""
+        return self.steps * self.settings.batch_size
+
+    def segment_steps(self, size: int) -> int:
+        """Steps between two readings: an epoch of `size` images, or a fiftieth of the budget if that is more."""
+        return max(1, math.ceil(size / self.settings.batch_size), math.ceil(self.steps / MAX_SEGMENTS))
+
+    def learning_rate(self, step: int) -> float:
+        """Multi-step schedule: multiplied by `decay` at each milestone passed."""
+        passed = sum(step >= milestone * self.steps for milestone in self.settings.milestones)
+        return self.settings.learning_rate * self.settings.decay**passed
+
+
+def train(
+    network: nn.Module, data: TrainingSet, augment: Augmenter, plan: Plan, state: Path, task: Task
+) -> list[Point]:
+    """Train `network` in place and return its history.
+
+    Args:
+        network: on the device of `data.images`.
+        data: what to learn.
+        augment: input noise.
+        plan: budget, optimiser and seeds.
+        state: file that holds the training in progress; read if it exists under the same fingerprint.
+        task: progress in images.
+
+    Raises:
+        UserError: when the loss is no longer finite.
+    """
+    network.train().to(memory_format=torch.channels_last)
+    optimizer = torch.optim.SGD(
+        network.parameters(),
+        lr=plan.settings.learning_rate,
+        momentum=plan.settings.momentum,
+        weight_decay=plan.settings.weight_decay,
+    )
+    history, step = _resume(network, optimizer, plan, state)
+    task.begin_at(step * plan.settings.batch_size)
+    length = plan.segment_steps(len(data.rows))
+    saved = time.monotonic()
+    while step < plan.steps:
+        stop = min(step + length, plan.steps)
+        history.append(_segment(network, optimizer, data, augment, plan, range(step, stop), task))
+        step = stop
+        _check(history[-1], plan, task)
+        if step < plan.steps and time.monotonic() - saved >= plan.save_every:
+            _save(network, optimizer, plan, history, step, state)
+            saved = time.monotonic()
+    network.eval()
+    return history
+
+
+def _segment(
+    network: nn.Module,
+    optimizer: torch.optim.SGD,
+    data: TrainingSet,
+    augment: Augmenter,
+    plan: Plan,
+    steps: range,
+    task: Task,
+) -> Point:
+    size = plan.settings.batch_size
+    order = _order(len(data.rows), steps.start * size, steps.stop * size, plan.seed)
+    draws = augment.draw(len(order), torch.Generator().manual_seed(derive_seed(*plan.seed, "input noise", steps.start)))
+    torch.manual_seed(derive_seed(*plan.seed, "model noise", steps.start))
+    device = data.images.device
+    total_loss, hits = torch.zeros((), device=device), torch.zeros((), device=device)
+    for position, step in enumerate(steps):
+        part = slice(position * size, (position + 1) * size)
+        chosen = order[part]
+        images = data.images.index_select(0, data.rows[chosen].to(device, non_blocking=True))
+        targets = data.targets.index_select(0, chosen.to(device, non_blocking=True))
+        noisy = _to_float(augment(images, draws.rows(part.start, part.stop)), augment.side)
+        _set_learning_rate(optimizer, plan.learning_rate(step))
+        logits = network(noisy)
+        loss = cross_entropy(logits, targets)
+        optimizer.zero_grad(set_to_none=True)
+        loss.backward()  # type: ignore[no-untyped-call]  # torch does not annotate it
+        optimizer.step()
+        total_loss += loss.detach()
+        hits += (logits.detach().argmax(1) == targets.argmax(1)).sum()
+        task.advance(size)
+    count = len(steps)
+    return Point(
+        images=steps.stop * size,
+        learning_rate=plan.learning_rate(steps[-1]),
+        loss=float(total_loss) / count,
+        accuracy=float(hits) / (count * size),
+    )
+
+
+def _order(size: int, start: int, stop: int, seed: tuple[str | int, ...]) -> Tensor:
+    """Positions start..stop-1 of an endless stream of permutations of range(size)."""
+    parts = []
+    for epoch in range(start // size, (stop - 1) // size + 1):
+        generator = torch.Generator().manual_seed(derive_seed(*seed, "order", epoch))
+        first = epoch * size
+        parts.append(torch.randperm(size, generator=generator)[max(start - first, 0) : stop - first])
+    return torch.cat(parts)
+
+
+def _to_float(planar: Tensor, side: int) -> Tensor:
+    return planar.view(-1, 3, side, side).float().div_(255).contiguous(memory_format=torch.channels_last)
+
+
+def _set_learning_rate(optimizer: torch.optim.SGD, rate: float) -> None:
+    for group in optimizer.param_groups:
+        group["lr"] = rate
+
+
+def _check(point: Point, plan: Plan, task: Task) -> None:
+    if not math.isfinite(point.loss):
+        raise UserError(
+            f"The loss of {task.title} is {point.loss} after {point.images:,} images: "
+            f"lower training.learning_rate (now {plan.settings.learning_rate:g})."
+        )
+    task.log(f"loss {point.loss:.3f}, accuracy {100 * point.accuracy:.1f} %")
+
+
+def _save(
+    network: nn.Module, optimizer: torch.optim.SGD, plan: Plan, history: list[Point], step: int, state: Path
+) -> None:
+    tensors = {f"network.{name}": value.contiguous() for name, value in network.state_dict().items()}
+    for name, parameter in network.named_parameters():
+        momentum = optimizer.state[parameter].get("momentum_buffer")
+        if momentum is not None:
+            tensors[f"momentum.{name}"] = momentum.contiguous()
+    metadata = {
+        "fingerprint": plan.fingerprint,
+        "step": str(step),
+        "history": json.dumps([asdict(point) for point in history]),
+    }
+    write_bytes(state, save(tensors, metadata))
+
+
+def _resume(network: nn.Module, optimizer: torch.optim.SGD, plan: Plan, state: Path) -> tuple[list[Point], int]:
+    """History and step of a saved state, loaded into network and optimiser; nothing and 0 if there is none."""
+    if not state.is_file():
+        return [], 0
+    with safetensors.safe_open(state, framework="pt", device=str(next(network.parameters()).device)) as file:
+        metadata = file.metadata()
+        if metadata.get("fingerprint") != plan.fingerprint:
+            return [], 0
+        tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118  # not a mapping
+    part: Callable[[str], dict[str, Tensor]] = lambda prefix: {  # noqa: E731  # local to two lines
+        name.removeprefix(prefix): value for name, value in tensors.items() if name.startswith(prefix)
+    }
+    network.load_state_dict(part("network."))
+    momenta = part("momentum.")
+    for name, parameter in network.named_parameters():
+        if name in momenta:
+            buffer = momenta[name].to(memory_format=torch.preserve_format)
+            optimizer.state[parameter]["momentum_buffer"] = torch.empty_like(parameter).copy_(buffer)
+    return [Point(**point) for point in json.loads(metadata["history"])], int(metadata["step"])

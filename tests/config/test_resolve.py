@@ -1,0 +1,128 @@
+"""Configuration: presets, files, --set, and mistakes told in one sentence."""
+
+from pathlib import Path
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from nsbench.config.resolve import (
+    first_difference,
+    fingerprint,
+    from_table,
+    load_file,
+    preset_names,
+    resolve,
+    to_toml,
+)
+from nsbench.config.schema import Config
+from nsbench.errors import UserError
+
+
+@pytest.mark.parametrize("name", preset_names())
+def test_a_preset_survives_being_written_and_read(name: str, tmp_path: Path) -> None:
+    config = resolve(name)
+    path = tmp_path / "config.toml"
+    path.write_text(to_toml(config))
+    assert load_file(path) == config
+    assert config.name == name
+
+
+def test_the_paper_preset_is_the_published_protocol() -> None:
+    config = resolve("paper")
+    assert config.study.networks == ("resnet20", "resnet26", "resnet32", "resnet38")
+    assert (config.data.name, config.data.labeled_fraction) == ("cifar10", 0.1)
+    assert (config.input_noise.operations, config.input_noise.magnitude) == (2, 27)
+    assert (config.input_noise.crop_padding, config.input_noise.flip) == (4, True)
+    assert (config.model_noise.dropout, config.model_noise.survival) == (0.5, 0.8)
+    labels = config.pseudo_labels
+    assert (labels.type, labels.confidence_threshold) == ("hard", 0.8)
+    assert (labels.min_images_per_class, labels.max_class_gap) == (4000, 1000)
+    training = config.training
+    budgets = (training.teacher_images, training.student_images, training.baseline_images)
+    assert budgets == (5_000_000, 15_000_000, 5_000_000)
+    assert (training.batch_size, training.learning_rate, training.momentum) == (512, 0.1, 0.9)
+    assert (training.weight_decay, training.milestones, training.decay) == (1e-4, (0.5, 0.75), 0.1)
+    assert config.baseline_network == "resnet38"
+
+
+def test_every_field_says_what_it_means_and_may_be() -> None:
+    text = to_toml(Config()).splitlines()
+    keys = [line for line in text if " = " in line and not line.startswith("#")]
+    for key in keys:
+        comment = text[text.index(key) - 1]
+        assert comment.startswith("# "), key
+        assert ": " in comment, key
+    assert len(keys) > 30
+
+
+@pytest.mark.parametrize(
+    ("setting", "sentence"),
+    [
+        ("input_noise.magnitud=3", "Unknown key 'input_noise.magnitud' in the configuration: did you mean 'input_noise.magnitude'?"),
+        ("magnitude=3", "did you mean 'input_noise.magnitude'?"),
+        ("input_noise.magnitude=31", "input_noise.magnitude = 31 is not allowed: input_noise.magnitude (RandAugment magnitude, M) must be a whole number from 0 to 30."),
+        ("training.batch_size=many", 'training.batch_size = "many" is not allowed: training.batch_size (images per step) must be a whole number from 2 to 65,536.'),
+        ("training.batch_size=1.5", "must be a whole number"),
+        ("data.labeled_fraction=0", "must be a number above 0 and at most 1."),
+        ("data.name=mnist", 'data.name = "mnist" is not allowed: data.name (data set) must be one of digits, cifar10.'),
+        ("input_noise.flip=1", "must be true or false."),
+        ("study.networks=[]", "must be a list of at least one, each text."),
+        ("evaluation.corruptions=['fog']", 'evaluation.corruptions = "fog" is not allowed'),
+        ("training.learning_rate=nan", "training.learning_rate = NaN is not allowed"),
+        ("training=3", "training must be a section."),
+        ("seed", "--set 'seed' is not of the form dotted.key=value."),
+        ("name.x=1", "--set 'name.x=1': name is a value, not a section."),
+    ],
+)  # fmt: skip
+def test_a_mistake_is_one_sentence_that_names_the_key_and_the_remedy(setting: str, sentence: str) -> None:
+    with pytest.raises(UserError) as caught:
+        resolve("quick", [setting])
+    assert sentence in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+def test_an_unknown_preset_names_the_nearest_one() -> None:
+    with pytest.raises(UserError, match=r"There is no preset 'quik': use one of .*quick.*Did you mean quick\?"):
+        resolve("quik")
+
+
+def test_a_file_that_is_missing_or_not_toml_is_named(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match=r"missing\.toml cannot be read"):
+        resolve(str(tmp_path / "missing.toml"))
+    broken = tmp_path / "broken.toml"
+    broken.write_text("seed = = 3")
+    with pytest.raises(UserError, match=r"broken\.toml is not valid TOML"):
+        resolve(str(broken))
+
+
+def test_set_takes_toml_values_and_bare_words() -> None:
+    config = resolve("quick", ["seed=7", "study.name=soft", "training.milestones=[0.25]", "input_noise.flip=true"])
+    assert (config.seed, config.study.name, config.training.milestones, config.input_noise.flip) == (7, "soft", (0.25,), True)
+
+
+def test_the_first_difference_is_named_with_both_values() -> None:
+    quick = resolve("quick")
+    assert first_difference(quick, quick) is None
+    assert first_difference(quick, resolve("quick", ["training.batch_size=32"])) == ("training.batch_size", 64, 32)
+
+
+@settings(deadline=None, derandomize=True, max_examples=50)
+@given(
+    seed=st.integers(0, 2**31 - 1),
+    fraction=st.floats(0, 1, exclude_min=True),
+    epsilons=st.lists(st.floats(0, 1), min_size=1, max_size=5),
+)
+def test_any_valid_configuration_survives_toml(seed: int, fraction: float, epsilons: list[float]) -> None:
+    table = {"seed": seed, "data": {"labeled_fraction": fraction}, "evaluation": {"fgsm_epsilons": epsilons}}
+    config = from_table(table)
+    import tomllib
+
+    assert from_table(tomllib.loads(to_toml(config))) == config
+
+
+def test_a_fingerprint_changes_with_any_value() -> None:
+    quick = resolve("quick")
+    assert fingerprint(quick.training) == fingerprint(quick.training)
+    assert fingerprint(quick.training) != fingerprint(resolve("quick", ["training.momentum=0.8"]).training)
+    assert fingerprint("a", "b") != fingerprint("ab")

@@ -1,0 +1,148 @@
+"""The golden record, and a report made from any record."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cached_property
+from html.parser import HTMLParser
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from nsbench.report.render import write_report
+from nsbench.results.record import Results
+
+VOID = {"meta", "link", "img", "br", "hr", "col", "input", "wbr"}
+# Pieces of the record's JSON and what takes their place.
+HOSTILE = {
+    "resnet14": "<i>net|14</i>",
+    "automobile": "<script>alert(1)</script>",
+    "bird": "a|b`c`",
+    "deer": r"$\\frac{1}{2}$ _x_ *y* [z](http://evil.test)",
+    "dog": r"\"><img src=x onerror=alert(1)>",
+    "frog": "\u732b\\u0007 &amp;",
+    "CIFAR-10 test, first 500 images": "</svg></style></script><script src=http://evil.test></script>",
+    "fewer than 1,000": "<iframe src=http://evil.test></iframe> | [x](http://evil.test)",
+    "clean, then severities 1 to 5": r"\" onload=\"alert(1)",
+    "the ratio is ill-conditioned": "<b onclick=alert(1)>",
+}
+
+
+class Page(HTMLParser):
+    """Collects what a browser would act on, and fails on tags that do not balance."""
+
+    def __init__(self, html: str) -> None:
+        super().__init__(convert_charrefs=True)
+        self.open: list[str] = []
+        self.tags: list[tuple[str, dict[str, str | None]]] = []
+        self.words: list[str] = []
+        self.feed(html)
+        self.close()
+        assert self.open == []
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        """Open an element."""
+        self.tags.append((tag, dict(attrs)))
+        if tag not in VOID:
+            self.open.append(tag)
+
+    def handle_startendtag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        """Note an element without content."""
+        self.tags.append((tag, dict(attrs)))
+
+    def handle_endtag(self, tag: str) -> None:
+        """Close the element opened last."""
+        assert self.open.pop() == tag
+
+    def handle_data(self, data: str) -> None:
+        """Keep text that a reader sees."""
+        if self.open and self.open[-1] != "style":
+            self.words.append(data)
+
+    @property
+    def text(self) -> str:
+        """All text that a reader sees."""
+        return " ".join(" ".join(self.words).split())
+
+    def attributes(self, name: str) -> list[str]:
+        """Every value of one attribute."""
+        return [value for _, attributes in self.tags if (value := attributes.get(name)) is not None]
+
+
+def write_samples(results: Results, folder: Path) -> None:
+    """Small strips of noise where the record says they are."""
+    random = np.random.default_rng(1)
+    for sample in results.samples:
+        path = folder / sample.file
+        path.parent.mkdir(parents=True, exist_ok=True)
+        rows = np.linspace(60, 200, 32)[:, None, None] + 25 * random.standard_normal((32, 192, 3))
+        Image.fromarray(np.clip(rows, 0, 255).astype(np.uint8)).save(path)
+
+
+@dataclass(frozen=True)
+class Report:
+    """A report as written."""
+
+    folder: Path
+
+    @cached_property
+    def source(self) -> str:
+        """The HTML."""
+        return (self.folder / "index.html").read_text()
+
+    @cached_property
+    def page(self) -> Page:
+        """The HTML, taken apart."""
+        return Page(self.source)
+
+    @cached_property
+    def markdown(self) -> str:
+        """The Markdown."""
+        return (self.folder / "report.md").read_text()
+
+
+def write(results: Results, run_folder: Path) -> Report:
+    """Write the report of a record into a folder."""
+    write_samples(results, run_folder)
+    return Report(write_report(results, run_folder).parent)
+
+
+@pytest.fixture(scope="session")
+def golden() -> Path:
+    """The folder of the committed record and report."""
+    return Path(__file__).parent / "golden"
+
+
+@pytest.fixture(scope="session")
+def results(golden: Path) -> Results:
+    """The committed record."""
+    return Results.model_validate_json((golden / "results.json").read_text())
+
+
+@pytest.fixture(scope="session")
+def hostile_results(results: Results) -> Results:
+    """The record with names that try to break out of the page, of a table and of a figure."""
+    text = results.model_dump_json()
+    for name, nasty in HOSTILE.items():
+        assert name in text
+        text = text.replace(name, nasty)
+    return Results.model_validate_json(text)
+
+
+@pytest.fixture(scope="session")
+def report(results: Results, tmp_path_factory: pytest.TempPathFactory) -> Report:
+    """The report of the committed record."""
+    return write(results, tmp_path_factory.mktemp("report"))
+
+
+@pytest.fixture(scope="session")
+def hostile_report(hostile_results: Results, tmp_path_factory: pytest.TempPathFactory) -> Report:
+    """The report of the hostile record."""
+    return write(hostile_results, tmp_path_factory.mktemp("hostile"))
+
+
+@pytest.fixture
+def report_of(tmp_path: Path) -> Callable[[Results], Report]:
+    """A function that writes the report of a record into an empty folder."""
+    return lambda results: write(results, tmp_path)

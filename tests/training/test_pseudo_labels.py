@@ -1,0 +1,86 @@
+"""Selection and balance of pseudo-labels, against a slow restatement of the protocol."""
+
+import numpy as np
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from numpy.typing import NDArray
+
+from nsbench.training.pseudo_labels import PseudoLabels, read_probabilities, select_and_balance
+
+
+def slowly(
+    labels: NDArray[np.int64],
+    labeled: list[int],
+    unlabeled: list[int],
+    pseudo: PseudoLabels,
+    classes: int,
+    threshold: float,
+    least: int,
+    gap: int,
+) -> list[list[int]]:
+    """The protocol, class by class and image by image."""
+    groups = []
+    for index in range(classes):
+        ordered = [row for row in labeled if labels[row] == index]
+        chosen = [
+            (confidence, row)
+            for row, found, confidence in zip(unlabeled, pseudo.classes, pseudo.confidences, strict=True)
+            if found == index and confidence > threshold
+        ]
+        ordered += [row for _, row in sorted(chosen, key=lambda pair: -pair[0])]
+        copies = list(ordered)
+        while ordered and len(copies) < least:
+            copies.append(ordered[(len(copies) - len(ordered)) % len(ordered)])
+        groups.append(copies)
+    limit = min(len(group) for group in groups) + gap
+    return [group[:limit] for group in groups]
+
+
+@settings(deadline=None, derandomize=True, max_examples=80)
+@given(
+    seed=st.integers(0, 10_000),
+    threshold=st.sampled_from([0.0, 0.3, 0.5, 0.8, 1.0]),
+    least=st.integers(0, 40),
+    gap=st.integers(0, 20),
+)
+def test_the_training_set_is_the_one_the_protocol_gives(seed: int, threshold: float, least: int, gap: int) -> None:
+    rng = np.random.default_rng(seed)
+    labels = rng.integers(0, 4, 80)
+    order = rng.permutation(80)
+    labeled, unlabeled = np.sort(order[:20]), np.sort(order[20:])
+    pseudo = read_probabilities(rng.dirichlet(np.full(4, 0.4), 60))
+    got = select_and_balance(
+        labels, labeled, unlabeled, pseudo, classes=4, threshold=threshold, min_per_class=least, max_gap=gap
+    )
+    expected = slowly(labels, list(labeled), list(unlabeled), pseudo, 4, threshold, least, gap)
+    assert [list(got.rows[got.classes == index]) for index in range(4)] == expected
+    own = set(labeled.tolist())
+    assert got.kept.tolist() == [len(set(group) - own) for group in expected]
+    assert got.duplicates.tolist() == [len(group) - len(set(group)) for group in expected]
+    right = sum(int(labels[row] == index) for index, group in enumerate(expected) for row in set(group) - own)
+    total = int(got.kept.sum())
+    assert got.accuracy == (right / total if total else None)
+
+
+def test_true_labels_of_unlabelled_images_never_choose_anything() -> None:
+    rng = np.random.default_rng(0)
+    labels = rng.integers(0, 3, 60)
+    labeled, unlabeled = np.arange(15), np.arange(15, 60)
+    pseudo = read_probabilities(rng.dirichlet(np.ones(3), 45))
+    other = labels.copy()
+    other[15:] = rng.integers(0, 3, 45)
+    arguments = {"classes": 3, "threshold": 0.5, "min_per_class": 10, "max_gap": 4}
+    one = select_and_balance(labels, labeled, unlabeled, pseudo, **arguments)
+    two = select_and_balance(other, labeled, unlabeled, pseudo, **arguments)
+    np.testing.assert_array_equal(one.rows, two.rows)
+    np.testing.assert_array_equal(one.classes, two.classes)
+
+
+def test_a_threshold_of_one_selects_nothing_and_leaves_the_labelled_images() -> None:
+    labels = np.array([0, 1, 0, 1])
+    pseudo = PseudoLabels(np.array([0, 1]), np.array([1.0, 0.9]))
+    got = select_and_balance(
+        labels, np.array([0, 1]), np.array([2, 3]), pseudo, classes=2, threshold=1.0, min_per_class=0, max_gap=9
+    )
+    assert got.rows.tolist() == [0, 1]
+    assert got.accuracy is None
