@@ -2,6 +2,8 @@
 
 import os
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -65,9 +67,10 @@ def run_all(
     Run the same command again after an interruption: it continues where it was and gives the same results.
     """
     config = _config(source, settings, show_config)
-    from nsbench import pipeline
+    with _resumable():
+        from nsbench import pipeline
 
-    path = pipeline.run_all(config, _options(config, out, data, device, quiet, save_every))
+        path = pipeline.run_all(config, _options(config, out, data, device, quiet, save_every))
     typer.echo(f"The report is {path}")
 
 
@@ -84,18 +87,20 @@ def train(
 ) -> None:
     """Train the teacher, the students and the baseline."""
     config = _config(source, settings, show_config)
-    from nsbench import pipeline
+    with _resumable():
+        from nsbench import pipeline
 
-    folder = pipeline.train(config, _options(config, out, data, device, quiet, save_every))
+        folder = pipeline.train(config, _options(config, out, data, device, quiet, save_every))
     typer.echo(f"The checkpoints are in {folder}")
 
 
 @app.command()
 def evaluate(run: RunFolder, data: Data = None, device: Device = "auto", quiet: Quiet = False) -> None:
     """Measure the checkpoints of a run folder: predictions, results.json and metrics.csv."""
-    from nsbench import pipeline
+    with _resumable():
+        from nsbench import pipeline
 
-    path = pipeline.evaluate(run, pipeline.Options(run, data, device, quiet))
+        path = pipeline.evaluate(run, pipeline.Options(run, data, device, quiet))
     typer.echo(f"The results are in {path}")
 
 
@@ -126,6 +131,16 @@ def _options(
     return Options(out or Path("runs") / config.name, data, device, quiet, save_every)
 
 
+@contextmanager
+def _resumable() -> Iterator[None]:
+    """Tell whoever interrupts long work how to go on."""
+    try:
+        yield
+    except KeyboardInterrupt:
+        typer.echo("interrupted: run the same command again to continue", err=True)
+        raise typer.Exit(130) from None
+
+
 def main() -> None:
     """Entry point: exit status 0 done, 2 a user's mistake, 130 interrupted; anything else is a bug."""
     try:
@@ -133,9 +148,6 @@ def main() -> None:
     except UserError as error:
         typer.echo(f"error: {error}", err=True)
         sys.exit(2)
-    except KeyboardInterrupt:
-        typer.echo("interrupted: run the same command again to continue", err=True)
-        sys.exit(130)
     except BrokenPipeError:  # the reader of our output left, such as `head`
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(0)

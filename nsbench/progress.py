@@ -8,6 +8,8 @@ from contextlib import contextmanager
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
+LEAST_SECONDS = 5.0
+
 
 class Reporter:
     """Tells a person how far the work is, on standard error.
@@ -53,7 +55,7 @@ class Task:
         self.reporter, self.title, self.total, self.unit, self.live = reporter, title, total, unit, live
         self.done = 0
         self._news = ""
-        self._start = time.monotonic()
+        self._start = self._logged = time.monotonic()
         self._start_done = 0
         self._row = live.add_task(title, total=total, news="") if live else None
 
@@ -73,9 +75,11 @@ class Task:
         self._show()
 
     def log(self, news: str) -> None:
-        """A plain line with progress, speed and time left, where there is no live line."""
+        """A plain line with progress, speed and time left, where there is no live line; not more than one in 5 s."""
         self.note(news)
-        if self.live is None:
+        now = time.monotonic()
+        if self.live is None and (now - self._logged >= LEAST_SECONDS or self.done >= self.total):
+            self._logged = now
             left = (self.total - self.done) / self.rate if self.rate else float("nan")
             share = f"{self.done:,}/{self.total:,} {self.unit}"
             self.reporter.say(f"{self.title}: {share}, {news}, {self.rate:,.0f} {self.unit}/s, {left:.0f} s left")

@@ -24,6 +24,7 @@ from nsbench.config.resolve import fingerprint
 from nsbench.config.schema import Config
 from nsbench.data.images import Dataset
 from nsbench.data.splits import Split
+from nsbench.errors import UserError
 from nsbench.networks.inference import predict_logits
 from nsbench.networks.names import parse_network_name
 from nsbench.networks.resnet import ModelNoise, ResNet, count_parameters
@@ -111,6 +112,7 @@ class Chain:
         folder = folder_of(self.run, stage.name)
         with reporter.task(str(stage.name), plan.images) as task:
             history = train(network, self._training_set(rows), self._augmenter(), plan, folder / TRAINING_STATE, task)
+        self._check_predictions(network, stage)
         record = CheckpointRecord(
             **stage.name.model_dump(),
             role=stage.role,
@@ -134,6 +136,15 @@ class Chain:
             record=record,
         )
         return save_checkpoint(folder, network, file)
+
+    def _check_predictions(self, network: ResNet, stage: Stage) -> None:
+        """Raise UserError when a network whose loss stayed finite has diverged all the same."""
+        images = self.dataset.train.images[self.split.labeled[:512]]
+        if not np.isfinite(predict_logits(network, images, self.device, self.config.evaluation.batch_size)).all():
+            raise UserError(
+                f"The predictions of {stage.name} are not finite after training: "
+                f"lower training.learning_rate (now {self.config.training.learning_rate:g})."
+            )
 
     def _model_noise(self, stage: Stage) -> ModelNoise:
         if stage.role != "student":

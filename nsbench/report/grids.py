@@ -145,10 +145,10 @@ def confusion(lookup: Lookup) -> Picture | None:
         return None
     panel = confusion_panel(lookup, last, found)
     caption = (
-        "Rows are true classes, columns predicted ones; cells count test images. Shading is the share of the row: "
-        "blue on the diagonal is right, orange off it is wrong. Zeros are left blank."
+        "Rows are true classes, columns predicted ones; cells count test images. Shading is the share of the row, "
+        "errors three times as strong: blue on the diagonal is right, orange off it is wrong. Zeros are left blank."
     )
-    return Picture("confusion", f"Confusion matrix of the last student, {lookup.label(last)}", caption, [panel], [])
+    return Picture("confusion", f"Confusion matrix, {lookup.label(last)}", caption, [panel], [])
 
 
 def confusion_panel(lookup: Lookup, last: CheckpointRecord, found: Diagnostics) -> Panel:

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from nsbench.errors import UserError
-from nsbench.report import curves, figures, grids, members, tables, wording
+from nsbench.report import curves, figures, grids, limits, members, tables, wording
 from nsbench.report.cells import Table
 from nsbench.report.drawing import Picture
 from nsbench.report.lookup import Lookup
@@ -93,7 +93,7 @@ def sections(results: Results, run_folder: Path) -> list[Section]:
         Section("provenance", "Provenance", facts=provenance(lookup), configuration=configuration(results.config)),
     ]
     cautions = unprinted_notes(results, [block for section in found for block in section.blocks])
-    found.append(Section("limits", "What these numbers can and cannot say", topics=wording.limits(lookup) + cautions))
+    found.append(Section("limits", "What these numbers can and cannot say", topics=limits.limits(lookup) + cautions))
     return [section for section in found if not section.empty]
 
 
@@ -119,7 +119,7 @@ def unprinted_notes(results: Results, printed: Sequence[Table | Picture]) -> lis
 
 def sample_text(results: Results) -> list[str]:
     """How to read the strips."""
-    return ["Test images as the network sees them, enlarged without smoothing."] if results.samples else []
+    return ["Examples at the resolution that the network sees, enlarged without smoothing."] if results.samples else []
 
 
 def galleries(results: Results, run_folder: Path) -> list[Gallery]:

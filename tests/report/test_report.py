@@ -16,12 +16,13 @@ import pandas as pd
 import pytest
 
 from nsbench.errors import UserError
+from nsbench.report.figures import reliability
 from nsbench.report.lookup import Lookup
 from nsbench.report.members import by_member
 from nsbench.report.render import write_report
 from nsbench.report.sections import unprinted_notes
 from nsbench.report.tables import robustness
-from nsbench.report.wording import headline
+from nsbench.report.wording import comparison, headline
 from nsbench.results.record import Measurement, Results
 
 Writer = Callable[[Results], Any]
@@ -124,6 +125,11 @@ def test_the_caution_of_every_number_is_printed_where_the_number_is(results: Res
     for told in (report.page.text, report.markdown):
         assert {one.note for one in noted.measurements} == set(re.findall(r"caution \d{4}", told))
         assert "caution" not in told.split("What these numbers can and cannot say")[-1]
+    lookup = Lookup(noted)
+    assert re.search(r"Caution: caution \d{4}\.$", comparison(lookup, lookup.students()[0]))
+    drawn = reliability(lookup)
+    assert drawn is not None
+    assert all(f"({mark})" in panel.title for panel, (mark, _) in zip(drawn.panels, drawn.notes, strict=True))
 
 
 def test_a_caution_on_a_number_that_no_table_shows_is_printed_at_the_end(results: Results) -> None:

@@ -96,18 +96,13 @@ def corrupted(of: CheckpointName, error: float, place: int, random: np.random.Ge
         found += [measurement(of, f"corruption/{name}/{s}", "top1_error", cell) for s, cell in enumerate(cells, 1)]
         ratio = 1.0 if of == BASELINE else 1 - 0.05 * place - 0.02 * index * (place > 1)
         bright = name == "brightness"
-        relative = None if bright and place == 3 else ratio * (0.55 if bright else 0.97)
+        relative = None if bright and place == 3 else ratio if of == BASELINE else ratio * (0.55 if bright else 0.97)
+        note = (UNDEFINED if relative is None else CAUTION) if bright else None
         found += [
             measurement(of, f"corruption/{name}", "mean_error", float(np.mean(cells)), 0.03),
             measurement(of, f"corruption/{name}", "corruption_error", ratio, 0.05, base),
             measurement(
-                of,
-                f"corruption/{name}",
-                "relative_corruption_error",
-                1.0 if of == BASELINE else relative,
-                0.31 if bright else 0.07,
-                base,
-                (UNDEFINED if relative is None else CAUTION) if bright else None,
+                of, f"corruption/{name}", "relative_corruption_error", relative, 0.31 if bright else 0.07, base, note
             ),
         ]
     ratio = 1.0 if of == BASELINE else 1.02 - 0.06 * place
@@ -115,15 +110,7 @@ def corrupted(of: CheckpointName, error: float, place: int, random: np.random.Ge
         *found,
         measurement(of, "corruption", "mean_error", error + 0.19 - 0.02 * place, 0.024),
         measurement(of, "corruption", "mean_corruption_error", ratio, 0.04, base),
-        measurement(
-            of,
-            "corruption",
-            "relative_mean_corruption_error",
-            ratio * 0.98 if of != BASELINE else 1.0,
-            0.12,
-            base,
-            CAUTION,
-        ),
+        measurement(of, "corruption", "relative_mean_corruption_error", min(ratio, 1.0), 0.12, base, CAUTION),
     ]
 
 
@@ -188,14 +175,11 @@ def selection(teacher: CheckpointName, place: int, random: np.random.Generator) 
     above[3] = 380 + 210 * place
     kept = np.minimum(above, above.min() + 1000)
     copies = np.maximum(0, 1600 - kept - 400)
-    counts = {
-        "above_threshold": above.tolist(),
-        "kept": kept.tolist(),
-        "duplicates": copies.tolist(),
-        "labeled": [400] * 10,
-    }
+    counts = {"above_threshold": above.tolist(), "kept": kept.tolist(), "duplicates": copies.tolist()}
     accuracy = 0.86 + 0.02 * place
-    return SelectionRecord(teacher=str(teacher), confidence_threshold=0.8, available=44000, accuracy=accuracy, **counts)
+    return SelectionRecord(
+        teacher=str(teacher), confidence_threshold=0.8, available=44000, accuracy=accuracy, labeled=[400] * 10, **counts
+    )
 
 
 def checkpoint(name: CheckpointName, parent: CheckpointName | None, chosen: SelectionRecord | None) -> CheckpointRecord:
@@ -222,30 +206,14 @@ def benchmarks() -> list[BenchmarkSet]:
     corruption = "nsbench-c v1 (5 of 15 corruptions, first 500 test images)"
     perturbation = "nsbench-p v1 (3 of 10 perturbations, first 500 test images)"
     rest = ["shot_noise", "motion_blur", "zoom_blur", "spatter", "rotate", "tilt", "scale"]
-    five = [1, 2, 3, 4, 5]
+    part = {"images": N, "complete": False}
+    made = {**part, "seed": 0}
+    corruptions = {"counted": COUNTED, "shown": SHOWN, "missing": MISSING, "severities": [1, 2, 3, 4, 5]}
     return [
-        BenchmarkSet(kind="clean", name="CIFAR-10 test, first 500 images", images=N, complete=False),
-        BenchmarkSet(kind="fgsm", name="CIFAR-10 test, first 500 images", images=N, complete=False),
-        BenchmarkSet(
-            kind="corruption",
-            name=corruption,
-            images=N,
-            complete=False,
-            counted=COUNTED,
-            shown=SHOWN,
-            missing=MISSING,
-            severities=five,
-            seed=0,
-        ),
-        BenchmarkSet(
-            kind="perturbation",
-            name=perturbation,
-            images=N,
-            complete=False,
-            counted=PERTURBATIONS,
-            missing=rest,
-            seed=0,
-        ),
+        BenchmarkSet(kind="clean", name="CIFAR-10 test, first 500 images", **part),
+        BenchmarkSet(kind="fgsm", name="CIFAR-10 test, first 500 images", **part),
+        BenchmarkSet(kind="corruption", name=corruption, **corruptions, **made),
+        BenchmarkSet(kind="perturbation", name=perturbation, counted=PERTURBATIONS, missing=rest, **made),
     ]
 
 
@@ -256,11 +224,8 @@ def comparisons() -> list[Measurement]:
         parent = str(CHAIN[place - 1])
         change = ERRORS[place] - ERRORS[place - 1]
         found.append(measurement(CHAIN[place], "clean", "top1_error_difference", change, 0.028, parent))
-        found.append(
-            measurement(CHAIN[place], "clean", "mcnemar_p_value", p_value, None, parent).model_copy(
-                update={"ci_low": None, "ci_high": None}
-            )
-        )
+        test = measurement(CHAIN[place], "clean", "mcnemar_p_value", p_value, None, parent)
+        found.append(test.model_copy(update={"ci_low": None, "ci_high": None}))
     return found
 
 
@@ -309,20 +274,11 @@ def made_up_results() -> Results:
             citation="A. Krizhevsky, Learning Multiple Layers of Features from Tiny Images, 2009",
             checksum="5f" * 32,
             classes=CLASSES,
-            labeled=4000,
-            unlabeled=44000,
-            validation=500,
-            test=N,
+            **{"labeled": 4000, "unlabeled": 44000, "validation": 500, "test": N},
         ),
         provenance=Provenance(
-            nsbench="0.1.0",
-            python="3.11.9",
-            torch="2.7.0",
-            torchvision="0.22.0",
-            numpy="2.2.0",
-            platform="Linux x86_64",
-            device="cpu",
-            threads=2,
+            **{"nsbench": "0.1.0", "python": "3.11.9", "torch": "2.7.0", "torchvision": "0.22.0", "numpy": "2.2.0"},
+            **{"platform": "Linux x86_64", "device": "cpu", "threads": 2},
         ),
         baseline=str(BASELINE),
         checkpoints=[checkpoint(BASELINE, None, None), *chain],

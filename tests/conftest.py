@@ -1,0 +1,74 @@
+"""What every test may use: a run small enough to make in seconds."""
+
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import torch
+
+from nsbench.config.resolve import resolve
+from nsbench.config.schema import Config
+from nsbench.pipeline import Options, run_all
+
+TINY = (
+    "name=tiny",
+    "study.networks=['resnet8-w0.125', 'resnet8-w0.25']",
+    "pseudo_labels.confidence_threshold=0.3",
+    "pseudo_labels.min_images_per_class=20",
+    "training.teacher_images=1500",
+    "training.student_images=2000",
+    "training.baseline_images=1500",
+    "training.batch_size=16",
+    "training.learning_rate=0.1",
+    "evaluation.attack_images=60",
+    "evaluation.corruption_images=40",
+    "evaluation.perturbation_images=20",
+    "evaluation.bootstrap_resamples=100",
+)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Skip, with the reason, what needs data or a device that is not here."""
+    reasons = {}
+    if "NSBENCH_TEST_CIFAR10" not in os.environ:
+        reasons["cifar"] = "NSBENCH_TEST_CIFAR10 does not name a folder with the real CIFAR-10"
+    if not torch.cuda.is_available():
+        reasons["gpu"] = "there is no CUDA device"
+    for item in items:
+        for marker, reason in reasons.items():
+            if item.get_closest_marker(marker):
+                item.add_marker(pytest.mark.skip(reason=reason))
+
+
+@pytest.fixture(scope="session")
+def tiny() -> Config:
+    """Digits, two tiny networks, a few hundred steps."""
+    return resolve("quick", TINY)
+
+
+@pytest.fixture(scope="session")
+def tiny_run(tiny: Config, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of a finished tiny run; tests read it and never write to it."""
+    folder = tmp_path_factory.mktemp("runs") / "tiny"
+    run_all(tiny, Options(folder, device="cpu", quiet=True))
+    return folder
+
+
+@pytest.fixture(scope="session")
+def nsbench() -> Callable[..., "subprocess.CompletedProcess[str]"]:
+    """Run the command line in a process of its own."""
+
+    def run(*arguments: str, **options: object) -> "subprocess.CompletedProcess[str]":
+        command = [sys.executable, "-m", "nsbench", *arguments]
+        return subprocess.run(command, capture_output=True, text=True, timeout=300, check=False, **options)  # type: ignore[call-overload]
+
+    return run
+
+
+@pytest.fixture(scope="session")
+def tiny_arguments() -> list[str]:
+    """The tiny run as command-line arguments."""
+    return ["run-all", "quick", "--device", "cpu", *(word for setting in TINY for word in ("--set", setting))]

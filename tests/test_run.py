@@ -1,0 +1,225 @@
+"""A whole run: what it leaves, that it repeats itself, and that it refuses what it cannot do."""
+
+import csv
+import json
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from nsbench.checkpoints.store import load_network, read_checkpoint
+from nsbench.config.resolve import load_file, resolve
+from nsbench.config.schema import Config
+from nsbench.errors import UserError
+from nsbench.pipeline import Options, Run, evaluate, report, run_all, train
+from nsbench.results.record import Results
+from nsbench.results.store import load_results
+from tests.conftest import TINY
+
+NAMES = ["hard/seed0/gen0-resnet8-w0.125", "hard/seed0/gen1-resnet8-w0.25", "supervised/seed0/gen0-resnet8-w0.25"]
+
+
+@pytest.fixture(scope="module")
+def results(tiny_run: Path) -> Results:
+    return load_results(tiny_run)
+
+
+def test_a_run_leaves_the_documented_folder(tiny_run: Path, tiny: Config) -> None:
+    assert load_file(tiny_run / "config.toml") == tiny
+    for name in NAMES:
+        assert {path.name for path in (tiny_run / name).iterdir()} == {
+            "weights.safetensors",
+            "checkpoint.json",
+            "history.csv",
+        }
+        assert len(list((tiny_run / "predictions" / name).iterdir())) == 4
+    for file in ("environment.json", "results.json", "metrics.csv", "report/index.html", "report/report.md"):
+        assert (tiny_run / file).stat().st_size > 100, file
+    assert not list(tiny_run.rglob("*.tmp"))
+
+
+def test_the_same_command_gives_the_same_results_byte_for_byte(tiny_run: Path, tiny: Config, tmp_path: Path) -> None:
+    run_all(tiny, Options(tmp_path / "again", device="cpu", quiet=True))
+    for file in ("results.json", "metrics.csv", "config.toml", "report/index.html", "report/report.md"):
+        assert (tmp_path / "again" / file).read_bytes() == (tiny_run / file).read_bytes(), file
+
+
+def test_another_seed_gives_other_results(results: Results, tmp_path: Path) -> None:
+    config = resolve("quick", [*TINY, "seed=1"])
+    run_all(config, Options(tmp_path / "other", device="cpu", quiet=True))
+    other = load_results(tmp_path / "other")
+    assert [record.weights_sha256 for record in other.checkpoints] != [
+        record.weights_sha256 for record in results.checkpoints
+    ]
+
+
+def test_results_hold_no_clock_time_and_no_path(tiny_run: Path) -> None:
+    text = (tiny_run / "results.json").read_text()
+    assert str(tiny_run) not in text
+    started = json.loads((tiny_run / "environment.json").read_text())["sessions"][0]["started"]
+    assert started[:13] not in text
+
+
+def test_every_number_has_its_interval_and_the_relative_ones_their_baseline(results: Results) -> None:
+    for number in results.measurements:
+        label = f"{number} {number.benchmark} {number.metric}"
+        assert number.value is not None or number.note, label
+        if number.metric != "mcnemar_p_value" and number.ci_low is not None:
+            assert number.ci_high is not None, label
+            assert number.ci_low <= number.ci_high, label
+        relative = ("corruption_error", "flip_rate", "difference", "mcnemar")
+        assert (number.baseline is not None) == any(word in number.metric for word in relative), label
+
+
+def test_numbers_follow_from_the_stored_predictions(results: Results, tiny_run: Path) -> None:
+    from safetensors.numpy import load_file as load_arrays
+
+    from nsbench.data.load import load_dataset
+
+    labels = load_dataset("digits", None).test.labels
+    for name in NAMES:
+        folder = tiny_run / "predictions" / name
+        wrong = load_arrays(folder / "clean.safetensors")["logits"].argmax(1) != labels
+        predicted = load_arrays(folder / "corruption.safetensors")["predicted"]
+        own = {(m.benchmark, m.metric): m for m in results.measurements if str(m) == name}
+        assert own["clean", "top1_error"].value == pytest.approx(wrong.mean())
+        assert own["clean", "top1_error"].n == 500
+        assert own["corruption/contrast/5", "top1_error"].value == pytest.approx((predicted[4, 4] != labels[:40]).mean())
+        assert own["fgsm/0", "top1_error"].value == pytest.approx(wrong[:60].mean())
+
+
+def test_the_baseline_is_one_hundred_percent_of_itself(results: Results) -> None:
+    own = {(m.benchmark, m.metric): m for m in results.measurements if str(m) == results.baseline}
+    for key in [("corruption", "mean_corruption_error"), ("perturbation", "mean_flip_rate")]:
+        assert (own[key].value, own[key].ci_low, own[key].ci_high) == (1, 1, 1)
+
+
+def test_a_subset_is_never_called_complete_and_validation_corruptions_never_count(results: Results) -> None:
+    sets = {benchmark.kind: benchmark for benchmark in results.benchmarks}
+    assert not sets["corruption"].complete
+    assert sets["corruption"].shown == ["gaussian_blur"]
+    assert "gaussian_blur" not in sets["corruption"].counted
+    assert len(sets["corruption"].counted) + len(sets["corruption"].missing) == 15
+    assert "5 of 15 corruptions, first 40 test images" in sets["corruption"].name
+    assert "3 of 10 perturbations" in sets["perturbation"].name
+
+
+def test_metrics_csv_is_the_same_numbers_as_tidy_rows(results: Results, tiny_run: Path) -> None:
+    with (tiny_run / "metrics.csv").open() as file:
+        rows = list(csv.DictReader(file))
+    assert list(rows[0]) == "study generation network seed benchmark metric value ci_low ci_high n baseline".split()
+    assert len(rows) == len(results.measurements)
+    for row, number in zip(rows, results.measurements, strict=True):
+        assert row["metric"] == number.metric
+        assert row["value"] == ("" if number.value is None else str(number.value))
+        assert row["baseline"] == (number.baseline or "")
+
+
+def test_a_checkpoint_gives_back_the_network_that_was_evaluated(tiny_run: Path) -> None:
+    import torch
+    from safetensors.numpy import load_file as load_arrays
+
+    from nsbench.data.load import load_dataset
+    from nsbench.networks.inference import predict_logits
+
+    network = load_network(tiny_run / NAMES[1], torch.device("cpu"))
+    logits = predict_logits(network, load_dataset("digits", None).test.images, torch.device("cpu"), 500)
+    stored = load_arrays(tiny_run / "predictions" / NAMES[1] / "clean.safetensors")["logits"]
+    np.testing.assert_array_equal(logits, stored)
+
+
+def test_training_learns_something(results: Results) -> None:
+    """Chance is 10 %; a broken training loop stays there."""
+    for record in results.checkpoints:
+        assert record.history[-1].loss < record.history[0].loss
+    errors = [m.value for m in results.measurements if (m.benchmark, m.metric) == ("clean", "top1_error")]
+    assert min(error for error in errors if error is not None) < 0.6
+
+
+def test_another_configuration_is_refused_by_the_key_that_differs(tiny_run: Path) -> None:
+    config = resolve("quick", [*TINY, "training.batch_size=64"])
+    with pytest.raises(UserError, match=r"was made with training\.batch_size = 16, not 64: choose another folder"):
+        Run(config, Options(tiny_run, device="cpu"))
+
+
+def test_deleting_an_output_makes_only_that_again(tiny_run: Path, tiny: Config, tmp_path: Path) -> None:
+    folder = tmp_path / "copy"
+    shutil.copytree(tiny_run, folder)
+    before = (folder / "results.json").read_bytes()
+    untouched = folder / NAMES[0] / "weights.safetensors"
+    stamp = untouched.stat().st_mtime_ns
+    (folder / "results.json").unlink()
+    shutil.rmtree(folder / "predictions" / NAMES[1])
+    shutil.rmtree(folder / NAMES[2])
+    run_all(tiny, Options(folder, device="cpu", quiet=True))
+    assert (folder / "results.json").read_bytes() == before
+    assert untouched.stat().st_mtime_ns == stamp
+
+
+def test_a_changed_weight_file_is_noticed(tiny_run: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "checkpoint"
+    shutil.copytree(tiny_run / NAMES[0], folder)
+    weights = folder / "weights.safetensors"
+    weights.write_bytes(weights.read_bytes()[:-1] + b"\x00")
+    with pytest.raises(UserError, match="is missing or is not the file that checkpoint.json describes"):
+        read_checkpoint(folder)
+    (folder / "checkpoint.json").write_text("{}")
+    with pytest.raises(UserError, match="is damaged: delete the folder"):
+        read_checkpoint(folder)
+
+
+def test_stages_can_be_run_one_by_one(tiny: Config, tiny_run: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "stages"
+    options = Options(folder, device="cpu", quiet=True)
+    train(tiny, options)
+    assert not (folder / "results.json").exists()
+    evaluate(folder, options)
+    assert (folder / "results.json").read_bytes() == (tiny_run / "results.json").read_bytes()
+    assert report(folder) == folder / "report" / "index.html"
+
+
+def test_evaluating_before_training_says_so(tiny: Config, tmp_path: Path) -> None:
+    with pytest.raises(UserError, match="is not a run folder"):
+        evaluate(tmp_path, Options(tmp_path))
+    Run(tiny, Options(tmp_path / "new", device="cpu"))
+    with pytest.raises(UserError, match=r"has no checkpoint: run `nsbench train` first"):
+        evaluate(tmp_path / "new", Options(tmp_path / "new", device="cpu", quiet=True))
+    with pytest.raises(UserError, match=r"There is no .*results\.json: run `nsbench evaluate"):
+        report(tmp_path / "new")
+
+
+def test_an_empty_selection_trains_on_labelled_images_and_warns(tmp_path: Path) -> None:
+    config = resolve("quick", [*TINY, "pseudo_labels.confidence_threshold=1.0"])
+    run_all(config, Options(tmp_path / "empty", device="cpu", quiet=True))
+    results = load_results(tmp_path / "empty")
+    assert any("no unlabelled image was above the confidence threshold 1" in text for text in results.warnings)
+    assert results.checkpoints[1].selection is not None
+    assert sum(results.checkpoints[1].selection.kept) == 0
+    assert "no unlabelled image was above" in (tmp_path / "empty" / "report" / "report.md").read_text()
+
+
+def test_a_validation_slice_is_held_out_and_scored(tmp_path: Path) -> None:
+    config = resolve("quick", [*TINY, "data.validation_fraction=0.2"])
+    records = Run(config, Options(tmp_path / "held-out", device="cpu", quiet=True)).train()
+    for record in records:
+        assert record.history[-1].validation_accuracy is not None
+        assert record.history[0].validation_accuracy is None
+    assert records[0].training_images == 104
+
+
+@pytest.mark.parametrize(
+    ("settings", "sentence"),
+    [
+        (["study.networks=['resnet9']"], "depth that is not 6n"),
+        (["study.baseline=vgg"], "is not a network"),
+        (["study.name=supervised"], "is taken by the baseline"),
+        (["data.labeled_fraction=0.001"], "labeled_fraction"),
+    ],
+)
+def test_a_configuration_that_cannot_work_fails_before_the_run_folder_exists(
+    settings: list[str], sentence: str, tmp_path: Path
+) -> None:
+    with pytest.raises(UserError, match=sentence):
+        Run(resolve("quick", [*TINY, *settings]), Options(tmp_path / "none", device="cpu"))
+    assert not (tmp_path / "none").exists()
