@@ -13,6 +13,7 @@ from typing import Any
 import torch
 
 import nsbench
+from nsbench.allocator import keep_freed_memory
 from nsbench.checkpoints.chain import SUPERVISED, Chain, stages, warnings_of
 from nsbench.checkpoints.record import CheckpointRecord
 from nsbench.checkpoints.store import folder_of, read_checkpoint
@@ -64,6 +65,8 @@ class Run:
         self.config, self.folder, self.save_every = config, options.out, options.save_every
         self.reporter = Reporter(quiet=options.quiet)
         self.device = choose_device(options.device)
+        if self.device.type == "cpu":
+            keep_freed_memory()
         check_folder(config, self.folder)
         self.dataset: Dataset = load_dataset(config.data.name, options.data)
         self.split: Split = split(

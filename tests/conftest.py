@@ -63,7 +63,8 @@ def nsbench() -> Callable[..., "subprocess.CompletedProcess[str]"]:
 
     def run(*arguments: str, **options: object) -> "subprocess.CompletedProcess[str]":
         command = [sys.executable, "-m", "nsbench", *arguments]
-        return subprocess.run(command, capture_output=True, text=True, timeout=300, check=False, **options)  # type: ignore[call-overload]
+        settings = {"timeout": 300, **options}
+        return subprocess.run(command, capture_output=True, text=True, check=False, **settings)
 
     return run
 

@@ -7,11 +7,15 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
+from safetensors.numpy import load_file as load_arrays
 
 from nsbench.checkpoints.store import load_network, read_checkpoint
 from nsbench.config.resolve import load_file, resolve
 from nsbench.config.schema import Config
+from nsbench.data.load import load_dataset
 from nsbench.errors import UserError
+from nsbench.networks.inference import predict_logits
 from nsbench.pipeline import Options, Run, evaluate, report, run_all, train
 from nsbench.results.record import Results
 from nsbench.results.store import load_results
@@ -73,9 +77,6 @@ def test_every_number_has_its_interval_and_the_relative_ones_their_baseline(resu
 
 
 def test_numbers_follow_from_the_stored_predictions(results: Results, tiny_run: Path) -> None:
-    from safetensors.numpy import load_file as load_arrays
-
-    from nsbench.data.load import load_dataset
 
     labels = load_dataset("digits", None).test.labels
     for name in NAMES:
@@ -85,7 +86,9 @@ def test_numbers_follow_from_the_stored_predictions(results: Results, tiny_run: 
         own = {(m.benchmark, m.metric): m for m in results.measurements if str(m) == name}
         assert own["clean", "top1_error"].value == pytest.approx(wrong.mean())
         assert own["clean", "top1_error"].n == 500
-        assert own["corruption/contrast/5", "top1_error"].value == pytest.approx((predicted[4, 4] != labels[:40]).mean())
+        assert own["corruption/contrast/5", "top1_error"].value == pytest.approx(
+            (predicted[4, 4] != labels[:40]).mean()
+        )
         assert own["fgsm/0", "top1_error"].value == pytest.approx(wrong[:60].mean())
 
 
@@ -108,7 +111,7 @@ def test_a_subset_is_never_called_complete_and_validation_corruptions_never_coun
 def test_metrics_csv_is_the_same_numbers_as_tidy_rows(results: Results, tiny_run: Path) -> None:
     with (tiny_run / "metrics.csv").open() as file:
         rows = list(csv.DictReader(file))
-    assert list(rows[0]) == "study generation network seed benchmark metric value ci_low ci_high n baseline".split()
+    assert ",".join(rows[0]) == "study,generation,network,seed,benchmark,metric,value,ci_low,ci_high,n,baseline"
     assert len(rows) == len(results.measurements)
     for row, number in zip(rows, results.measurements, strict=True):
         assert row["metric"] == number.metric
@@ -117,11 +120,6 @@ def test_metrics_csv_is_the_same_numbers_as_tidy_rows(results: Results, tiny_run
 
 
 def test_a_checkpoint_gives_back_the_network_that_was_evaluated(tiny_run: Path) -> None:
-    import torch
-    from safetensors.numpy import load_file as load_arrays
-
-    from nsbench.data.load import load_dataset
-    from nsbench.networks.inference import predict_logits
 
     network = load_network(tiny_run / NAMES[1], torch.device("cpu"))
     logits = predict_logits(network, load_dataset("digits", None).test.images, torch.device("cpu"), 500)
@@ -162,7 +160,7 @@ def test_a_changed_weight_file_is_noticed(tiny_run: Path, tmp_path: Path) -> Non
     shutil.copytree(tiny_run / NAMES[0], folder)
     weights = folder / "weights.safetensors"
     weights.write_bytes(weights.read_bytes()[:-1] + b"\x00")
-    with pytest.raises(UserError, match="is missing or is not the file that checkpoint.json describes"):
+    with pytest.raises(UserError, match=r"is missing or is not the file that checkpoint\.json describes"):
         read_checkpoint(folder)
     (folder / "checkpoint.json").write_text("{}")
     with pytest.raises(UserError, match="is damaged: delete the folder"):

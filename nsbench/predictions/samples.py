@@ -20,6 +20,7 @@ from nsbench.seeds import derive_seed
 
 ROWS = 3
 COLUMNS = 8
+GAP = 1
 
 Strip = NDArray[np.uint8]
 
@@ -56,9 +57,10 @@ def noise_strip(config: Config, dataset: Dataset) -> Strip:
 
 
 def _write(path: Path, strip: Strip) -> None:
-    """(rows, columns, H, W, 3) as one PNG."""
+    """(rows, columns, H, W, 3) as one PNG, white lines between the images."""
     rows, columns, height, width, _ = strip.shape
-    sheet = strip.transpose(0, 2, 1, 3, 4).reshape(rows * height, columns * width, 3)
+    tiles = np.pad(strip, ((0, 0), (0, 0), (0, GAP), (0, GAP), (0, 0)), constant_values=255)
+    sheet = tiles.transpose(0, 2, 1, 3, 4).reshape(rows * (height + GAP), columns * (width + GAP), 3)[:-GAP, :-GAP]
     buffer = io.BytesIO()
     Image.fromarray(np.ascontiguousarray(sheet)).save(buffer, "PNG")
     write_bytes(path, buffer.getvalue())

@@ -73,8 +73,8 @@ def training(lookup: Lookup) -> Picture | None:
             )
         )
     caption = (
-        "Against images seen, duplicates counted. Students are measured on strongly distorted images against "
-        "pseudo-labels, so their curves do not compare with the teacher's and lie below their test accuracy."
+        "Against images seen, duplicates counted. Every network is measured on noisy training images, a student "
+        "against pseudo-labels and with noise inside: these curves are no test of one against another."
     )
     return Picture("training", "Training curves", caption, panels, [])
 
@@ -105,7 +105,16 @@ def history_panel(
             axes.set_ylim(0, 1)
             percent_axis(axes, "y")
         heading(axes, title, below)
-        figure.legend(loc="upper left", bbox_to_anchor=(0, 1), ncols=2, fontsize=11, handlelength=3, borderaxespad=0.2)
+        figure.legend(
+            loc="upper left",
+            bbox_to_anchor=(0, 1),
+            ncols=2,
+            fontsize=10,
+            handlelength=2.4,
+            handletextpad=0.5,
+            columnspacing=1.0,
+            borderaxespad=0.2,
+        )
 
     return draw(340, 320, f"{title} against images seen, one line for each checkpoint", paint)
 

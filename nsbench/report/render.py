@@ -65,7 +65,7 @@ def context(results: Results, found: list[Section]) -> dict[str, object]:
         "results": results,
         "headline": wording.headline(lookup),
         "summary": wording.summary(lookup),
-        "comparisons": [wording.comparison(lookup, student) for student in lookup.students()],
+        "comparisons": wording.comparisons(lookup),
         "sections": found,
         "numbers": numbering(found),
         "panel_files": panel_files,

@@ -19,7 +19,7 @@ KINDS = {
     "corruption": "Corruptions",
     "perturbation": "Perturbations",
     "fgsm": "FGSM",
-    "noise": "Input noise of the students",
+    "noise": "Input noise",
 }
 
 

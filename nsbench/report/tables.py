@@ -15,7 +15,7 @@ from nsbench.report.cells import (
     words,
 )
 from nsbench.report.lookup import Lookup
-from nsbench.report.wording import READINGS, against_teacher, mean_heading, verdict
+from nsbench.report.wording import READINGS, SIGNIFICANT, mean_heading, opponents, verdict
 
 INTERVALS = "95 % bootstrap intervals in brackets"
 
@@ -76,32 +76,44 @@ def generations(lookup: Lookup) -> Table:
 
 
 def teachers(lookup: Lookup) -> Table | None:
-    """Each student against the teacher that labelled its images."""
+    """Each student against the teacher that labelled its images, and against the baseline."""
     if not lookup.students():
         return None
-    notes, digits = Notes(), decimals(lookup, "clean")
-    columns = [Column("Student", numeric=False), Column("Teacher", numeric=False)]
-    columns += [
-        Column("Top-1 error, student minus teacher", "points"),
+    notes = Notes()
+    columns = [
+        Column("Student", numeric=False),
+        Column("Compared with", numeric=False),
+        Column("Top-1 error, student minus other", "points"),
         Column("McNemar p"),
-        Column("Reading", numeric=False),
+        Column("Student is", numeric=False),
     ]
-    rows = []
-    for one in lookup.students():
-        difference = against_teacher(lookup, one)
-        teacher = lookup.checkpoint(one.parent)
-        test = measured(lookup.find(one, "clean", "mcnemar_p_value", one.parent), notes, 3, 1)
-        if test.number is not None and test.number < 0.001:
-            test = Cell("<0.001", test.number, marks=test.marks)
-        cells = [words(lookup.label(one)), words(lookup.label(teacher) if teacher else str(one.parent))]
-        cells += [measured(difference, notes, digits, signed=True), test, words(READINGS[verdict(difference)])]
-        rows.append(Row(cells))
+    pairs = [(one, other) for one in lookup.students() for other in opponents(lookup, one)]
+    rows = [_paired_row(lookup, one, other, notes) for one, other in pairs]
     caption = (
         f"Paired on the same test images, n = {lookup.results.data.test:,}; 95 % paired bootstrap interval in "
-        "brackets. Negative: the student makes fewer errors. The reading follows the interval; p-values are "
-        "two-sided and not corrected for several comparisons."
+        "brackets. Negative: the student makes fewer errors. A difference is called one when the interval excludes "
+        f"zero and p < {SIGNIFICANT}; p-values are two-sided and not corrected for several comparisons."
     )
-    return Table("teachers", "Each student against its teacher", caption, columns, rows, notes.marked())
+    return Table(
+        "teachers", "Each student against its teacher and the baseline", caption, columns, rows, notes.marked()
+    )
+
+
+def _paired_row(lookup: Lookup, student: CheckpointRecord, other: str, notes: Notes) -> Row:
+    difference = lookup.find(student, "clean", "top1_error_difference", other)
+    test = measured(lookup.find(student, "clean", "mcnemar_p_value", other), notes, 3, 1)
+    if test.number is not None and test.number < 0.001:
+        test = Cell("<0.001", test.number, marks=test.marks)
+    against = lookup.checkpoint(other)
+    return Row(
+        [
+            words(lookup.label(student)),
+            words(lookup.label(against) if against else other),
+            measured(difference, notes, decimals(lookup, "clean"), signed=True),
+            test,
+            words(READINGS[verdict(lookup, student, other)]),
+        ]
+    )
 
 
 def robustness(lookup: Lookup) -> Table | None:

@@ -3,7 +3,7 @@
 from nsbench.checkpoints.record import CheckpointRecord
 from nsbench.report.cells import number_text, places
 from nsbench.report.lookup import Lookup
-from nsbench.results.record import BenchmarkSet, Measurement
+from nsbench.results.record import BenchmarkSet
 
 NUMERALS = ("none", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten")
 
@@ -57,41 +57,58 @@ def probability_text(value: float) -> str:
     return "p < 0.001" if value < 0.001 else f"p = {value:.3f}"
 
 
-def verdict(difference: Measurement | None) -> str:
-    """What an interval of student error minus teacher error lets us say: better, worse, unclear or unknown."""
+SIGNIFICANT = 0.05
+"""A difference is called one when its 95 % interval excludes zero and its p-value is below this."""
+
+
+def verdict(lookup: Lookup, student: CheckpointRecord, other: str) -> str:
+    """What the paired difference with another checkpoint lets us say: better, worse, unclear or unknown."""
+    difference = lookup.find(student, "clean", "top1_error_difference", other)
     if difference is None or difference.value is None or difference.ci_low is None or difference.ci_high is None:
         return "unknown"
+    test = lookup.find(student, "clean", "mcnemar_p_value", other)
+    if test is not None and test.value is not None and test.value >= SIGNIFICANT:
+        return "unclear"
     if difference.ci_high < 0:
         return "better"
     return "worse" if difference.ci_low > 0 else "unclear"
 
 
 OUTCOMES = {
-    "better": "beat its teacher",
-    "worse": "did worse than its teacher",
-    "unclear": "is not shown to differ from its teacher (the interval includes zero)",
-    "unknown": "cannot be compared with its teacher",
+    "better": "beat {other}",
+    "worse": "did worse than {other}",
+    "unclear": "is not shown to differ from {other}",
+    "unknown": "cannot be compared with {other}",
 }
 
 
 READINGS = {
-    "better": "beat its teacher",
-    "worse": "did worse",
+    "better": "better",
+    "worse": "worse",
     "unclear": "no difference shown",
     "unknown": "not comparable",
 }
 
 
-def against_teacher(lookup: Lookup, student: CheckpointRecord) -> Measurement | None:
-    """Student error minus teacher error on the same images."""
-    return lookup.find(student, "clean", "top1_error_difference", student.parent)
+def opponents(lookup: Lookup, student: CheckpointRecord) -> list[str]:
+    """Checkpoints that a student's clean error was compared with: its teacher, then the baseline."""
+    names = [student.parent or "", lookup.results.baseline]
+    return [name for name in names if lookup.find(student, "clean", "top1_error_difference", name)]
 
 
-def comparison(lookup: Lookup, student: CheckpointRecord) -> str:
-    """One sentence: did this student beat its teacher?"""
-    difference = against_teacher(lookup, student)
-    outcome = OUTCOMES[verdict(difference)]
-    who = f"{sentence_start(lookup.described(student))} {outcome}"
+def comparisons(lookup: Lookup) -> list[str]:
+    """Did each student beat its teacher, and the last one the same protocol without self-training?"""
+    sentences = [comparison(lookup, student, student.parent or "") for student in lookup.students()]
+    if lookup.students() and lookup.results.baseline in opponents(lookup, lookup.last()):
+        sentences.append(comparison(lookup, lookup.last(), lookup.results.baseline))
+    return sentences
+
+
+def comparison(lookup: Lookup, student: CheckpointRecord, other: str) -> str:
+    """One sentence on a student's clean error against another checkpoint's on the same images."""
+    difference = lookup.find(student, "clean", "top1_error_difference", other)
+    whom = "its teacher" if other == student.parent else "the baseline"
+    who = f"{sentence_start(lookup.described(student))} {OUTCOMES[verdict(lookup, student, other)].format(other=whom)}"
     if difference is None:
         return f"{who}: the difference was not measured."
     if difference.value is None:
@@ -102,7 +119,7 @@ def comparison(lookup: Lookup, student: CheckpointRecord) -> str:
     if difference.ci_low is not None and difference.ci_high is not None:
         ends = (number_text(end * 100, decimals, signed=True) for end in (difference.ci_low, difference.ci_high))
         facts.insert(0, "95 % interval " + " to ".join(ends))
-    test = lookup.find(student, "clean", "mcnemar_p_value", student.parent)
+    test = lookup.find(student, "clean", "mcnemar_p_value", other)
     if test is not None and test.value is not None:
         facts.insert(-1, f"McNemar {probability_text(test.value)}")
     caution = f" Caution: {difference.note}." if difference.note else ""
@@ -114,15 +131,15 @@ def headline(lookup: Lookup) -> str:
     students = lookup.students()
     if not students:
         return "No student was trained, so nothing is said about self-training."
-    verdicts = [verdict(against_teacher(lookup, student)) for student in students]
+    verdicts = [verdict(lookup, student, student.parent or "") for student in students]
     better, worse = verdicts.count("better"), verdicts.count("worse")
     if len(students) == 1:
-        return f"The student {OUTCOMES[verdicts[0]]}."
+        return f"The student {OUTCOMES[verdicts[0]].format(other='its teacher')}."
     if better == len(students):
         return f"All {numeral(len(students))} students beat their teacher."
     first = f"{numeral(better)} of {numeral(len(students))} students beat {'its' if better == 1 else 'their'} teacher"
     rest = [f"{numeral(worse)} did worse"] if worse else []
-    rest += [f"for {numeral(n)} the interval includes zero" for n in [verdicts.count("unclear")] if n]
+    rest += [f"{numeral(n)} not shown to differ" for n in [verdicts.count("unclear")] if n]
     rest += [f"{numeral(n)} cannot be compared" for n in [verdicts.count("unknown")] if n]
     return f"{sentence_start(first)}; {', '.join(rest)}."
 

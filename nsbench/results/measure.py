@@ -16,7 +16,8 @@ from nsbench.results.resampling import Estimate, Resampler, estimate
 
 Floats = NDArray[np.float64]
 PAPER_BINS = 10
-ILL_CONDITIONED = "the baseline's error hardly rises on {names}, so this ratio is unstable"
+ILL_CONDITIONED = "the baseline's error hardly rises {where}, so this ratio is unstable"
+NO_INTERVAL = "it has no interval, because its denominator is zero on some resamples"
 
 
 @dataclass(frozen=True)
@@ -30,7 +31,9 @@ class Author:
     def write(
         self, benchmark: str, metric: str, found: Estimate, *, relative: bool = False, note: str | None = None
     ) -> Measurement:
-        """One measurement."""
+        """One measurement; a ratio without an interval says why."""
+        if relative and found.low is None and metric != "mcnemar_p_value":
+            note = f"{note}; {NO_INTERVAL}" if note else NO_INTERVAL
         return Measurement(
             study=self.name.study,
             generation=self.name.generation,
@@ -139,7 +142,7 @@ def corruptions(
             cell = estimate(own.errors[row, column], own.error_samples[:, row, column])
             yield author.write(f"corruption/{name}/{severity}", "top1_error", cell)
         where = f"corruption/{name}"
-        note = ILL_CONDITIONED.format(names=name) if name in flagged else None
+        note = ILL_CONDITIONED.format(where="here") if name in flagged else None
         plain = estimate(own.errors[row].mean(), own.error_samples[:, row].mean(-1))
         yield author.write(where, "mean_error", plain)
         yield author.write(where, "corruption_error", estimate(ratios[row], ratio_samples[:, row]), relative=True)
@@ -164,7 +167,7 @@ def corruptions(
         corruption.relative_mean_corruption_error(relative[rows], counted, declared),
         corruption.relative_mean_corruption_error(relative_samples[:, rows], counted, declared),
     )
-    note = ILL_CONDITIONED.format(names=", ".join(shaky)) if shaky else None
+    note = ILL_CONDITIONED.format(where="on " + ", ".join(shaky)) if shaky else None
     yield author.write("corruption", "relative_mean_corruption_error", rise, relative=True, note=note)
 
 

@@ -1,5 +1,6 @@
 """Configuration: presets, files, --set, and mistakes told in one sentence."""
 
+import tomllib
 from pathlib import Path
 
 import pytest
@@ -7,8 +8,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from nsbench.config.resolve import (
-    first_difference,
     fingerprint,
+    first_difference,
     from_table,
     load_file,
     preset_names,
@@ -59,10 +60,21 @@ def test_every_field_says_what_it_means_and_may_be() -> None:
 @pytest.mark.parametrize(
     ("setting", "sentence"),
     [
-        ("input_noise.magnitud=3", "Unknown key 'input_noise.magnitud' in the configuration: did you mean 'input_noise.magnitude'?"),
+        (
+            "input_noise.magnitud=3",
+            "Unknown key 'input_noise.magnitud' in the configuration: did you mean 'input_noise.magnitude'?",
+        ),
         ("magnitude=3", "did you mean 'input_noise.magnitude'?"),
-        ("input_noise.magnitude=31", "input_noise.magnitude = 31 is not allowed: input_noise.magnitude (RandAugment magnitude, M) must be a whole number from 0 to 30."),
-        ("training.batch_size=many", 'training.batch_size = "many" is not allowed: training.batch_size (images per step) must be a whole number from 2 to 65,536.'),
+        (
+            "input_noise.magnitude=31",
+            "input_noise.magnitude = 31 is not allowed: input_noise.magnitude (RandAugment magnitude, M) "
+            "must be a whole number from 0 to 30.",
+        ),
+        (
+            "training.batch_size=many",
+            'training.batch_size = "many" is not allowed: training.batch_size (images per step) '
+            "must be a whole number from 2 to 65,536.",
+        ),
         ("training.batch_size=1.5", "must be a whole number"),
         ("data.labeled_fraction=0", "must be a number above 0 and at most 1."),
         ("data.name=mnist", 'data.name = "mnist" is not allowed: data.name (data set) must be one of digits, cifar10.'),
@@ -74,7 +86,7 @@ def test_every_field_says_what_it_means_and_may_be() -> None:
         ("seed", "--set 'seed' is not of the form dotted.key=value."),
         ("name.x=1", "--set 'name.x=1': name is a value, not a section."),
     ],
-)  # fmt: skip
+)
 def test_a_mistake_is_one_sentence_that_names_the_key_and_the_remedy(setting: str, sentence: str) -> None:
     with pytest.raises(UserError) as caught:
         resolve("quick", [setting])
@@ -98,7 +110,12 @@ def test_a_file_that_is_missing_or_not_toml_is_named(tmp_path: Path) -> None:
 
 def test_set_takes_toml_values_and_bare_words() -> None:
     config = resolve("quick", ["seed=7", "study.name=soft", "training.milestones=[0.25]", "input_noise.flip=true"])
-    assert (config.seed, config.study.name, config.training.milestones, config.input_noise.flip) == (7, "soft", (0.25,), True)
+    assert (config.seed, config.study.name, config.training.milestones, config.input_noise.flip) == (
+        7,
+        "soft",
+        (0.25,),
+        True,
+    )
 
 
 def test_the_first_difference_is_named_with_both_values() -> None:
@@ -116,8 +133,6 @@ def test_the_first_difference_is_named_with_both_values() -> None:
 def test_any_valid_configuration_survives_toml(seed: int, fraction: float, epsilons: list[float]) -> None:
     table = {"seed": seed, "data": {"labeled_fraction": fraction}, "evaluation": {"fgsm_epsilons": epsilons}}
     config = from_table(table)
-    import tomllib
-
     assert from_table(tomllib.loads(to_toml(config))) == config
 
 

@@ -34,7 +34,9 @@ def draws_for(operation: str, count: int, *, negative: bool = False, center: tup
     )
 
 
-def by_pillow(image: Image.Image, operation: str, magnitude: int, negative: bool, center: tuple[float, float]) -> Image.Image:
+def by_pillow(
+    image: Image.Image, operation: str, magnitude: int, negative: bool, center: tuple[float, float]
+) -> Image.Image:
     """The published pipeline's operation, one image at a time."""
     if operation in GEOMETRIC:
         return transform(image, operation, (-1 if negative else 1) * strength(operation, magnitude))
@@ -85,7 +87,6 @@ def varied_images() -> NDArray[np.uint8]:
     ramp = np.linspace(0, 255, SIDE * SIDE * 3).reshape(1, SIDE, SIDE, 3)
     few = np.where(rng.random((6, SIDE, SIDE, 3)) < 0.95, 3, rng.integers(0, 256, (6, SIDE, SIDE, 3)))
     return np.concatenate([noise, narrow, flat, two, ramp, few]).astype(np.uint8)
-
 
 
 @pytest.mark.parametrize("operation", OPERATIONS)

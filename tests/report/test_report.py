@@ -126,7 +126,8 @@ def test_the_caution_of_every_number_is_printed_where_the_number_is(results: Res
         assert {one.note for one in noted.measurements} == set(re.findall(r"caution \d{4}", told))
         assert "caution" not in told.split("What these numbers can and cannot say")[-1]
     lookup = Lookup(noted)
-    assert re.search(r"Caution: caution \d{4}\.$", comparison(lookup, lookup.students()[0]))
+    student = lookup.students()[0]
+    assert re.search(r"Caution: caution \d{4}\.$", comparison(lookup, student, student.parent))
     drawn = reliability(lookup)
     assert drawn is not None
     assert all(f"({mark})" in panel.title for panel, (mark, _) in zip(drawn.panels, drawn.notes, strict=True))
