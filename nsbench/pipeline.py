@@ -65,8 +65,7 @@ class Run:
         self.config, self.folder, self.save_every = config, options.out, options.save_every
         self.reporter = Reporter(quiet=options.quiet)
         self.device = choose_device(options.device)
-        if self.device.type == "cpu":
-            keep_freed_memory()
+        prepare(self.device)
         check_folder(config, self.folder)
         self.dataset: Dataset = load_dataset(config.data.name, options.data)
         self.split: Split = split(
@@ -168,6 +167,15 @@ def choose_device(name: str) -> torch.device:
     if name == "cuda" and not torch.cuda.is_available():
         raise UserError("--device cuda was asked for, but PyTorch finds no CUDA device here: use --device cpu or auto.")
     return torch.device("cuda" if name != "cpu" and torch.cuda.is_available() else "cpu")
+
+
+def prepare(device: torch.device) -> None:
+    """Make a device fast or exact where that is not its default: repeatable float32 on CUDA."""
+    if device.type == "cpu":
+        keep_freed_memory()
+        return
+    torch.backends.cudnn.deterministic = True
+    torch.backends.cudnn.allow_tf32 = False
 
 
 def provenance(device: torch.device) -> Provenance:

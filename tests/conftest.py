@@ -13,12 +13,20 @@ from nsbench.config.resolve import resolve
 from nsbench.config.schema import Config
 from nsbench.pipeline import Options, run_all
 
+# One thread each: the tests run side by side on all cores, and threads that wait for each other waste them.
+os.environ["OMP_NUM_THREADS"] = "1"
+torch.set_num_threads(1)
+
 TINY = (
     "name=tiny",
     "study.networks=['resnet8-w0.125', 'resnet8-w0.25']",
-    "pseudo_labels.confidence_threshold=0.3",
+    "data.labeled_fraction=0.3",
+    "input_noise.operations=1",
+    "input_noise.magnitude=3",
+    "input_noise.crop_padding=1",
+    "pseudo_labels.confidence_threshold=0.2",
     "pseudo_labels.min_images_per_class=20",
-    "training.teacher_images=1500",
+    "training.teacher_images=2500",
     "training.student_images=2000",
     "training.baseline_images=1500",
     "training.batch_size=16",

@@ -132,7 +132,7 @@ def test_training_learns_something(results: Results) -> None:
     for record in results.checkpoints:
         assert record.history[-1].loss < record.history[0].loss
     errors = [m.value for m in results.measurements if (m.benchmark, m.metric) == ("clean", "top1_error")]
-    assert min(error for error in errors if error is not None) < 0.6
+    assert min(error for error in errors if error is not None) < 0.75
 
 
 def test_another_configuration_is_refused_by_the_key_that_differs(tiny_run: Path) -> None:
@@ -198,7 +198,7 @@ def test_an_empty_selection_trains_on_labelled_images_and_warns(tmp_path: Path) 
 
 
 def test_a_validation_slice_is_held_out_and_scored(tmp_path: Path) -> None:
-    config = resolve("quick", [*TINY, "data.validation_fraction=0.2"])
+    config = resolve("quick", [*TINY, "data.labeled_fraction=0.1", "data.validation_fraction=0.2"])
     records = Run(config, Options(tmp_path / "held-out", device="cpu", quiet=True)).train()
     for record in records:
         assert record.history[-1].validation_accuracy is not None

@@ -136,10 +136,10 @@ def headline(lookup: Lookup) -> str:
     if len(students) == 1:
         return f"The student {OUTCOMES[verdicts[0]].format(other='its teacher')}."
     if better == len(students):
-        return f"All {numeral(len(students))} students beat their teacher."
+        return f"{'Both' if better == 2 else f'All {numeral(better)}'} students beat their teacher."
     first = f"{numeral(better)} of {numeral(len(students))} students beat {'its' if better == 1 else 'their'} teacher"
     rest = [f"{numeral(worse)} did worse"] if worse else []
-    rest += [f"{numeral(n)} not shown to differ" for n in [verdicts.count("unclear")] if n]
+    rest += [f"for {numeral(n)} no difference is shown" for n in [verdicts.count("unclear")] if n]
     rest += [f"{numeral(n)} cannot be compared" for n in [verdicts.count("unknown")] if n]
     return f"{sentence_start(first)}; {', '.join(rest)}."
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 
@@ -14,7 +15,7 @@ from nsbench.data.images import Dataset
 from nsbench.data.splits import Split
 from nsbench.metrics.calibration import reliability_bins
 from nsbench.metrics.classification import confusion_matrix, softmax
-from nsbench.metrics.corruption import SEVERITIES, corruption_set
+from nsbench.metrics.corruption import SEVERITIES, DeclaredSet, corruption_set
 from nsbench.metrics.perturbation import perturbation_set
 from nsbench.predictions.collect import BENCHMARKS, GENERATED_SEED, subset_size
 from nsbench.predictions.samples import shown_frames
@@ -158,36 +159,28 @@ def benchmark_sets(settings: EvaluationConfig, test: int) -> list[BenchmarkSet]:
     ]
     if settings.corruptions:
         n, declared = subset_size(settings.corruption_images, test), corruption_set(settings.corruptions)
-        share = f"{len(declared.counted)} of {len(declared.counted) + len(declared.missing)} corruptions"
-        sets.append(
-            BenchmarkSet(
-                kind="corruption",
-                name=f"{corruption_set_version()} ({share}, {_first(n, test)})",
-                images=n,
-                complete=declared.complete and n == test,
-                counted=list(declared.counted),
-                shown=list(declared.shown),
-                missing=list(declared.missing),
-                severities=list(SEVERITIES),
-                seed=GENERATED_SEED,
-            )
-        )
+        sets.append(_generated("corruption", corruption_set_version(), declared, n, test))
     if settings.perturbations:
         n, moving = subset_size(settings.perturbation_images, test), perturbation_set(settings.perturbations)
-        share = f"{len(moving.counted)} of {len(moving.counted) + len(moving.missing)} perturbations"
-        sets.append(
-            BenchmarkSet(
-                kind="perturbation",
-                name=f"{perturbation_set_version()} ({share}, {_first(n, test)})",
-                images=n,
-                complete=moving.complete and n == test,
-                counted=list(moving.counted),
-                shown=list(moving.shown),
-                missing=list(moving.missing),
-                seed=GENERATED_SEED,
-            )
-        )
+        sets.append(_generated("perturbation", perturbation_set_version(), moving, n, test))
     return sets
+
+
+def _generated(
+    kind: Literal["corruption", "perturbation"], version: str, declared: DeclaredSet, n: int, test: int
+) -> BenchmarkSet:
+    canonical = len(declared.counted) + len(declared.missing)
+    return BenchmarkSet(
+        kind=kind,
+        name=f"{version} ({len(declared.counted)} of {canonical} {kind}s, {_first(n, test)})",
+        images=n,
+        complete=declared.complete and n == test,
+        counted=list(declared.counted),
+        shown=list(declared.shown),
+        missing=list(declared.missing),
+        severities=list(SEVERITIES) if kind == "corruption" else [],
+        seed=GENERATED_SEED,
+    )
 
 
 def _first(n: int, test: int) -> str:

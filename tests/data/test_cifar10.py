@@ -434,6 +434,7 @@ def test_real_cifar10_has_5000_training_and_1000_test_images_of_each_class(real:
     assert real.train.images.shape == (50000, 32, 32, 3)
 
 
+@pytest.mark.slow
 @pytest.mark.cifar
 def test_real_cifar10_has_the_published_mean_and_standard_deviation_of_each_channel(real: Dataset) -> None:
     pixels = real.train.images.reshape(-1, 3) / 255
@@ -448,6 +449,7 @@ def test_real_batches_meta_names_the_classes_of_the_manifest_in_order(real: Data
     assert places == sorted(places)
 
 
+@pytest.mark.slow
 @pytest.mark.cifar
 def test_real_official_batches_and_parquet_files_give_identical_arrays(real: Dataset, real_folder: Path) -> None:
     if not (real_folder / "parquet").is_dir():

@@ -171,19 +171,22 @@ def test_accuracy_stands_beside_flip_probability(results: Results) -> None:
 
 
 @pytest.mark.parametrize(
-    ("low", "high", "sentence"),
+    ("low", "high", "p_value", "sentence"),
     [
-        (-0.09, -0.01, "All three students beat their teacher."),
-        (-0.09, 0.01, "None of three students beat their teacher; for three the interval includes zero."),
-        (-0.09, 0.0, "None of three students beat their teacher; for three the interval includes zero."),
-        (0.01, 0.09, "None of three students beat their teacher; three did worse."),
-        (None, None, "None of three students beat their teacher; three cannot be compared."),
+        (-0.09, -0.01, 0.01, "All three students beat their teacher."),
+        (-0.09, -0.01, 0.05, "None of three students beat their teacher; for three no difference is shown."),
+        (-0.09, 0.01, 0.01, "None of three students beat their teacher; for three no difference is shown."),
+        (-0.09, 0.0, 0.01, "None of three students beat their teacher; for three no difference is shown."),
+        (0.01, 0.09, 0.01, "None of three students beat their teacher; three did worse."),
+        (None, None, 0.01, "None of three students beat their teacher; three cannot be compared."),
     ],
 )
-def test_the_headline_follows_the_intervals(
-    results: Results, low: float | None, high: float | None, sentence: str
+def test_the_headline_needs_the_interval_and_the_p_value(
+    results: Results, low: float | None, high: float | None, p_value: float, sentence: str
 ) -> None:
     def change(_: int, one: Measurement) -> Measurement:
+        if one.metric == "mcnemar_p_value":
+            return one.model_copy(update={"value": p_value})
         return one.model_copy(update={"ci_low": low, "ci_high": high}) if "difference" in one.metric else one
 
     assert headline(Lookup(with_measurements(results, change))) == sentence
@@ -193,7 +196,7 @@ def test_a_student_is_compared_with_its_own_teacher_whatever_else_it_is_compared
     other = next(one for one in results.measurements if one.metric == "top1_error_difference")
     wrong = other.model_copy(update={"baseline": results.baseline, "value": 0.5, "ci_low": 0.4, "ci_high": 0.6})
     mixed = results.model_copy(update={"measurements": [wrong, *results.measurements]})
-    assert headline(Lookup(mixed)) == "One of three students beat its teacher; for two the interval includes zero."
+    assert headline(Lookup(mixed)) == "One of three students beat its teacher; for two no difference is shown."
 
 
 def test_the_same_record_gives_the_same_bytes(results: Results, report: Any, report_of: Writer) -> None:

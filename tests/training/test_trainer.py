@@ -62,8 +62,8 @@ def same(one: ResNet, two: ResNet) -> bool:
 
 def test_the_loss_falls_on_images_that_can_be_told_apart(data: TrainingSet, tmp_path: Path) -> None:
     history = run(network(), data, plan(3000), tmp_path / "state")
-    assert history[-1].loss < 0.6 * history[0].loss
-    assert history[-1].accuracy > 0.6
+    assert history[-1].loss < 0.9 * history[0].loss
+    assert history[-1].accuracy > 0.6 > history[0].accuracy
 
 
 def test_the_same_plan_gives_the_same_weights_and_another_seed_others(data: TrainingSet, tmp_path: Path) -> None:
