@@ -115,8 +115,15 @@ def test_metrics_csv_is_the_same_numbers_as_tidy_rows(results: Results, tiny_run
     assert len(rows) == len(results.measurements)
     for row, number in zip(rows, results.measurements, strict=True):
         assert row["metric"] == number.metric
+        assert row["benchmark"].startswith(number.benchmark)
         assert row["value"] == ("" if number.value is None else str(number.value))
         assert row["baseline"] == (number.baseline or "")
+
+
+def test_a_mean_over_a_few_corruptions_says_so_in_its_row(tiny_run: Path) -> None:
+    with (tiny_run / "metrics.csv").open() as file:
+        rows = [row for row in csv.DictReader(file) if row["metric"] in ("mean_corruption_error", "mean_flip_rate")]
+    assert {row["benchmark"] for row in rows} == {"corruption (5 of 15)", "perturbation (3 of 10)"}
 
 
 def test_a_checkpoint_gives_back_the_network_that_was_evaluated(tiny_run: Path) -> None:

@@ -127,7 +127,16 @@ def comparison(lookup: Lookup, student: CheckpointRecord, other: str) -> str:
 
 
 def headline(lookup: Lookup) -> str:
-    """The answer in one sentence."""
+    """The answer in one sentence: against the teachers, and against the same network without self-training."""
+    answer, baseline = against_teachers(lookup), lookup.results.baseline
+    if not lookup.students() or baseline not in opponents(lookup, lookup.last()):
+        return answer
+    outcome = OUTCOMES[verdict(lookup, lookup.last(), baseline)].format(other="the baseline")
+    return f"{answer.removesuffix('.')}; the last one {outcome}."
+
+
+def against_teachers(lookup: Lookup) -> str:
+    """How many students beat the teachers that labelled their images."""
     students = lookup.students()
     if not students:
         return "No student was trained, so nothing is said about self-training."

@@ -9,7 +9,7 @@ from pydantic import ValidationError
 
 from nsbench.errors import UserError
 from nsbench.files import write_text
-from nsbench.results.record import Results
+from nsbench.results.record import BenchmarkSet, Results
 
 COLUMNS = (
     "study",
@@ -33,14 +33,25 @@ def save_results(run: Path, results: Results) -> None:
 
 
 def to_csv(results: Results) -> str:
-    """One row a measurement; an undefined number is an empty cell."""
+    """One row a measurement; an undefined number is an empty cell.
+
+    A mean over less than the canonical set says so in its benchmark, such as `corruption (5 of 15)`: a row travels
+    without the record that would tell.
+    """
+    labels: dict[str, str] = {one.kind: _label(one) for one in results.benchmarks if one.missing}
     buffer = io.StringIO()
     writer = csv.writer(buffer, lineterminator="\n")
     writer.writerow(COLUMNS)
     for measurement in results.measurements:
         row = [getattr(measurement, column) for column in COLUMNS]
+        row[COLUMNS.index("benchmark")] = labels.get(measurement.benchmark, measurement.benchmark)
         writer.writerow(["" if cell is None else cell for cell in row])
     return buffer.getvalue()
+
+
+def _label(benchmark: BenchmarkSet) -> str:
+    total = len(benchmark.counted) + len(benchmark.missing)
+    return f"{benchmark.kind} ({len(benchmark.counted)} of {total})"
 
 
 def load_results(run: Path) -> Results:

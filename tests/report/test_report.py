@@ -199,6 +199,15 @@ def test_a_student_is_compared_with_its_own_teacher_whatever_else_it_is_compared
     assert headline(Lookup(mixed)) == "One of three students beat its teacher; for two no difference is shown."
 
 
+def test_the_headline_says_how_the_last_student_stands_against_the_baseline(results: Results) -> None:
+    last = str(Lookup(results).last())
+    measured = [one for one in results.measurements if str(one) == last and one.baseline and one.benchmark == "clean"]
+    against = [one.model_copy(update={"baseline": results.baseline}) for one in measured]
+    mixed = results.model_copy(update={"measurements": [*results.measurements, *against]})
+    expected = "for two no difference is shown; the last one is not shown to differ from the baseline."
+    assert headline(Lookup(mixed)).endswith(expected)
+
+
 def test_the_same_record_gives_the_same_bytes(results: Results, report: Any, report_of: Writer) -> None:
     folders = (report.folder, report_of(results).folder)
     one, two = ({path.relative_to(f): path.read_bytes() for path in f.rglob("*") if path.is_file()} for f in folders)
