@@ -7,7 +7,6 @@ training that was killed continues at the last saved segment as if nothing had h
 import json
 import math
 import time
-from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -214,20 +213,21 @@ def _save(
 
 def _resume(network: nn.Module, optimizer: torch.optim.SGD, plan: Plan, state: Path) -> tuple[list[Point], int]:
     """History and step of a saved state, loaded into network and optimiser; nothing and 0 if there is none."""
-    if not state.is_file():
+    try:
+        with safetensors.safe_open(state, framework="pt", device=str(next(network.parameters()).device)) as file:
+            metadata = file.metadata() or {}
+            if metadata.get("fingerprint") != plan.fingerprint:
+                return [], 0
+            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118  # not a mapping
+    except (FileNotFoundError, safetensors.SafetensorError):
         return [], 0
-    with safetensors.safe_open(state, framework="pt", device=str(next(network.parameters()).device)) as file:
-        metadata = file.metadata()
-        if metadata.get("fingerprint") != plan.fingerprint:
-            return [], 0
-        tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118  # not a mapping
-    part: Callable[[str], dict[str, Tensor]] = lambda prefix: {  # noqa: E731  # local to two lines
-        name.removeprefix(prefix): value for name, value in tensors.items() if name.startswith(prefix)
-    }
-    network.load_state_dict(part("network."))
-    momenta = part("momentum.")
+    network.load_state_dict(_part(tensors, "network."))
+    momenta = _part(tensors, "momentum.")
     for name, parameter in network.named_parameters():
         if name in momenta:
-            buffer = momenta[name].to(memory_format=torch.preserve_format)
-            optimizer.state[parameter]["momentum_buffer"] = torch.empty_like(parameter).copy_(buffer)
+            optimizer.state[parameter]["momentum_buffer"] = torch.empty_like(parameter).copy_(momenta[name])
     return [Point(**point) for point in json.loads(metadata["history"])], int(metadata["step"])
+
+
+def _part(tensors: dict[str, Tensor], prefix: str) -> dict[str, Tensor]:
+    return {name.removeprefix(prefix): value for name, value in tensors.items() if name.startswith(prefix)}

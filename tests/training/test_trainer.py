@@ -104,6 +104,15 @@ def test_a_state_of_another_configuration_is_not_used(data: TrainingSet, tmp_pat
     assert same(other, fresh)
 
 
+def test_a_damaged_state_is_not_used(data: TrainingSet, tmp_path: Path) -> None:
+    state = tmp_path / "state"
+    state.write_bytes(b"not a state")
+    other, fresh = network(), network()
+    run(other, data, plan(400), state)
+    run(fresh, data, plan(400), tmp_path / "none")
+    assert same(other, fresh)
+
+
 def test_the_budget_is_rounded_up_to_whole_batches() -> None:
     assert (plan(100).steps, plan(100).images) == (7, 112)
     assert (plan(96).steps, plan(96).images) == (6, 96)
