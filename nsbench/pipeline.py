@@ -61,7 +61,7 @@ class Run:
     """
 
     def __init__(self, config: Config, options: Options) -> None:
-        check_names(config)
+        check_config(config)
         self.config, self.folder, self.save_every = config, options.out, options.save_every
         self.reporter = Reporter(quiet=options.quiet)
         self.device = choose_device(options.device)
@@ -139,12 +139,14 @@ def run_config(folder: Path) -> Config:
     return load_file(path)
 
 
-def check_names(config: Config) -> None:
-    """Raise UserError for a network or study name that cannot be used."""
+def check_config(config: Config) -> None:
+    """Raise UserError for a name that cannot be used, or for values that do not go together."""
     for name in (*config.study.networks, config.baseline_network):
         parse_network_name(name)
     if config.study.name == SUPERVISED:
         raise UserError(f"study.name = {SUPERVISED!r} is taken by the baseline: choose another name.")
+    if config.training.nesterov and config.training.momentum == 0:
+        raise UserError("training.nesterov = true needs momentum: set training.momentum above 0.")
 
 
 def check_folder(config: Config, folder: Path) -> None:

@@ -6,7 +6,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.progress import Progress, TextColumn, TimeRemainingColumn
+from rich.table import Column
 
 LEAST_SECONDS = 5.0
 
@@ -37,14 +38,14 @@ class Reporter:
         if self.quiet or not self._console.is_terminal:
             yield Task(self, title, total, unit, None)
             return
+        # Only the title gives way on a narrow terminal: the figures are what one looks for.
         columns = (
-            TextColumn("{task.description}"),
-            BarColumn(bar_width=20),
-            MofNCompleteColumn(),
+            TextColumn("{task.description}", table_column=Column(ratio=1, no_wrap=True, overflow="ellipsis")),
+            TextColumn("{task.percentage:>3.0f} %"),
             TextColumn("{task.fields[news]}"),
-            TimeRemainingColumn(),
+            TimeRemainingColumn(compact=True),
         )
-        with Progress(*columns, console=self._console, transient=True) as live:
+        with Progress(*columns, console=self._console, transient=True, expand=True) as live:
             yield Task(self, title, total, unit, live)
 
 
@@ -91,4 +92,6 @@ class Task:
 
     def _show(self) -> None:
         if self.live is not None and self._row is not None:
-            self.live.update(self._row, completed=self.done, news=f"{self.rate:,.0f} {self.unit}/s {self._news}")
+            self.live.update(
+                self._row, completed=self.done, news=f"{self.rate:,.0f} {self.unit}/s{self._news and ', ' + self._news}"
+            )

@@ -219,6 +219,7 @@ def test_a_validation_slice_is_held_out_and_scored(tmp_path: Path) -> None:
         (["study.networks=['resnet9']"], "depth that is not 6n"),
         (["study.baseline=vgg"], "is not a network"),
         (["study.name=supervised"], "is taken by the baseline"),
+        (["training.nesterov=true", "training.momentum=0.0"], "needs momentum"),
         (["data.labeled_fraction=0.001"], "labeled_fraction"),
     ],
 )

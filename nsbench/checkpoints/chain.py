@@ -9,7 +9,6 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
-from torch.nn.functional import one_hot
 
 from nsbench.checkpoints.record import CheckpointName, CheckpointRecord, HistoryPoint, SelectionRecord
 from nsbench.checkpoints.store import (
@@ -32,7 +31,7 @@ from nsbench.noise.augment import Augmenter
 from nsbench.noise.draws import InputNoise
 from nsbench.progress import Reporter
 from nsbench.seeds import derive_seed
-from nsbench.training.pseudo_labels import TrainingRows, read_probabilities, select_and_balance
+from nsbench.training.pseudo_labels import make_targets, read_logits, select_and_balance
 from nsbench.training.trainer import Plan, Point, TrainingSet, train
 
 SUPERVISED = "supervised"
@@ -98,7 +97,7 @@ class Chain:
 
     def _train(self, stage: Stage, print_: str, reporter: Reporter) -> CheckpointFile:
         noise = self._model_noise(stage)
-        rows, selection = self._rows(stage)
+        data, selection = self._training_set(stage)
         seed = (self.config.seed, stage.name.study, stage.name.generation, stage.name.network)
         torch.manual_seed(derive_seed(*seed, "weights"))
         network = ResNet(
@@ -108,10 +107,11 @@ class Chain:
             self.dataset.std,
             noise,
         ).to(self.device)
-        plan = Plan(self._budget(stage.role), self.config.training, seed, print_, self.save_every)
+        mixup = 0.0 if stage.parent is None else self.config.pseudo_labels.mixup_alpha
+        plan = Plan(self._budget(stage.role), self.config.training, seed, print_, self.save_every, mixup)
         folder = folder_of(self.run, stage.name)
         with reporter.task(str(stage.name), plan.images) as task:
-            history = train(network, self._training_set(rows), self._augmenter(), plan, folder / TRAINING_STATE, task)
+            history = train(network, data, self._augmenter(), plan, folder / TRAINING_STATE, task)
         self._check_predictions(network, stage)
         record = CheckpointRecord(
             **stage.name.model_dump(),
@@ -119,7 +119,7 @@ class Chain:
             parent=str(stage.parent) if stage.parent else None,
             parameters=count_parameters(network),
             images_seen=plan.images,
-            training_images=len(rows.rows),
+            training_images=len(data.rows),
             weights_selection="last",
             weights_sha256="",
             selection=selection,
@@ -159,28 +159,27 @@ class Chain:
             "baseline": training.baseline_images,
         }[role]
 
-    def _rows(self, stage: Stage) -> tuple[TrainingRows, SelectionRecord | None]:
-        """The training set of a stage: the labelled images, and what the teacher adds to them."""
-        labels = self.dataset.train.labels
-        settings = self.config.pseudo_labels
-        supervised = stage.parent is None
+    def _training_set(self, stage: Stage) -> tuple[TrainingSet, SelectionRecord | None]:
+        """What a stage learns: the labelled images, and what the teacher adds to them."""
+        settings, supervised = self.config.pseudo_labels, stage.parent is None
         unlabeled = self.split.unlabeled[:0] if supervised else self.split.unlabeled
-        probabilities = np.empty((0, len(self.dataset.classes)))
-        if stage.parent is not None and len(unlabeled):
-            probabilities = self._probabilities(stage.parent, unlabeled)
+        pseudo = read_logits(self._logits(stage.parent, unlabeled), settings.temperature)
         rows = select_and_balance(
-            labels,
+            self.dataset.train.labels,
             self.split.labeled,
             unlabeled,
-            read_probabilities(probabilities),
+            pseudo,
             classes=len(self.dataset.classes),
             threshold=settings.confidence_threshold,
             min_per_class=0 if supervised else settings.min_images_per_class,
-            max_gap=len(labels) if supervised else settings.max_class_gap,
+            max_gap=len(self.dataset.train) if supervised else settings.max_class_gap,
         )
-        if supervised:
-            return rows, None
-        return rows, SelectionRecord(
+        kind = "hard" if supervised else settings.type
+        targets = torch.from_numpy(make_targets(kind, rows, unlabeled, pseudo, settings.smoothing))
+        data = TrainingSet(self._images(), torch.from_numpy(rows.rows), targets.to(self.device))
+        if stage.parent is None:
+            return data, None
+        return data, SelectionRecord(
             teacher=str(stage.parent),
             confidence_threshold=settings.confidence_threshold,
             available=len(unlabeled),
@@ -191,19 +190,18 @@ class Chain:
             accuracy=rows.accuracy,
         )
 
-    def _probabilities(self, teacher: CheckpointName, rows: NDArray[np.int64]) -> NDArray[np.float64]:
+    def _logits(self, teacher: CheckpointName | None, rows: NDArray[np.int64]) -> NDArray[np.float32]:
+        if teacher is None or not len(rows):
+            return np.empty((0, len(self.dataset.classes)), dtype=np.float32)
         network = load_network(folder_of(self.run, teacher), self.device)
-        images = self.dataset.train.images[rows]
-        logits = predict_logits(network, images, self.device, self.config.evaluation.batch_size)
-        return torch.from_numpy(logits).double().softmax(1).numpy()
+        return predict_logits(network, self.dataset.train.images[rows], self.device, self.config.evaluation.batch_size)
 
-    def _training_set(self, rows: TrainingRows) -> TrainingSet:
+    def _images(self) -> Tensor:
+        """All training images on the device, planar, made once."""
         if self._resident is None:
             images = torch.tensor(self.dataset.train.images)
-            planar = images.permute(0, 3, 1, 2).reshape(len(images), 3, -1).contiguous()
-            self._resident = planar.to(self.device)
-        targets = one_hot(torch.from_numpy(rows.classes), len(self.dataset.classes)).float()
-        return TrainingSet(self._resident, torch.from_numpy(rows.rows), targets.to(self.device))
+            self._resident = images.permute(0, 3, 1, 2).reshape(len(images), 3, -1).contiguous().to(self.device)
+        return self._resident
 
     def _augmenter(self) -> Augmenter:
         noise = self.config.input_noise

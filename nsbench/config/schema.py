@@ -70,7 +70,20 @@ class StudyConfig(Section):
 class PseudoLabelConfig(Section):
     """How a teacher's predictions become training targets."""
 
-    type: Literal["hard"] = Field(default="hard", description="form of the pseudo-label")
+    type: Literal["hard", "soft", "smooth"] = Field(
+        default="hard",
+        description="hard: the most probable class; soft: all probabilities; smooth: the most probable class, smoothed",
+    )
+    smoothing: Fraction = Field(default=0.1, description="of smooth labels: probability shared by the other classes")
+    temperature: float = Field(
+        default=1.0, gt=0, le=100, description="of soft labels: the teacher's logits are divided by it"
+    )
+    mixup_alpha: float = Field(
+        default=0.0,
+        ge=0,
+        le=100,
+        description="students learn from mixed pairs of images, weights from Beta(alpha, alpha); 0 switches it off",
+    )
     confidence_threshold: Fraction = Field(default=0.8, description="images above this confidence are used")
     min_images_per_class: int = Field(
         default=4000, ge=0, le=10**7, description="a smaller class is filled with copies, labelled images first"
@@ -92,11 +105,18 @@ class TrainingConfig(Section):
     batch_size: int = Field(default=512, ge=2, le=65536, description="images per step")
     learning_rate: float = Field(default=0.1, gt=0, le=100, description="of stochastic gradient descent")
     momentum: float = Field(default=0.9, ge=0, lt=1, description="of stochastic gradient descent")
+    nesterov: bool = Field(default=False, description="look ahead along the momentum")
     weight_decay: float = Field(default=1e-4, ge=0, le=1, description="L2 penalty on every parameter")
+    schedule: Literal["steps", "cosine"] = Field(
+        default="steps", description="steps: the learning rate falls at milestones; cosine: along a half wave to zero"
+    )
     milestones: tuple[Fraction, ...] = Field(
-        default=(0.5, 0.75), description="shares of the budget at which the learning rate falls"
+        default=(0.5, 0.75), description="of the schedule steps: shares of the budget at which the learning rate falls"
     )
     decay: float = Field(default=0.1, gt=0, le=1, description="factor of the learning rate at each milestone")
+    warmup: float = Field(
+        default=0.0, ge=0, lt=1, description="share of the budget over which the learning rate rises from zero"
+    )
 
 
 CorruptionName = Literal[

@@ -1,4 +1,4 @@
-"""Pseudo-labels: confidence filter, hard targets, class balance.
+"""Pseudo-labels: confidence filter, class balance, hard, soft and smooth targets.
 
 The order of duplication and removal is the published study's: labelled images first, then pseudo-labelled images by
 falling confidence of the teacher.
@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.special import softmax
 
 Indices = NDArray[np.int64]
 
@@ -19,16 +20,23 @@ class PseudoLabels:
     Attributes:
         classes: (U,) int64, the most probable class.
         confidences: (U,) float64 in [0, 1], its probability.
+        soft: (U, classes) float64, the probabilities at the temperature of soft labels.
     """
 
     classes: Indices
     confidences: NDArray[np.float64]
+    soft: NDArray[np.float64]
 
 
-def read_probabilities(probabilities: NDArray[np.floating]) -> PseudoLabels:
-    """Pseudo-labels of (U, classes) softmax probabilities."""
-    assert probabilities.ndim == 2, probabilities.shape
-    return PseudoLabels(probabilities.argmax(1).astype(np.int64), probabilities.max(1, initial=0).astype(np.float64))
+def read_logits(logits: NDArray[np.floating], temperature: float = 1.0) -> PseudoLabels:
+    """Pseudo-labels of (U, classes) logits; the temperature softens soft labels, never the confidence."""
+    assert logits.ndim == 2, logits.shape
+    probabilities = softmax(logits.astype(np.float64), axis=1)
+    return PseudoLabels(
+        classes=probabilities.argmax(1).astype(np.int64),
+        confidences=probabilities.max(1, initial=0),
+        soft=softmax(logits.astype(np.float64) / temperature, axis=1),
+    )
 
 
 @dataclass(frozen=True)
@@ -100,6 +108,33 @@ def select_and_balance(
         labeled=_counts([own for own, _ in per_class]),
         accuracy=right / total if total else None,
     )
+
+
+def make_targets(
+    kind: str, training: TrainingRows, unlabeled: Indices, pseudo: PseudoLabels, smoothing: float
+) -> NDArray[np.float32]:
+    """Distribution over the classes that each row of a training set is to be given.
+
+    Args:
+        kind: `hard`, `soft` (labelled images stay hard) or `smooth` (labelled images too, as in the study).
+        training: the rows.
+        unlabeled: (U,) ascending rows of the unlabelled images, in the order of `pseudo`.
+        pseudo: the teacher's word on them.
+        smoothing: eps of Szegedy et al. 2016 (arXiv:1512.00567) over the other classes, as in the study: 1 - eps on
+            the class, eps / (classes - 1) elsewhere.
+
+    Returns:
+        (n, classes), rows that sum to 1.
+    """
+    classes = pseudo.soft.shape[1]
+    targets = np.eye(classes)[training.classes]
+    if kind == "smooth":
+        other = smoothing / (classes - 1)
+        targets = targets * (1 - smoothing - other) + other
+    if kind == "soft":
+        given = np.isin(training.rows, unlabeled)
+        targets[given] = pseudo.soft[np.searchsorted(unlabeled, training.rows[given])]
+    return targets.astype(np.float32)
 
 
 def _fill(ordered: Indices, least: int) -> Indices:

@@ -22,6 +22,7 @@ from nsbench.files import write_bytes
 from nsbench.noise.augment import Augmenter
 from nsbench.progress import Task
 from nsbench.seeds import derive_seed
+from nsbench.training.mixup import draw_partners
 
 MAX_SEGMENTS = 50
 
@@ -61,6 +62,7 @@ class Plan:
         seed: names that every random draw of this training derives from.
         fingerprint: of everything that determines the weights.
         save_every: least time in seconds between two saved states; it changes no result.
+        mixup_alpha: of mixup's Beta distribution; 0 switches it off.
     """
 
     budget: int
@@ -68,6 +70,7 @@ class Plan:
     seed: tuple[str | int, ...]
     fingerprint: str
     save_every: float
+    mixup_alpha: float = 0.0
 
     @property
     def steps(self) -> int:
@@ -84,9 +87,15 @@ class Plan:
         return max(1, math.ceil(size / self.settings.batch_size), math.ceil(self.steps / MAX_SEGMENTS))
 
     def learning_rate(self, step: int) -> float:
-        """Multi-step schedule: multiplied by `decay` at each milestone passed."""
-        passed = sum(step >= milestone * self.steps for milestone in self.settings.milestones)
-        return self.settings.learning_rate * self.settings.decay**passed
+        """The schedule at a step: at each milestone passed times `decay`, or a half cosine; first the warm-up."""
+        settings, share = self.settings, step / self.steps
+        if share < settings.warmup:
+            return settings.learning_rate * (step + 1) / (settings.warmup * self.steps)
+        if settings.schedule == "cosine":
+            left = (share - settings.warmup) / (1 - settings.warmup)
+            return settings.learning_rate * (1 + math.cos(math.pi * left)) / 2
+        passed = sum(step >= milestone * self.steps for milestone in settings.milestones)
+        return settings.learning_rate * settings.decay**passed
 
 
 def train(
@@ -111,6 +120,7 @@ def train(
         lr=plan.settings.learning_rate,
         momentum=plan.settings.momentum,
         weight_decay=plan.settings.weight_decay,
+        nesterov=plan.settings.nesterov,
     )
     history, step = _resume(network, optimizer, plan, state)
     task.begin_at(step * plan.settings.batch_size)
@@ -141,6 +151,7 @@ def _segment(
     order = _order(len(data.rows), steps.start * size, steps.stop * size, plan.seed)
     draws = augment.draw(len(order), torch.Generator().manual_seed(derive_seed(*plan.seed, "input noise", steps.start)))
     torch.manual_seed(derive_seed(*plan.seed, "model noise", steps.start))
+    partners = draw_partners(len(order), size, plan.mixup_alpha, (*plan.seed, "mixup", steps.start))
     device = data.images.device
     total_loss, hits = torch.zeros((), device=device), torch.zeros((), device=device)
     for position, step in enumerate(steps):
@@ -150,6 +161,8 @@ def _segment(
         targets = data.targets.index_select(0, chosen.to(device, non_blocking=True))
         noisy = _to_float(augment(images, draws.rows(part.start, part.stop)), augment.side)
         _set_learning_rate(optimizer, plan.learning_rate(step))
+        if partners is not None:
+            noisy, targets = partners.mix(noisy, targets, part)
         logits = network(noisy)
         loss = cross_entropy(logits, targets)
         optimizer.zero_grad(set_to_none=True)

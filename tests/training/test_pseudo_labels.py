@@ -1,11 +1,14 @@
 """Selection and balance of pseudo-labels, against a slow restatement of the protocol."""
 
+import math
+
 import numpy as np
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from nsbench.training.pseudo_labels import PseudoLabels, read_probabilities, select_and_balance
+from nsbench.training.pseudo_labels import PseudoLabels, make_targets, read_logits, select_and_balance
 
 
 def slowly(
@@ -48,7 +51,7 @@ def test_the_training_set_is_the_one_the_protocol_gives(seed: int, threshold: fl
     labels = rng.integers(0, 4, 80)
     order = rng.permutation(80)
     labeled, unlabeled = np.sort(order[:20]), np.sort(order[20:])
-    pseudo = read_probabilities(rng.dirichlet(np.full(4, 0.4), 60))
+    pseudo = read_logits(np.log(rng.dirichlet(np.full(4, 0.4), 60)))
     got = select_and_balance(
         labels, labeled, unlabeled, pseudo, classes=4, threshold=threshold, min_per_class=least, max_gap=gap
     )
@@ -66,7 +69,7 @@ def test_true_labels_of_unlabelled_images_never_choose_anything() -> None:
     rng = np.random.default_rng(0)
     labels = rng.integers(0, 3, 60)
     labeled, unlabeled = np.arange(15), np.arange(15, 60)
-    pseudo = read_probabilities(rng.dirichlet(np.ones(3), 45))
+    pseudo = read_logits(np.log(rng.dirichlet(np.ones(3), 45)))
     other = labels.copy()
     other[15:] = rng.integers(0, 3, 45)
     arguments = {"classes": 3, "threshold": 0.5, "min_per_class": 10, "max_gap": 4}
@@ -78,9 +81,42 @@ def test_true_labels_of_unlabelled_images_never_choose_anything() -> None:
 
 def test_a_threshold_of_one_selects_nothing_and_leaves_the_labelled_images() -> None:
     labels = np.array([0, 1, 0, 1])
-    pseudo = PseudoLabels(np.array([0, 1]), np.array([1.0, 0.9]))
+    pseudo = PseudoLabels(np.array([0, 1]), np.array([1.0, 0.9]), np.eye(2))
     got = select_and_balance(
         labels, np.array([0, 1]), np.array([2, 3]), pseudo, classes=2, threshold=1.0, min_per_class=0, max_gap=9
     )
     assert got.rows.tolist() == [0, 1]
     assert got.accuracy is None
+
+
+def example() -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.float64]]:
+    """Labelled rows, unlabelled rows and logits of the latter, three classes."""
+    return np.array([0, 3, 5]), np.array([1, 2, 4, 6]), np.random.default_rng(1).normal(0, 2, (4, 3))
+
+
+@pytest.mark.parametrize("kind", ["hard", "soft", "smooth"])
+@pytest.mark.parametrize("temperature", [1.0, 3.0])
+def test_targets_are_the_ones_the_protocol_gives(kind: str, temperature: float) -> None:
+    labeled, unlabeled, logits = example()
+    labels = np.array([0, 2, 2, 1, 0, 2, 1])
+    pseudo = read_logits(logits, temperature)
+    rows = select_and_balance(labels, labeled, unlabeled, pseudo, classes=3, threshold=0, min_per_class=4, max_gap=9)
+    targets = make_targets(kind, rows, unlabeled, pseudo, smoothing=0.1)
+    for row, target in zip(rows.rows, targets, strict=True):
+        own = int(labels[row]) if row in labeled else int(logits[list(unlabeled).index(row)].argmax())
+        expected = [1.0 if index == own else 0.0 for index in range(3)]
+        if kind == "smooth":
+            expected = [0.9 if index == own else 0.05 for index in range(3)]
+        if kind == "soft" and row not in labeled:
+            powers = [math.exp(logit / temperature) for logit in logits[list(unlabeled).index(row)]]
+            expected = [power / sum(powers) for power in powers]
+        assert target == pytest.approx(expected, abs=1e-6)
+    assert targets.sum(1) == pytest.approx(1)
+
+
+def test_the_temperature_changes_soft_labels_and_not_the_selection() -> None:
+    _, _, logits = example()
+    sharp, flat = read_logits(logits), read_logits(logits, 10)
+    np.testing.assert_array_equal(sharp.confidences, flat.confidences)
+    np.testing.assert_array_equal(sharp.classes, flat.classes)
+    assert (flat.soft.max(1) < sharp.soft.max(1)).all()

@@ -1,5 +1,6 @@
 """Training: budget, schedule, order, and resuming to the bit."""
 
+import math
 from pathlib import Path
 
 import pytest
@@ -75,14 +76,14 @@ def test_the_same_plan_gives_the_same_weights_and_another_seed_others(data: Trai
     assert not same(models[0], models[2])
 
 
-@pytest.mark.parametrize("limit", [100, 500, 1100])
+@pytest.mark.parametrize(("limit", "mixup"), [(100, 0.0), (500, 1.0), (1100, 0.0)])
 def test_a_killed_training_resumes_to_the_same_weights_and_history(
-    limit: int, data: TrainingSet, tmp_path: Path
+    limit: int, mixup: float, data: TrainingSet, tmp_path: Path
 ) -> None:
     whole = network()
-    history = run(whole, data, plan(1200), tmp_path / "whole")
+    history = run(whole, data, Plan(1200, SETTINGS, (0, "test"), "x", 1e9, mixup), tmp_path / "whole")
     state = tmp_path / "state"
-    reporter, how = Reporter(quiet=True), plan(1200, save_every=0)
+    reporter, how = Reporter(quiet=True), Plan(1200, SETTINGS, (0, "test"), "x", 0, mixup)
     killer = Killer(reporter, "test", how.images, "images", None)
     killer.limit = limit
     with pytest.raises(KeyboardInterrupt):
@@ -128,6 +129,20 @@ def test_the_learning_rate_falls_at_half_and_at_three_quarters() -> None:
     how = plan(1600)
     rates = [how.learning_rate(step) for step in range(how.steps)]
     assert rates == pytest.approx([0.05] * 50 + [0.005] * 25 + [0.0005] * 25)
+
+
+def test_cosine_and_warm_up_are_the_formulas() -> None:
+    how = plan(1600, settings=TrainingConfig(batch_size=16, learning_rate=0.4, schedule="cosine", warmup=0.1))
+    rates = [how.learning_rate(step) for step in range(how.steps)]
+    assert rates[:10] == pytest.approx([0.04 * (step + 1) for step in range(10)])
+    assert rates[10:] == pytest.approx([0.2 * (1 + math.cos(math.pi * step / 90)) for step in range(90)])
+
+
+def test_nesterov_momentum_changes_the_weights(data: TrainingSet, tmp_path: Path) -> None:
+    plain, ahead = network(), network()
+    run(plain, data, plan(200), tmp_path / "a")
+    run(ahead, data, plan(200, settings=SETTINGS.model_copy(update={"nesterov": True})), tmp_path / "b")
+    assert not same(plain, ahead)
 
 
 def test_every_epoch_shows_every_image_once_wherever_it_is_cut() -> None:
