@@ -41,6 +41,13 @@ class Lookup:
         """The end of the chain: the last student, or the last checkpoint where there is none."""
         return (self.students() or self.checkpoints)[-1]
 
+    def first_teacher(self, student: CheckpointRecord) -> str:
+        """The name of the supervised teacher at the head of a student's chain."""
+        one = student
+        while (parent := self.checkpoint(one.parent)) is not None:
+            one = parent
+        return str(one)
+
     def generation(self, checkpoint: CheckpointName) -> str:
         """A short name, `gen 2` or `baseline`, with the study or the seed only where a run has several."""
         if self.is_baseline(checkpoint):

@@ -76,7 +76,7 @@ def generations(lookup: Lookup) -> Table:
 
 
 def teachers(lookup: Lookup) -> Table | None:
-    """Each student against the teacher that labelled its images, and against the baseline."""
+    """Each student against the teacher that labelled its images, the first one, and the baseline."""
     if not lookup.students():
         return None
     notes = Notes()
@@ -95,7 +95,12 @@ def teachers(lookup: Lookup) -> Table | None:
         f"zero and p < {SIGNIFICANT}; p-values are two-sided and not corrected for several comparisons."
     )
     return Table(
-        "teachers", "Each student against its teacher and the baseline", caption, columns, rows, notes.marked()
+        "teachers",
+        "Each student against its teacher, the first teacher and the baseline",
+        caption,
+        columns,
+        rows,
+        notes.marked(),
     )
 
 

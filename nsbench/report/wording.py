@@ -91,23 +91,31 @@ READINGS = {
 
 
 def opponents(lookup: Lookup, student: CheckpointRecord) -> list[str]:
-    """Checkpoints that a student's clean error was compared with: its teacher, then the baseline."""
-    names = [student.parent or "", lookup.results.baseline]
+    """Checkpoints that a student's clean error was compared with: its teacher, the first teacher, the baseline."""
+    names = dict.fromkeys([student.parent or "", lookup.first_teacher(student), lookup.results.baseline])
     return [name for name in names if lookup.find(student, "clean", "top1_error_difference", name)]
 
 
 def comparisons(lookup: Lookup) -> list[str]:
-    """Did each student beat its teacher, and the last one the same protocol without self-training?"""
+    """Did each student beat its teacher, and the last one the first teacher and the baseline?"""
     sentences = [comparison(lookup, student, student.parent or "") for student in lookup.students()]
-    if lookup.students() and lookup.results.baseline in opponents(lookup, lookup.last()):
-        sentences.append(comparison(lookup, lookup.last(), lookup.results.baseline))
+    if lookup.students():
+        last = lookup.last()
+        sentences += [comparison(lookup, last, other) for other in opponents(lookup, last) if other != last.parent]
     return sentences
+
+
+def opponent_words(lookup: Lookup, student: CheckpointRecord, other: str) -> str:
+    """How prose calls a checkpoint that a student is compared with."""
+    if other == student.parent:
+        return "its teacher"
+    return "the baseline" if other == lookup.results.baseline else "the first teacher"
 
 
 def comparison(lookup: Lookup, student: CheckpointRecord, other: str) -> str:
     """One sentence on a student's clean error against another checkpoint's on the same images."""
     difference = lookup.find(student, "clean", "top1_error_difference", other)
-    whom = "its teacher" if other == student.parent else "the baseline"
+    whom = opponent_words(lookup, student, other)
     who = f"{sentence_start(lookup.described(student))} {OUTCOMES[verdict(lookup, student, other)].format(other=whom)}"
     if difference is None:
         return f"{who}: the difference was not measured."
@@ -128,11 +136,15 @@ def comparison(lookup: Lookup, student: CheckpointRecord, other: str) -> str:
 
 def headline(lookup: Lookup) -> str:
     """The answer in one sentence: against the teachers, and against the same network without self-training."""
-    answer, baseline = against_teachers(lookup), lookup.results.baseline
-    if not lookup.students() or baseline not in opponents(lookup, lookup.last()):
+    answer = against_teachers(lookup)
+    if not lookup.students():
         return answer
-    outcome = OUTCOMES[verdict(lookup, lookup.last(), baseline)].format(other="the baseline")
-    return f"{answer.removesuffix('.')}; the last one {outcome}."
+    last, found = lookup.last(), []
+    for other in opponents(lookup, last):
+        if other != last.parent:
+            outcome = OUTCOMES[verdict(lookup, last, other)]
+            found.append(outcome.format(other=opponent_words(lookup, last, other)))
+    return f"{answer.removesuffix('.')}; the last one {' and '.join(found)}." if found else answer
 
 
 def against_teachers(lookup: Lookup) -> str:

@@ -88,7 +88,7 @@ class _Assembler:
         author = measure.Author(record, everything)
         logits = own["clean"]["logits"]
         yield from measure.clean(author, logits, self.labels, self.resampler, self.settings.calibration_bins)
-        for other in _opponents(record, self.baseline):
+        for other in _opponents(record, by_name, self.baseline):
             paired = measure.Author(record, everything, by_name[other])
             yield from measure.difference(paired, wrong, self.wrong[other], self.resampler)
         if "fgsm" in own:
@@ -141,9 +141,14 @@ class _Assembler:
         )
 
 
-def _opponents(record: CheckpointRecord, baseline: CheckpointRecord) -> list[str]:
-    """Checkpoints that a student's clean error is compared with: its teacher and the baseline."""
-    return [] if record.parent is None else [record.parent, str(baseline)]
+def _opponents(record: CheckpointRecord, by_name: dict[str, CheckpointRecord], baseline: CheckpointRecord) -> list[str]:
+    """Checkpoints that a student's clean error is compared with: its teacher, the first teacher, the baseline."""
+    if record.parent is None:
+        return []
+    first = by_name[record.parent]
+    while first.parent is not None:
+        first = by_name[first.parent]
+    return list(dict.fromkeys([record.parent, str(first), str(baseline)]))
 
 
 def _load(run: Path, record: CheckpointRecord, kinds: Sequence[str]) -> Predictions:
