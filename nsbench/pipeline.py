@@ -145,6 +145,10 @@ def check_config(config: Config) -> None:
         parse_network_name(name)
     if config.study.name == SUPERVISED:
         raise UserError(f"study.name = {SUPERVISED!r} is taken by the baseline: choose another name.")
+    for key in ("corruptions", "perturbations", "fgsm_epsilons"):
+        values = getattr(config.evaluation, key)
+        if len(set(values)) < len(values):
+            raise UserError(f"evaluation.{key} = {list(values)} names something twice: name each once.")
     if config.training.nesterov and config.training.momentum == 0:
         raise UserError("training.nesterov = true needs momentum: set training.momentum above 0.")
 

@@ -204,6 +204,22 @@ def test_an_empty_selection_trains_on_labelled_images_and_warns(tmp_path: Path) 
     assert "no unlabelled image was above" in (tmp_path / "empty" / "report" / "report.md").read_text()
 
 
+@pytest.mark.parametrize(
+    ("corruptions", "perturbations"), [("[]", "[]"), ("['gaussian_blur']", "['translate']"), ("['contrast']", "[]")]
+)
+def test_any_choice_of_benchmarks_gives_a_report(
+    corruptions: str, perturbations: str, tiny_run: Path, tmp_path: Path
+) -> None:
+    """The networks of the tiny run are taken as they are: only the evaluation differs."""
+    choice = [f"evaluation.corruptions={corruptions}", f"evaluation.perturbations={perturbations}"]
+    for name in NAMES:
+        shutil.copytree(tiny_run / name, tmp_path / "run" / name)
+    index = run_all(resolve("quick", [*TINY, *choice]), Options(tmp_path / "run", device="cpu", quiet=True))
+    assert "mCE" not in index.with_name("report.md").read_text()
+    kinds = {benchmark.kind for benchmark in load_results(tmp_path / "run").benchmarks}
+    assert ("corruption" in kinds, "perturbation" in kinds) == (corruptions != "[]", perturbations != "[]")
+
+
 def test_a_validation_slice_is_held_out_and_scored(tmp_path: Path) -> None:
     config = resolve("quick", [*TINY, "data.labeled_fraction=0.1", "data.validation_fraction=0.2"])
     records = Run(config, Options(tmp_path / "held-out", device="cpu", quiet=True)).train()
@@ -219,6 +235,8 @@ def test_a_validation_slice_is_held_out_and_scored(tmp_path: Path) -> None:
         (["study.networks=['resnet9']"], "depth that is not 6n"),
         (["study.baseline=vgg"], "is not a network"),
         (["study.name=supervised"], "is taken by the baseline"),
+        (["evaluation.corruptions=['contrast', 'contrast']"], "names something twice"),
+        (["evaluation.fgsm_epsilons=[0.0, 0.0]"], "names something twice"),
         (["training.nesterov=true", "training.momentum=0.0"], "needs momentum"),
         (["data.labeled_fraction=0.001"], "labeled_fraction"),
     ],
