@@ -220,6 +220,12 @@ def test_any_choice_of_benchmarks_gives_a_report(
     assert ("corruption" in kinds, "perturbation" in kinds) == (corruptions != "[]", perturbations != "[]")
 
 
+def test_a_run_without_unlabelled_images_says_so(tmp_path: Path) -> None:
+    config = resolve("quick", [*TINY, "data.labeled_fraction=1.0", "evaluation.corruptions=[]"])
+    run_all(config, Options(tmp_path / "all", device="cpu", quiet=True))
+    assert any("there is no unlabelled image" in text for text in load_results(tmp_path / "all").warnings)
+
+
 def test_a_validation_slice_is_held_out_and_scored(tmp_path: Path) -> None:
     config = resolve("quick", [*TINY, "data.labeled_fraction=0.1", "data.validation_fraction=0.2"])
     records = Run(config, Options(tmp_path / "held-out", device="cpu", quiet=True)).train()

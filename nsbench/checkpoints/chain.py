@@ -81,11 +81,11 @@ class Chain:
         records: dict[str, CheckpointRecord] = {}
         for stage in stages(self.config):
             parent = records[str(stage.parent)] if stage.parent else None
-            print_ = self._fingerprint(stage, parent)
-            found = read_checkpoint(folder_of(self.run, stage.name), print_)
+            key = self._fingerprint(stage, parent)
+            found = read_checkpoint(folder_of(self.run, stage.name), key)
             if found is not None:
                 reporter.say(f"{stage.name}: already trained")
-            records[str(stage.name)] = (found or self._train(stage, print_, reporter)).record
+            records[str(stage.name)] = (found or self._train(stage, key, reporter)).record
         return list(records.values())
 
     def _fingerprint(self, stage: Stage, parent: CheckpointRecord | None) -> str:
@@ -95,7 +95,7 @@ class Chain:
             return fingerprint(*shared)
         return fingerprint(*shared, config.model_noise, config.pseudo_labels, parent.weights_sha256)
 
-    def _train(self, stage: Stage, print_: str, reporter: Reporter) -> CheckpointFile:
+    def _train(self, stage: Stage, key: str, reporter: Reporter) -> CheckpointFile:
         noise = self._model_noise(stage)
         data, selection = self._training_set(stage)
         seed = (self.config.seed, stage.name.study, stage.name.generation, stage.name.network)
@@ -108,7 +108,7 @@ class Chain:
             noise,
         ).to(self.device)
         mixup = 0.0 if stage.parent is None else self.config.pseudo_labels.mixup_alpha
-        plan = Plan(self._budget(stage.role), self.config.training, seed, print_, self.save_every, mixup)
+        plan = Plan(self._budget(stage.role), self.config.training, seed, key, self.save_every, mixup)
         folder = folder_of(self.run, stage.name)
         with reporter.task(str(stage.name), plan.images) as task:
             history = train(network, data, self._augmenter(), plan, folder / TRAINING_STATE, task)
@@ -126,7 +126,7 @@ class Chain:
             history=self._history(history, network),
         )
         file = CheckpointFile(
-            fingerprint=print_,
+            fingerprint=key,
             classes=len(self.dataset.classes),
             mean=self.dataset.mean,
             std=self.dataset.std,
@@ -225,6 +225,9 @@ def warnings_of(record: CheckpointRecord, classes: tuple[str, ...]) -> Iterator[
     """Sentences a reader must see about one network's training set."""
     selection = record.selection
     if selection is None:
+        return
+    if not selection.available:
+        yield f"{record}: there is no unlabelled image, so this student was trained on labelled images alone."
         return
     if not any(selection.above_threshold):
         yield (

@@ -144,7 +144,8 @@ def headline(lookup: Lookup) -> str:
         if other != last.parent:
             outcome = OUTCOMES[verdict(lookup, last, other)]
             found.append(outcome.format(other=opponent_words(lookup, last, other)))
-    return f"{answer.removesuffix('.')}; the last one {' and '.join(found)}." if found else answer
+    subject = "it" if len(lookup.students()) == 1 else "the last one"
+    return f"{answer.removesuffix('.')}; {subject} {' and '.join(found)}." if found else answer
 
 
 def against_teachers(lookup: Lookup) -> str:
