@@ -38,6 +38,7 @@ NOISES = {
     "dropout 0.5": ["model_noise.dropout=0.5"],
     "no dropout": ["model_noise.dropout=0.0"],
     "no stochastic depth": ["model_noise.survival=1.0"],
+    "stochastic depth image by image": ["model_noise.drop=image", "model_noise.survival=0.8"],
     "no model noise": ["model_noise.dropout=0.0", "model_noise.survival=1.0"],
     "cosine": ["training.schedule=cosine", "training.warmup=0.1", "training.nesterov=true"],
 }

@@ -120,7 +120,7 @@ class Chain:
             parameters=count_parameters(network),
             images_seen=plan.images,
             training_images=len(data.rows),
-            weights_selection="last",
+            weights_selection="average" if self.config.training.average_decay else "last",
             weights_sha256="",
             selection=selection,
             history=self._history(history, network),
@@ -149,7 +149,8 @@ class Chain:
     def _model_noise(self, stage: Stage) -> ModelNoise:
         if stage.role != "student":
             return ModelNoise()
-        return ModelNoise(self.config.model_noise.dropout, self.config.model_noise.survival)
+        noise = self.config.model_noise
+        return ModelNoise(noise.dropout, noise.survival, per_image=noise.drop == "image")
 
     def _budget(self, role: str) -> int:
         training = self.config.training

@@ -60,7 +60,7 @@ class CheckpointRecord(CheckpointName):
     parameters: Count
     images_seen: Count
     training_images: Count = Field(description="images in the training set, duplicates counted")
-    weights_selection: str = Field(description="which weights were kept: `last`")
+    weights_selection: str = Field(description="weights kept: `last`, of the last step, or `average`, the moving one")
     weights_sha256: str
     selection: SelectionRecord | None
     history: list[HistoryPoint]

@@ -47,6 +47,10 @@ class ModelNoiseConfig(Section):
         le=1,
         description="stochastic depth: probability that the last block survives; the first is 1",
     )
+    drop: Literal["batch", "image"] = Field(
+        default="batch",
+        description="stochastic depth drops a block for the whole batch, as published, or image by image",
+    )
 
 
 class StudyConfig(Section):
@@ -116,6 +120,12 @@ class TrainingConfig(Section):
     decay: float = Field(default=0.1, gt=0, le=1, description="factor of the learning rate at each milestone")
     warmup: float = Field(
         default=0.0, ge=0, lt=1, description="share of the budget over which the learning rate rises from zero"
+    )
+    average_decay: float = Field(
+        default=0.0,
+        ge=0,
+        lt=1,
+        description="decay of a moving average of the weights, which is kept; 0 switches it off",
     )
 
 

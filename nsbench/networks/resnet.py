@@ -23,10 +23,12 @@ class ModelNoise:
         dropout: probability in [0, 1) of dropping a feature before the last layer.
         survival: probability in (0, 1] that the last block's residual branch is kept; the first block's is 1 and the
             others fall linearly between.
+        per_image: whether each image draws its own coin, instead of one for the batch.
     """
 
     dropout: float = 0.0
     survival: float = 1.0
+    per_image: bool = False
 
 
 class ResNet(nn.Module):
@@ -59,7 +61,7 @@ class ResNet(nn.Module):
             for block in range(blocks):
                 survival = 1 - (1 - noise.survival) * len(layers) / (3 * blocks)
                 stride = 2 if stage > 0 and block == 0 else 1
-                layers.append(BasicBlock(incoming, outgoing, stride, survival))
+                layers.append(BasicBlock(incoming, outgoing, stride, survival, noise.per_image))
                 incoming = outgoing
         self.blocks = nn.Sequential(*layers)
         self.norm = nn.BatchNorm2d(incoming)
@@ -92,12 +94,13 @@ class Normalize(nn.Module):
 class BasicBlock(nn.Module):
     """Two convolutions and a parameter-free shortcut; the branch survives training with a given probability.
 
-    One coin is drawn for the whole batch, as the study does. It stays a tensor, so the host never waits for it, and
-    the running statistics of a dropped branch stay where they were.
+    One coin is drawn for the whole batch, as the study does, or one for each image. It stays a tensor, so the host
+    never waits for it. The running statistics of a branch that the whole batch dropped stay where they were.
     """
 
-    def __init__(self, incoming: int, outgoing: int, stride: int, survival: float) -> None:
+    def __init__(self, incoming: int, outgoing: int, stride: int, survival: float, per_image: bool = False) -> None:
         super().__init__()
+        self.per_image = per_image
         self.stride = stride
         self.padding = (outgoing - incoming) // 2
         self.survival = survival
@@ -110,6 +113,9 @@ class BasicBlock(nn.Module):
         """ReLU of shortcut + branch; at inference the branch is scaled by its survival probability."""
         if not self.training or self.survival == 1:
             return (self._shortcut(images) + self.survival * self._branch(images)).relu()
+        if self.per_image:
+            coins = torch.rand((len(images), 1, 1, 1), device=images.device) < self.survival
+            return (self._shortcut(images) + coins.to(images.dtype) * self._branch(images)).relu()
         keep = (torch.rand((), device=images.device) < self.survival).to(images.dtype)
         return (self._shortcut(images) + keep * self._branch(images, keep)).relu()
 

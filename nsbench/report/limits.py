@@ -77,11 +77,12 @@ def seeds(lookup: Lookup) -> Topic:
 def weights(lookup: Lookup) -> Topic:
     """How the weights were chosen."""
     kept = sorted({checkpoint.weights_selection for checkpoint in lookup.checkpoints})
-    if kept == ["last"]:
+    words = {"last": "those of the last step", "average": "a moving average of those of all steps"}
+    if set(kept) <= set(words):
         return (
             "Weights.",
-            "The weights kept are those of the last epoch: nothing was selected on test images. Published numbers "
-            "often keep the epoch that is best on test and come out higher.",
+            f"The weights kept are {' or '.join(words[one] for one in kept)}: nothing was selected on test images. "
+            "Published numbers often keep the epoch that is best on test and come out higher.",
         )
     return (
         "Weights.",

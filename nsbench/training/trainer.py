@@ -14,7 +14,6 @@ import safetensors
 import torch
 from safetensors.torch import save
 from torch import Tensor, nn
-from torch.nn.functional import cross_entropy
 
 from nsbench.config.schema import TrainingConfig
 from nsbench.errors import UserError
@@ -22,6 +21,7 @@ from nsbench.files import write_bytes
 from nsbench.noise.augment import Augmenter
 from nsbench.progress import Task
 from nsbench.seeds import derive_seed
+from nsbench.training.learner import Learner
 from nsbench.training.mixup import draw_partners
 
 MAX_SEGMENTS = 50
@@ -114,69 +114,49 @@ def train(
     Raises:
         UserError: when the loss is no longer finite.
     """
-    network.train().to(memory_format=torch.channels_last)
-    optimizer = torch.optim.SGD(
-        network.parameters(),
-        lr=plan.settings.learning_rate,
-        momentum=plan.settings.momentum,
-        weight_decay=plan.settings.weight_decay,
-        nesterov=plan.settings.nesterov,
-    )
-    history, step = _resume(network, optimizer, plan, state)
+    learner = Learner(network, plan.settings)
+    history, step = _resume(learner, plan, state)
     task.begin_at(step * plan.settings.batch_size)
     length = plan.segment_steps(len(data.rows))
     saved = time.monotonic()
     while step < plan.steps:
         stop = min(step + length, plan.steps)
-        history.append(_segment(network, optimizer, data, augment, plan, range(step, stop), task))
+        history.append(_segment(learner, data, augment, plan, range(step, stop), task))
         step = stop
         _check(history[-1], plan, task)
         if step < plan.steps and time.monotonic() - saved >= plan.save_every:
-            _save(network, optimizer, plan, history, step, state)
+            _save(learner, plan, history, step, state)
             saved = time.monotonic()
-    network.eval()
+    learner.finish()
     return history
 
 
-def _segment(
-    network: nn.Module,
-    optimizer: torch.optim.SGD,
-    data: TrainingSet,
-    augment: Augmenter,
-    plan: Plan,
-    steps: range,
-    task: Task,
-) -> Point:
+def _segment(learner: Learner, data: TrainingSet, augment: Augmenter, plan: Plan, steps: range, task: Task) -> Point:
     size = plan.settings.batch_size
     order = _order(len(data.rows), steps.start * size, steps.stop * size, plan.seed)
     draws = augment.draw(len(order), torch.Generator().manual_seed(derive_seed(*plan.seed, "input noise", steps.start)))
-    torch.manual_seed(derive_seed(*plan.seed, "model noise", steps.start))
     partners = draw_partners(len(order), size, plan.mixup_alpha, (*plan.seed, "mixup", steps.start))
+    torch.manual_seed(derive_seed(*plan.seed, "model noise", steps.start))
     device = data.images.device
-    total_loss, hits = torch.zeros((), device=device), torch.zeros((), device=device)
+    total_loss, total_hits = torch.zeros((), device=device), torch.zeros((), device=device)
     for position, step in enumerate(steps):
         part = slice(position * size, (position + 1) * size)
         chosen = order[part]
         images = data.images.index_select(0, data.rows[chosen].to(device, non_blocking=True))
         targets = data.targets.index_select(0, chosen.to(device, non_blocking=True))
         noisy = _to_float(augment(images, draws.rows(part.start, part.stop)), augment.side)
-        _set_learning_rate(optimizer, plan.learning_rate(step))
         if partners is not None:
             noisy, targets = partners.mix(noisy, targets, part)
-        logits = network(noisy)
-        loss = cross_entropy(logits, targets)
-        optimizer.zero_grad(set_to_none=True)
-        loss.backward()  # type: ignore[no-untyped-call]  # torch does not annotate it
-        optimizer.step()
-        total_loss += loss.detach()
-        hits += (logits.detach().argmax(1) == targets.argmax(1)).sum()
+        loss, hits = learner.step(noisy, targets, plan.learning_rate(step), step)
+        total_loss += loss
+        total_hits += hits
         task.advance(size)
     count = len(steps)
     return Point(
         images=steps.stop * size,
         learning_rate=plan.learning_rate(steps[-1]),
         loss=float(total_loss) / count,
-        accuracy=float(hits) / (count * size),
+        accuracy=float(total_hits) / (count * size),
     )
 
 
@@ -194,11 +174,6 @@ def _to_float(planar: Tensor, side: int) -> Tensor:
     return planar.view(-1, 3, side, side).float().div_(255).contiguous(memory_format=torch.channels_last)
 
 
-def _set_learning_rate(optimizer: torch.optim.SGD, rate: float) -> None:
-    for group in optimizer.param_groups:
-        group["lr"] = rate
-
-
 def _check(point: Point, plan: Plan, task: Task) -> None:
     if not math.isfinite(point.loss):
         raise UserError(
@@ -208,39 +183,26 @@ def _check(point: Point, plan: Plan, task: Task) -> None:
     task.log(f"loss {point.loss:.3f}, accuracy {100 * point.accuracy:.1f} %")
 
 
-def _save(
-    network: nn.Module, optimizer: torch.optim.SGD, plan: Plan, history: list[Point], step: int, state: Path
-) -> None:
-    tensors = {f"network.{name}": value.contiguous() for name, value in network.state_dict().items()}
-    for name, parameter in network.named_parameters():
-        momentum = optimizer.state[parameter].get("momentum_buffer")
-        if momentum is not None:
-            tensors[f"momentum.{name}"] = momentum.contiguous()
+def _save(learner: Learner, plan: Plan, history: list[Point], step: int, state: Path) -> None:
     metadata = {
         "fingerprint": plan.fingerprint,
         "step": str(step),
         "history": json.dumps([asdict(point) for point in history]),
     }
-    write_bytes(state, save(tensors, metadata))
+    write_bytes(state, save(learner.tensors(), metadata))
 
 
-def _resume(network: nn.Module, optimizer: torch.optim.SGD, plan: Plan, state: Path) -> tuple[list[Point], int]:
-    """History and step of a saved state, loaded into network and optimiser; nothing and 0 if there is none."""
+def _resume(learner: Learner, plan: Plan, state: Path) -> tuple[list[Point], int]:
+    """History and step of a saved state, which the learner takes; nothing and 0 if there is none."""
     try:
-        with safetensors.safe_open(state, framework="pt", device=str(next(network.parameters()).device)) as file:
+        with safetensors.safe_open(
+            state, framework="pt", device=str(next(learner.network.parameters()).device)
+        ) as file:
             metadata = file.metadata() or {}
             if metadata.get("fingerprint") != plan.fingerprint:
                 return [], 0
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118  # not a mapping
     except (FileNotFoundError, safetensors.SafetensorError):
         return [], 0
-    network.load_state_dict(_part(tensors, "network."))
-    momenta = _part(tensors, "momentum.")
-    for name, parameter in network.named_parameters():
-        if name in momenta:
-            optimizer.state[parameter]["momentum_buffer"] = torch.empty_like(parameter).copy_(momenta[name])
+    learner.restore(tensors)
     return [Point(**point) for point in json.loads(metadata["history"])], int(metadata["step"])
-
-
-def _part(tensors: dict[str, Tensor], prefix: str) -> dict[str, Tensor]:
-    return {name.removeprefix(prefix): value for name, value in tensors.items() if name.startswith(prefix)}

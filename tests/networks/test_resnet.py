@@ -93,6 +93,16 @@ def test_running_statistics_of_a_kept_branch_move_as_in_ordinary_batch_normalisa
         assert torch.equal(getattr(gated, name).running_var, getattr(plain, name).running_var)
 
 
+def test_images_draw_their_own_coins_when_asked_to() -> None:
+    torch.manual_seed(0)
+    block = BasicBlock(16, 16, 1, 0.5, per_image=True).train()
+    images = torch.rand(400, 16, 4, 4)
+    out = block(images)
+    dropped = (out == images).flatten(1).all(1)
+    assert 150 < int(dropped.sum()) < 250
+    assert not torch.equal(block.norm1.running_mean, torch.zeros(16))
+
+
 def test_inference_scales_the_branch_by_its_survival() -> None:
     torch.manual_seed(0)
     block = BasicBlock(4, 4, 1, 0.6).eval()

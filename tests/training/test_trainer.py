@@ -13,6 +13,7 @@ from nsbench.networks.resnet import ModelNoise, ResNet
 from nsbench.noise.augment import Augmenter
 from nsbench.noise.draws import InputNoise
 from nsbench.progress import Reporter, Task
+from nsbench.training.average import WeightAverage
 from nsbench.training.trainer import Plan, Point, TrainingSet, _order, train
 
 CPU = torch.device("cpu")
@@ -76,14 +77,14 @@ def test_the_same_plan_gives_the_same_weights_and_another_seed_others(data: Trai
     assert not same(models[0], models[2])
 
 
-@pytest.mark.parametrize(("limit", "mixup"), [(100, 0.0), (500, 1.0), (1100, 0.0)])
+@pytest.mark.parametrize(("limit", "mixup", "decay"), [(100, 0.0, 0.9), (500, 1.0, 0.0), (1100, 0.0, 0.0)])
 def test_a_killed_training_resumes_to_the_same_weights_and_history(
-    limit: int, mixup: float, data: TrainingSet, tmp_path: Path
+    limit: int, mixup: float, decay: float, data: TrainingSet, tmp_path: Path
 ) -> None:
-    whole = network()
-    history = run(whole, data, Plan(1200, SETTINGS, (0, "test"), "x", 1e9, mixup), tmp_path / "whole")
+    whole, settings = network(), SETTINGS.model_copy(update={"average_decay": decay})
+    history = run(whole, data, Plan(1200, settings, (0, "test"), "x", 1e9, mixup), tmp_path / "whole")
     state = tmp_path / "state"
-    reporter, how = Reporter(quiet=True), Plan(1200, SETTINGS, (0, "test"), "x", 0, mixup)
+    reporter, how = Reporter(quiet=True), Plan(1200, settings, (0, "test"), "x", 0, mixup)
     killer = Killer(reporter, "test", how.images, "images", None)
     killer.limit = limit
     with pytest.raises(KeyboardInterrupt):
@@ -143,6 +144,29 @@ def test_nesterov_momentum_changes_the_weights(data: TrainingSet, tmp_path: Path
     run(plain, data, plan(200), tmp_path / "a")
     run(ahead, data, plan(200, settings=SETTINGS.model_copy(update={"nesterov": True})), tmp_path / "b")
     assert not same(plain, ahead)
+
+
+def test_the_average_is_the_recursion_written_out() -> None:
+    model = network()
+    average, name = WeightAverage(model, 0.5), "linear.bias"
+    expected = model.state_dict()[name].clone()
+    for step in range(8):
+        with torch.no_grad():
+            model.linear.bias.add_(step + 1.0)
+        average.update(model, step)
+        decay = min(0.5, (1 + step) / (10 + step))
+        expected = decay * expected + (1 - decay) * model.state_dict()[name]
+    average.put_into(model)
+    assert torch.allclose(model.linear.bias, expected)
+    assert model.norm.num_batches_tracked == 0
+
+
+def test_the_average_is_what_is_kept(data: TrainingSet, tmp_path: Path) -> None:
+    last, averaged = network(), network()
+    run(last, data, plan(400), tmp_path / "a")
+    run(averaged, data, plan(400, settings=SETTINGS.model_copy(update={"average_decay": 0.9})), tmp_path / "b")
+    assert not same(last, averaged)
+    assert not averaged.training
 
 
 def test_every_epoch_shows_every_image_once_wherever_it_is_cut() -> None:
