@@ -7,12 +7,12 @@ it averages: see `CorruptionSet`.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Self
 
 import numpy as np
 from numpy.typing import NDArray
 
 from nsbench.metrics.classification import Floats, Integers, Value, float_if_scalar, ratio, weighted_mean
+from nsbench.metrics.declared import DeclaredSet, declared_mean
 
 CORRUPTIONS = (
     "gaussian_noise",
@@ -40,55 +40,6 @@ SEVERITIES = (1, 2, 3, 4, 5)
 
 SMALL_DENOMINATOR = 0.02
 """Mean rise of the baseline's error over its clean error below which the relative error is flagged."""
-
-
-@dataclass(frozen=True)
-class DeclaredSet:
-    """What a mean stands for: the members it averages, and what keeps it from being the published one."""
-
-    counted: tuple[str, ...]
-    """Canonical members that were measured, in canonical order: these and only these are averaged."""
-    shown: tuple[str, ...]
-    """Members that were measured but never count."""
-    missing: tuple[str, ...]
-    """Canonical members that were not measured."""
-
-    @property
-    def complete(self) -> bool:
-        """Whether the mean may be printed under the full benchmark's name."""
-        return not self.missing
-
-    @classmethod
-    def divide(cls, names: Sequence[str], canonical: Sequence[str], shown: Sequence[str]) -> Self:
-        """Divide measured names into those that count and those that are only shown.
-
-        Raises:
-            ValueError: a name is neither, or comes twice.
-        """
-        unknown = [name for name in names if name not in canonical and name not in shown]
-        if unknown:
-            raise ValueError(f"unknown names: {', '.join(unknown)}; known are {', '.join([*canonical, *shown])}")
-        _refuse_repeated(names)
-        return cls(
-            counted=tuple(name for name in canonical if name in names),
-            shown=tuple(name for name in shown if name in names),
-            missing=tuple(name for name in canonical if name not in names),
-        )
-
-    def require(self, names: Sequence[str], rows: int) -> None:
-        """Raise ValueError unless an array's `rows` bear `names`, and these are exactly the counted ones."""
-        if len(names) != rows:
-            raise ValueError(f"{len(names)} names cannot name {rows} rows")
-        if not self.counted:
-            raise ValueError("nothing that was measured counts in this mean")
-        _refuse_repeated(names)
-        missing = [name for name in self.counted if name not in names]
-        extra = [name for name in names if name not in self.counted]
-        if missing or extra:
-            found = [f"{what} {', '.join(which)}" for what, which in (("missing", missing), ("extra", extra)) if which]
-            raise ValueError(
-                f"the mean is declared over {', '.join(self.counted)}, but the array has {'; '.join(found)}"
-            )
 
 
 @dataclass(frozen=True)
@@ -233,12 +184,6 @@ def relative_mean_corruption_error(relative_errors: Floats, names: Sequence[str]
     return declared_mean(relative_errors, names, declared)
 
 
-def declared_mean(values: Floats, names: Sequence[str], declared: DeclaredSet) -> Value:
-    """Average (..., C) over its last axis, whose entries must be exactly the declared ones."""
-    declared.require(names, values.shape[-1])
-    return float_if_scalar(np.asarray(values.mean(axis=-1, dtype=np.float64)))
-
-
 def small_denominators(
     baseline_errors: Floats, baseline_clean_error: float, names: Sequence[str], threshold: float = SMALL_DENOMINATOR
 ) -> dict[str, float]:
@@ -271,9 +216,3 @@ def _check_cells(errors: Floats, baseline_errors: Floats) -> None:
             raise ValueError(f"errors must be (..., C, 5), all five severities, but they are {cells.shape}")
     if errors.shape[-2] != baseline_errors.shape[-2]:
         raise ValueError(f"there are {errors.shape[-2]} corruptions, but {baseline_errors.shape[-2]} of the baseline")
-
-
-def _refuse_repeated(names: Sequence[str]) -> None:
-    repeated = sorted({name for name in names if list(names).count(name) > 1})
-    if repeated:
-        raise ValueError(f"names come twice: {', '.join(repeated)}")

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nsbench.metrics.classification import Floats, Integers, Value, ratio, weighted_mean
-from nsbench.metrics.corruption import DeclaredSet, declared_mean
+from nsbench.metrics.declared import DeclaredSet, declared_mean
 
 PERTURBATIONS = (
     "gaussian_noise",

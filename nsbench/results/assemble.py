@@ -15,7 +15,8 @@ from nsbench.data.images import Dataset
 from nsbench.data.splits import Split
 from nsbench.metrics.calibration import reliability_bins
 from nsbench.metrics.classification import confusion_matrix, softmax
-from nsbench.metrics.corruption import SEVERITIES, DeclaredSet, corruption_set
+from nsbench.metrics.corruption import SEVERITIES, corruption_set
+from nsbench.metrics.declared import DeclaredSet
 from nsbench.metrics.perturbation import perturbation_set
 from nsbench.predictions.collect import BENCHMARKS, GENERATED_SEED, subset_size
 from nsbench.predictions.samples import shown_frames
