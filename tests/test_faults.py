@@ -1,6 +1,7 @@
 """Every fault is one clear sentence with exit status 2, and leaves nothing half-written."""
 
 import os
+import shutil
 import subprocess
 import sys
 from collections.abc import Callable
@@ -71,12 +72,17 @@ main()
 def test_a_full_disk_is_told_and_freeing_it_continues(
     nsbench: Command, tiny_arguments: list[str], tmp_path: Path, tiny_run: Path
 ) -> None:
-    """A limit on the size of files stands in for a full disk: the write fails in the same place."""
+    """A limit on the size of files stands in for a full disk: the write fails in the same place.
+
+    The networks are those of the tiny run, so the first thing too large is their predictions.
+    """
     folder = tmp_path / "run"
+    for name in ("hard", "supervised"):
+        shutil.copytree(tiny_run / name, folder / name)
     command = [sys.executable, "-c", LIMITED, "8000", *tiny_arguments, "--out", str(folder)]
     outcome = subprocess.run(command, capture_output=True, text=True, timeout=300, check=False)
-    assert_one_sentence(outcome, "weights.safetensors cannot be written (File too large)")
-    assert not list(folder.rglob("weights.safetensors"))
+    assert_one_sentence(outcome, "clean.safetensors cannot be written (File too large)")
+    assert not list(folder.rglob("clean.safetensors"))
     assert not list(folder.rglob("*.tmp"))
     assert nsbench(*tiny_arguments, "--out", str(folder)).returncode == 0
     assert (folder / "results.json").read_bytes() == (tiny_run / "results.json").read_bytes()
