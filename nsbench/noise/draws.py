@@ -31,7 +31,7 @@ class InputNoise:
 
 @dataclass(frozen=True)
 class Draws:
-    """Parameters for N images and R rounds of RandAugment, on the CPU.
+    """Parameters for N images and R rounds of RandAugment, drawn on the CPU.
 
     Attributes:
         operations: (N, R) int64, indices into OPERATIONS, drawn with replacement.
@@ -49,8 +49,15 @@ class Draws:
 
     def rows(self, start: int, stop: int) -> "Draws":
         """The draws of images start..stop-1."""
-        part = slice(start, stop)
-        return Draws(self.operations[part], self.negative[part], self.centers[part], self.crops[part], self.flips[part])
+        return Draws(*(tensor[start:stop] for tensor in self.tensors()))
+
+    def to(self, device: torch.device) -> "Draws":
+        """The draws on `device`; the copy does not hold up the host where the memory is pinned."""
+        return Draws(*(tensor.to(device, non_blocking=True) for tensor in self.tensors()))
+
+    def tensors(self) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor]:
+        """The fields in their order, which `Draws(*tensors)` takes back."""
+        return self.operations, self.negative, self.centers, self.crops, self.flips
 
 
 def draw(count: int, noise: InputNoise, generator: torch.Generator) -> Draws:

@@ -8,6 +8,7 @@ Operations and ranges: Cubuk et al. 2019 (arXiv:1909.13719) as the published stu
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cache
 
 import numpy as np
 from numpy.typing import NDArray
@@ -92,6 +93,22 @@ def build_tables(magnitude: int, side: int = 32) -> Tables:
         blend=blend.reshape(-1),
         cutout=strength("cutout", magnitude) * side,
     )
+
+
+@cache
+def stretches() -> NDArray[np.uint8]:
+    """Autocontrast's table for every lowest and highest value a channel may have; shared, not to be written.
+
+    Returns:
+        (65536, 256) uint8, row 256 * low + high: what becomes of each value; a flat channel keeps its own. The
+        products are rounded before they are added, as Pillow rounds them.
+    """
+    values = np.arange(256)
+    tables = np.tile(values.astype(np.uint8), (256, 256, 1))
+    for low in range(255):
+        scale = 255.0 / np.arange(1, 256 - low)[:, None]
+        tables[low, low + 1 :] = (values * scale + -low * scale).clip(0, 255).astype(np.uint8)
+    return tables.reshape(65536, 256)
 
 
 def transform(image: Image.Image, operation: str, amount: float, fill: int | None = None) -> Image.Image:

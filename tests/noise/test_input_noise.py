@@ -1,4 +1,4 @@
-"""Input noise equals Pillow's, image by image and operation by operation."""
+"""Input noise equals the published pipeline run with Pillow, to the bit: each operation, and all of it in order."""
 
 from collections.abc import Callable
 
@@ -6,150 +6,171 @@ import numpy as np
 import pytest
 import torch
 from numpy.typing import NDArray
-from PIL import Image, ImageDraw, ImageEnhance, ImageOps
+from PIL import Image, ImageOps
 
 from nsbench.noise.augment import Augmenter
+from nsbench.noise.dense import DenseAugmenter
 from nsbench.noise.draws import Draws, InputNoise
-from nsbench.noise.tables import CUTOUT_COLOR, GEOMETRIC, OPERATIONS, strength, transform
+from nsbench.noise.tables import GEOMETRIC, OPERATIONS, stretches
 
-SIDE = 32
 CPU = torch.device("cpu")
+MAGNITUDES = [0, 1, 3, 9, 15, 21, 27, 30]
+EXECUTIONS = [Augmenter, DenseAugmenter]
+CASES = [(name, sign) for name in OPERATIONS for sign in ((False, True) if name in GEOMETRIC else (False,))]
+
+Pixels = NDArray[np.uint8]
+Execution = type[Augmenter] | type[DenseAugmenter]
 
 
-def planar(images: NDArray[np.uint8]) -> torch.Tensor:
-    return torch.from_numpy(images.reshape(len(images), SIDE * SIDE, 3).transpose(0, 2, 1).copy())
+@pytest.fixture
+def compare(published, planar, interleaved) -> Callable[[Execution, Pixels, int], list[str]]:
+    """Run each operation and sign on each image; the names of those that differ from Pillow anywhere."""
+
+    def differing(execution: Execution, images: Pixels, magnitude: int) -> list[str]:
+        side, count = images.shape[1], len(images)
+        augment = execution(InputNoise(1, magnitude, 0, flip=False), side, CPU)
+        oracle, wrong = published(magnitude), []
+        draws = draws_of_all_cases(count, magnitude)
+        given = planar(np.concatenate([images] * len(CASES)))
+        parts = [augment(given[at : at + 256], draws.rows(at, at + 256)) for at in range(0, len(given), 256)]
+        ours = interleaved(torch.cat(parts), side)
+        for (name, negative), start in zip(CASES, range(0, len(ours), count), strict=True):
+            centers = draws.centers[start : start + count, 0].double().tolist()
+            theirs = [
+                np.asarray(oracle.operation(Image.fromarray(image), name, negative, center))
+                for image, center in zip(images, centers, strict=True)
+            ]
+            if not np.array_equal(ours[start : start + count], np.stack(theirs)):
+                wrong.append(f"{name}{' negative' if negative else ''}")
+        return wrong
+
+    return differing
 
 
-def interleaved(images: torch.Tensor) -> NDArray[np.uint8]:
-    return images.numpy().transpose(0, 2, 1).reshape(-1, SIDE, SIDE, 3)
-
-
-def draws_for(operation: str, count: int, *, negative: bool = False, center: tuple[float, float] = (0.5, 0.5)) -> Draws:
+def draws_of_all_cases(count: int, seed: int) -> Draws:
+    """`count` images through the first case, `count` through the second and so on; cutout squares anywhere."""
+    generator = torch.Generator().manual_seed(seed)
+    total = len(CASES) * count
     return Draws(
-        operations=torch.full((count, 1), OPERATIONS.index(operation)),
-        negative=torch.full((count, 1), negative),
-        centers=torch.tensor(center).expand(count, 1, 2),
-        crops=torch.zeros((count, 2), dtype=torch.int64),
-        flips=torch.zeros(count, dtype=torch.bool),
+        operations=torch.tensor([OPERATIONS.index(name) for name, _ in CASES]).repeat_interleave(count)[:, None],
+        negative=torch.tensor([negative for _, negative in CASES]).repeat_interleave(count)[:, None],
+        centers=torch.rand((total, 1, 2), generator=generator),
+        crops=torch.zeros((total, 2), dtype=torch.int64),
+        flips=torch.zeros(total, dtype=torch.bool),
     )
 
 
-def by_pillow(
-    image: Image.Image, operation: str, magnitude: int, negative: bool, center: tuple[float, float]
-) -> Image.Image:
-    """The published pipeline's operation, one image at a time."""
-    if operation in GEOMETRIC:
-        return transform(image, operation, (-1 if negative else 1) * strength(operation, magnitude))
-    if operation == "cutout":
-        return cut_out(image, strength("cutout", magnitude) * SIDE, center)
-    enhancers = {
-        "color": ImageEnhance.Color,
-        "contrast": ImageEnhance.Contrast,
-        "brightness": ImageEnhance.Brightness,
-        "sharpness": ImageEnhance.Sharpness,
-    }
-    if operation in enhancers:
-        return enhancers[operation](image).enhance(strength("enhance", magnitude))
-    rules: dict[str, Callable[[], Image.Image]] = {
-        "identity": lambda: image,
-        "autocontrast": lambda: ImageOps.autocontrast(image),
-        "equalize": lambda: ImageOps.equalize(image),
-        "invert": lambda: ImageOps.invert(image),
-        "posterize": lambda: ImageOps.posterize(image, max(1, int(strength("posterize", magnitude)))),
-        "solarize": lambda: ImageOps.solarize(image, strength("solarize", magnitude)),
-        "solarize_add": lambda: solarize_add(image, magnitude),
-    }
-    return rules[operation]()
+def test_the_operations_are_the_seventeen_published_ones(published_operations: tuple[str, ...]) -> None:
+    assert sorted(OPERATIONS) == sorted(published_operations)
+    assert len(CASES) == 22
 
 
-def solarize_add(image: Image.Image, magnitude: int) -> Image.Image:
-    raised = np.asarray(image).astype(int) + strength("solarize_add", magnitude)
-    return ImageOps.solarize(Image.fromarray(np.clip(raised, 0, 255).astype(np.uint8)), 128)
+@pytest.mark.parametrize("execution", EXECUTIONS)
+@pytest.mark.parametrize("side", [8, 32])
+@pytest.mark.parametrize("magnitude", MAGNITUDES)
+def test_every_operation_equals_pillow_on_made_images(execution, side, magnitude, compare, varied) -> None:
+    assert compare(execution, varied(side), magnitude) == []
 
 
-def cut_out(image: Image.Image, extent: float, center: tuple[float, float]) -> Image.Image:
-    if extent <= 0:
-        return image
-    corners = [int(max(0, c * SIDE - extent / 2)) for c in np.float32(center).astype(float)]
-    far = [min(SIDE, corner + extent) for corner in corners]
-    image = image.copy()
-    ImageDraw.Draw(image).rectangle((*corners, *far), CUTOUT_COLOR)
-    return image
+@pytest.mark.cifar
+@pytest.mark.parametrize("execution", EXECUTIONS)
+@pytest.mark.parametrize("magnitude", MAGNITUDES)
+def test_every_operation_equals_pillow_on_real_images(execution, magnitude, compare, real) -> None:
+    assert compare(execution, real(60, magnitude), magnitude) == []
 
 
-def varied_images() -> NDArray[np.uint8]:
-    """Random, flat, two-valued, dark and smooth images: the corner cases of the histogram rules."""
-    rng = np.random.default_rng(0)
-    noise = rng.integers(0, 256, (20, SIDE, SIDE, 3))
-    narrow = rng.integers(100, 140, (6, SIDE, SIDE, 3))
-    flat = np.broadcast_to(rng.integers(0, 256, (4, 1, 1, 3)), (4, SIDE, SIDE, 3))
-    two = rng.choice([17, 200], (4, SIDE, SIDE, 3))
-    ramp = np.linspace(0, 255, SIDE * SIDE * 3).reshape(1, SIDE, SIDE, 3)
-    few = np.where(rng.random((6, SIDE, SIDE, 3)) < 0.95, 3, rng.integers(0, 256, (6, SIDE, SIDE, 3)))
-    return np.concatenate([noise, narrow, flat, two, ramp, few]).astype(np.uint8)
+@pytest.mark.slow
+@pytest.mark.cifar
+@pytest.mark.parametrize("magnitude", range(31))
+def test_every_operation_equals_pillow_on_real_images_at_every_magnitude(magnitude, compare, real) -> None:
+    images = real(500, 2 * magnitude)
+    for execution in EXECUTIONS:
+        assert compare(execution, images, magnitude) == []
 
 
-@pytest.mark.parametrize("operation", OPERATIONS)
-@pytest.mark.parametrize("magnitude", [0, 3, 9, 14, 27, 30])
-def test_every_operation_equals_pillow_to_the_bit(operation: str, magnitude: int) -> None:
-    images = varied_images()
-    augment = Augmenter(InputNoise(1, magnitude, 0, flip=False), SIDE, CPU)
-    for negative, center in [(False, (0.5, 0.5)), (True, (0.01, 0.97)), (True, (0.999, 0.31))]:
-        ours = interleaved(augment(planar(images), draws_for(operation, len(images), negative=negative, center=center)))
-        theirs = [by_pillow(Image.fromarray(image), operation, magnitude, negative, center) for image in images]
-        np.testing.assert_array_equal(ours, np.stack([np.asarray(image) for image in theirs]))
+@pytest.fixture
+def differs_from_loop(published, planar, interleaved) -> Callable[[Execution, Pixels, InputNoise], list[int]]:
+    """The whole noise against the published loop over images; the images that differ."""
+
+    def differing(execution: Execution, images: Pixels, noise: InputNoise) -> list[int]:
+        side, oracle = images.shape[1], published(noise.magnitude)
+        augment = execution(noise, side, CPU)
+        draws = augment.draw(len(images), torch.Generator().manual_seed(noise.magnitude))
+        ours = interleaved(augment(planar(images), draws), side)
+        wrong = []
+        for row, image in enumerate(images):
+            names = [OPERATIONS[index] for index in draws.operations[row]]
+            rounds = list(zip(names, draws.negative[row].tolist(), draws.centers[row].double().tolist(), strict=True))
+            corner = tuple(draws.crops[row].tolist())
+            theirs = oracle.pipeline(image, rounds, noise.crop_padding, corner, bool(draws.flips[row]))
+            if not np.array_equal(ours[row], theirs):
+                wrong.append(row)
+        return wrong
+
+    return differing
 
 
-def test_two_rounds_are_applied_in_the_order_drawn() -> None:
-    images = varied_images()
-    noise = InputNoise(2, 27, 0, flip=False)
-    augment = Augmenter(noise, SIDE, CPU)
-    draws = augment.draw(len(images), torch.Generator().manual_seed(1))
-    ours = interleaved(augment(planar(images), draws))
-    for image, result, operations, negative, centers in zip(
-        images, ours, draws.operations, draws.negative, draws.centers, strict=True
-    ):
-        expected = Image.fromarray(image)
-        for operation, sign, center in zip(operations, negative, centers, strict=True):
-            expected = by_pillow(expected, OPERATIONS[operation], 27, bool(sign), (float(center[0]), float(center[1])))
-        np.testing.assert_array_equal(result, np.asarray(expected))
+@pytest.mark.parametrize("execution", EXECUTIONS)
+@pytest.mark.parametrize("side", [8, 32])
+@pytest.mark.parametrize(
+    "noise",
+    [
+        InputNoise(2, 27, 4, flip=True),
+        InputNoise(3, 9, 0, flip=True),
+        InputNoise(1, 30, 2, flip=False),
+        InputNoise(2, 0, 0, flip=False),
+        InputNoise(0, 27, 4, flip=True),
+    ],
+)
+def test_all_of_the_noise_equals_the_published_loop_on_made_images(
+    execution, side, noise, differs_from_loop, varied
+) -> None:
+    assert differs_from_loop(execution, np.concatenate([varied(side)] * 3), noise) == []
 
 
-def test_crop_and_flip_equal_slicing_a_padded_image() -> None:
-    images = varied_images()
-    augment = Augmenter(InputNoise(0, 0, 4, flip=True), SIDE, CPU)
-    draws = augment.draw(len(images), torch.Generator().manual_seed(2))
-    ours = interleaved(augment(planar(images), draws))
-    for image, result, (top, left), flip in zip(images, ours, draws.crops, draws.flips, strict=True):
-        crop = np.pad(image, ((4, 4), (4, 4), (0, 0)))[top : top + SIDE, left : left + SIDE]
-        np.testing.assert_array_equal(result, crop[:, ::-1] if flip else crop)
+@pytest.mark.cifar
+@pytest.mark.parametrize("execution", EXECUTIONS)
+@pytest.mark.parametrize("magnitude", [3, 9, 27])
+def test_all_of_the_noise_equals_the_published_loop_on_real_images(
+    execution, magnitude, differs_from_loop, real
+) -> None:
+    assert differs_from_loop(execution, real(500, magnitude), InputNoise(2, magnitude, 4, flip=True)) == []
 
 
-def test_each_image_gets_its_own_draw_and_every_operation_is_equally_likely() -> None:
-    augment = Augmenter(InputNoise(2, 27, 4, flip=True), SIDE, CPU)
-    draws = augment.draw(20_000, torch.Generator().manual_seed(3))
-    counts = torch.bincount(draws.operations.reshape(-1), minlength=len(OPERATIONS)).double()
-    expected = 40_000 / len(OPERATIONS)
-    chi_square = ((counts - expected) ** 2 / expected).sum()
-    assert chi_square < 39.3  # 0.1 % point of chi-square with 16 degrees of freedom
-    assert abs(draws.negative.double().mean() - 0.5) < 0.02
-    assert abs(draws.flips.double().mean() - 0.5) < 0.02
-    assert draws.crops.min() == 0
-    assert draws.crops.max() == 8
+@pytest.mark.parametrize("lows", [range(3, 256, 17), pytest.param(range(256), marks=pytest.mark.slow)])
+def test_autocontrast_equals_pillow_for_every_lowest_and_highest_value(lows: range) -> None:
+    tables = stretches().reshape(256, 256, 256)
+    ramp = np.arange(256, dtype=np.uint8)[None, :, None]
+    for low in lows:
+        for first in range(low, 256, 3):
+            highs = np.minimum(first + np.arange(3), 255).astype(np.uint8)  # three channels a call
+            between = np.clip(ramp, low, highs)
+            theirs = np.asarray(ImageOps.autocontrast(Image.fromarray(between)))[0]
+            ours = np.take_along_axis(tables[low, highs].T, between[0].astype(np.int64), axis=0)
+            assert np.array_equal(ours, theirs), (low, highs)
 
 
-def test_the_same_generator_state_gives_the_same_noise_and_input_is_not_changed() -> None:
-    images = planar(varied_images())
+def test_an_equalize_entry_beyond_255_is_clipped(varied) -> None:
+    """The case that the made images are meant to hold: without it a missing clip would go unseen."""
+    histograms = [np.bincount(image[..., 0].reshape(-1), minlength=256) for image in varied(32)]
+    tops = np.array([histogram[histogram.nonzero()[0][-1]] for histogram in histograms])
+    step = (1024 - tops) // 255
+    entries = (1024 - tops + step // 2) // np.maximum(step, 1)
+    assert (entries[step > 0] > 255).any()
+
+
+@pytest.mark.parametrize("execution", EXECUTIONS)
+def test_the_images_given_are_not_changed_nor_shared(execution, planar, varied) -> None:
+    images = planar(varied(32))
     before = images.clone()
-    augment = Augmenter(InputNoise(2, 27, 4, flip=True), SIDE, CPU)
-    first = augment(images, augment.draw(len(images), torch.Generator().manual_seed(4)))
-    second = augment(images, augment.draw(len(images), torch.Generator().manual_seed(4)))
-    assert torch.equal(first, second)
-    assert torch.equal(images, before)
-    assert not torch.equal(first, images)
+    for noise in (InputNoise(2, 27, 4, flip=True), InputNoise(0, 27, 0, flip=False)):
+        augment = execution(noise, 32, CPU)
+        augment(images, augment.draw(len(images), torch.Generator().manual_seed(4))).fill_(7)
+        assert torch.equal(images, before)
 
 
-def test_no_operations_no_crop_no_flip_is_the_identity() -> None:
-    images = planar(varied_images())
-    augment = Augmenter(InputNoise(0, 27, 0, flip=False), SIDE, CPU)
+@pytest.mark.parametrize("execution", EXECUTIONS)
+def test_no_operations_no_crop_no_flip_is_the_identity(execution, planar, varied) -> None:
+    images = planar(varied(32))
+    augment = execution(InputNoise(0, 27, 0, flip=False), 32, CPU)
     assert torch.equal(augment(images, augment.draw(len(images), torch.Generator())), images)
