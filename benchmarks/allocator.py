@@ -19,14 +19,14 @@ def measure(keep: bool) -> list[float]:
     import torch
 
     from nsbench.allocator import keep_freed_memory
-    from nsbench.networks.names import parse_network_name
-    from nsbench.networks.resnet import ModelNoise, ResNet
+    from nsbench.networks.build import build_network
+    from nsbench.networks.classifier import ModelNoise
 
     if keep:
         keep_freed_memory()
     speeds = []
     for name in NETWORKS:
-        network = ResNet(parse_network_name(name), 10, (0.5,) * 3, (0.25,) * 3, ModelNoise(0.5, 0.8))
+        network = build_network(name, 10, (0.5,) * 3, (0.25,) * 3, ModelNoise(0.5, 0.8))
         network.to(memory_format=torch.channels_last)
         optimizer = torch.optim.SGD(network.parameters(), lr=0.1, momentum=0.9)
         images = torch.rand(BATCH, 3, 32, 32).to(memory_format=torch.channels_last)
