@@ -95,6 +95,21 @@ def train(
 
 
 @app.command()
+def models(
+    names: Annotated[list[str] | None, typer.Argument(metavar="NAME", help="Networks. Default: a choice.")] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print a list that a program can read.")] = False,
+) -> None:
+    """List networks that can be trained, with their parameters and multiply-adds."""
+    import json
+    from dataclasses import asdict
+
+    from nsbench.networks.catalog import EXAMPLES, catalog, format_catalog
+
+    entries = catalog(names or EXAMPLES)
+    typer.echo(json.dumps([asdict(entry) for entry in entries], indent=1) if as_json else format_catalog(entries))
+
+
+@app.command()
 def evaluate(run: RunFolder, data: Data = None, device: Device = "auto", quiet: Quiet = False) -> None:
     """Measure the checkpoints of a run folder: predictions, results.json and metrics.csv."""
     with _resumable():

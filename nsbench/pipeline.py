@@ -14,9 +14,11 @@ import torch
 
 import nsbench
 from nsbench.allocator import keep_freed_memory
-from nsbench.checkpoints.chain import SUPERVISED, Chain, stages, warnings_of
+from nsbench.checkpoints.chain import Chain
 from nsbench.checkpoints.record import CheckpointRecord
+from nsbench.checkpoints.stages import CONTROL, SUPERVISED, stages, warnings_of
 from nsbench.checkpoints.store import folder_of, read_checkpoint
+from nsbench.checkpoints.transfer import weights_sha256_of
 from nsbench.config.resolve import first_difference, load_file, to_toml
 from nsbench.config.schema import Config
 from nsbench.data.images import Dataset
@@ -143,14 +145,22 @@ def check_config(config: Config) -> None:
     """Raise UserError for a name that cannot be used, or for values that do not go together."""
     for name in (*config.study.networks, config.baseline_network):
         parse_network_name(name)
-    if config.study.name == SUPERVISED:
-        raise UserError(f"study.name = {SUPERVISED!r} is taken by the baseline: choose another name.")
+    if config.study.name in (SUPERVISED, CONTROL):
+        raise UserError(f"study.name = {config.study.name!r} is taken: choose another name.")
+    if config.study.control and len(config.study.networks) < 2:
+        raise UserError("study.control = true needs a student to compare with: name two study.networks or more.")
     for key in ("corruptions", "perturbations", "fgsm_epsilons"):
         values = getattr(config.evaluation, key)
         if len(set(values)) < len(values):
             raise UserError(f"evaluation.{key} = {list(values)} names something twice: name each once.")
     if config.training.nesterov and config.training.momentum == 0:
         raise UserError("training.nesterov = true needs momentum: set training.momentum above 0.")
+    if config.training.selection == "best-validation" and config.data.validation_fraction == 0:
+        raise UserError(
+            "training.selection = 'best-validation' needs held-out images: set data.validation_fraction above 0."
+        )
+    if config.transfer.weights:
+        weights_sha256_of(Path(config.transfer.weights))
 
 
 def check_folder(config: Config, folder: Path) -> None:

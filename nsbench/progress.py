@@ -10,6 +10,7 @@ from rich.progress import Progress, TextColumn, TimeRemainingColumn
 from rich.table import Column
 
 LEAST_SECONDS = 5.0
+MOST_SECONDS = 60.0
 
 
 class Reporter:
@@ -66,9 +67,11 @@ class Task:
         self._show()
 
     def advance(self, count: int) -> None:
-        """`count` more units are done."""
+        """`count` more units are done; where there is no live line, say so at least once a minute."""
         self.done += count
         self._show()
+        if self.live is None and time.monotonic() - self._logged >= MOST_SECONDS:
+            self._line()
 
     def note(self, news: str) -> None:
         """Figures of the moment, such as loss and accuracy."""
@@ -78,12 +81,19 @@ class Task:
     def log(self, news: str) -> None:
         """A plain line with progress, speed and time left, where there is no live line; not more than one in 5 s."""
         self.note(news)
-        now = time.monotonic()
-        if self.live is None and (now - self._logged >= LEAST_SECONDS or self.done >= self.total):
-            self._logged = now
-            left = (self.total - self.done) / self.rate if self.rate else float("nan")
-            share = f"{self.done:,}/{self.total:,} {self.unit}"
-            self.reporter.say(f"{self.title}: {share}, {news}, {self.rate:,.0f} {self.unit}/s, {left:.0f} s left")
+        if self.live is None and (time.monotonic() - self._logged >= LEAST_SECONDS or self.done >= self.total):
+            self._line()
+
+    def _line(self) -> None:
+        self._logged = time.monotonic()
+        left = (self.total - self.done) / self.rate if self.rate else float("nan")
+        parts = (
+            f"{self.done:,}/{self.total:,} {self.unit}",
+            *([self._news] if self._news else []),
+            f"{self.rate:,.0f} {self.unit}/s",
+            f"{left:.0f} s left",
+        )
+        self.reporter.say(f"{self.title}: {', '.join(parts)}")
 
     @property
     def rate(self) -> float:

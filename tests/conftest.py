@@ -31,6 +31,7 @@ TINY = (
     "training.baseline_images=1500",
     "training.batch_size=16",
     "training.learning_rate=0.1",
+    "training.precision=float32",
     "evaluation.attack_images=60",
     "evaluation.corruption_images=40",
     "evaluation.perturbation_images=20",

@@ -15,6 +15,22 @@ def test_off_a_terminal_a_task_ends_with_one_plain_line(capsys: pytest.CaptureFi
     assert line.endswith(" images/s, 0 s left")
 
 
+def test_off_a_terminal_long_work_speaks_once_a_minute(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The clock is advanced by hand: a second for each of 150 images, and no reading between."""
+    clock = [100.0]
+    monkeypatch.setattr("nsbench.progress.time.monotonic", lambda: clock[0])
+    with Reporter().task("long", 1000) as task:
+        for _ in range(150):
+            clock[0] += 1
+            task.advance(1)
+    assert capsys.readouterr().err.splitlines() == [
+        "long: 60/1,000 images, 1 images/s, 940 s left",
+        "long: 120/1,000 images, 1 images/s, 880 s left",
+    ]
+
+
 def test_quiet_silences_news_and_not_warnings(capsys: pytest.CaptureFixture[str]) -> None:
     reporter = Reporter(quiet=True)
     reporter.say("news")

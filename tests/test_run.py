@@ -111,7 +111,10 @@ def test_a_subset_is_never_called_complete_and_validation_corruptions_never_coun
 def test_metrics_csv_is_the_same_numbers_as_tidy_rows(results: Results, tiny_run: Path) -> None:
     with (tiny_run / "metrics.csv").open() as file:
         rows = list(csv.DictReader(file))
-    assert ",".join(rows[0]) == "study,generation,network,seed,benchmark,metric,value,ci_low,ci_high,n,baseline"
+    assert (
+        ",".join(rows[0])
+        == "study,generation,network,seed,benchmark,metric,value,ci_low,ci_high,n,baseline,weights_selection"
+    )
     assert len(rows) == len(results.measurements)
     for row, number in zip(rows, results.measurements, strict=True):
         assert row["metric"] == number.metric
@@ -230,8 +233,7 @@ def test_a_validation_slice_is_held_out_and_scored(tmp_path: Path) -> None:
     config = resolve("quick", [*TINY, "data.labeled_fraction=0.1", "data.validation_fraction=0.2"])
     records = Run(config, Options(tmp_path / "held-out", device="cpu", quiet=True)).train()
     for record in records:
-        assert record.history[-1].validation_accuracy is not None
-        assert record.history[0].validation_accuracy is None
+        assert all(point.validation_accuracy is not None for point in record.history)
     assert records[0].training_images == 104
 
 
@@ -240,7 +242,11 @@ def test_a_validation_slice_is_held_out_and_scored(tmp_path: Path) -> None:
     [
         (["study.networks=['resnet9']"], "depth that is not 6n"),
         (["study.baseline=vgg"], "is not a network"),
-        (["study.name=supervised"], "is taken by the baseline"),
+        (["study.name=supervised"], "study.name = 'supervised' is taken"),
+        (["study.name=control"], "study.name = 'control' is taken"),
+        (["study.control=true", "study.networks=['resnet8']"], "needs a student to compare with"),
+        (["training.selection=best-validation"], "needs held-out images"),
+        (["transfer.weights=nowhere"], "nowhere"),
         (["evaluation.corruptions=['contrast', 'contrast']"], "names something twice"),
         (["evaluation.fgsm_epsilons=[0.0, 0.0]"], "names something twice"),
         (["training.nesterov=true", "training.momentum=0.0"], "needs momentum"),

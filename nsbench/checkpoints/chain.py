@@ -1,16 +1,17 @@
-"""A study's chain: a supervised teacher, then noisy students, and the supervised baseline."""
+"""A study's chain trained: a supervised teacher, then noisy students, the supervised baseline, and the control."""
 
-from collections.abc import Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
+from functools import cached_property
 from pathlib import Path
-from typing import Literal
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor
+from pydantic import BaseModel
 
-from nsbench.checkpoints.record import CheckpointName, CheckpointRecord, HistoryPoint, SelectionRecord
+from nsbench.checkpoints.lessons import Lesson, Lessons, Teacher
+from nsbench.checkpoints.record import CheckpointRecord, HistoryPoint
+from nsbench.checkpoints.stages import Stage, stages
 from nsbench.checkpoints.store import (
     TRAINING_STATE,
     CheckpointFile,
@@ -19,42 +20,26 @@ from nsbench.checkpoints.store import (
     read_checkpoint,
     save_checkpoint,
 )
+from nsbench.checkpoints.transfer import initialise, weights_sha256_of
 from nsbench.config.resolve import fingerprint
 from nsbench.config.schema import Config
 from nsbench.data.images import Dataset
 from nsbench.data.splits import Split
 from nsbench.errors import UserError
+from nsbench.networks.build import build_network
+from nsbench.networks.classifier import Classifier, ModelNoise
+from nsbench.networks.cost import count_parameters
 from nsbench.networks.inference import predict_logits
-from nsbench.networks.names import parse_network_name
-from nsbench.networks.resnet import ModelNoise, ResNet, count_parameters
-from nsbench.noise.augment import Augmenter
 from nsbench.noise.draws import InputNoise
 from nsbench.progress import Reporter
 from nsbench.seeds import derive_seed
-from nsbench.training.pseudo_labels import make_targets, read_logits, select_and_balance
-from nsbench.training.trainer import Plan, Point, TrainingSet, train
-
-SUPERVISED = "supervised"
-
-
-@dataclass(frozen=True)
-class Stage:
-    """One network to train."""
-
-    name: CheckpointName
-    role: Literal["teacher", "student", "baseline"]
-    parent: CheckpointName | None
-
-
-def stages(config: Config) -> list[Stage]:
-    """The networks of a run in the order they are trained: the chain, then the baseline."""
-    chain: list[Stage] = []
-    for generation, network in enumerate(config.study.networks):
-        name = CheckpointName(study=config.study.name, generation=generation, network=network, seed=config.seed)
-        parent = chain[-1].name if chain else None
-        chain.append(Stage(name, "student" if parent else "teacher", parent))
-    baseline = CheckpointName(study=SUPERVISED, generation=0, network=config.baseline_network, seed=config.seed)
-    return [*chain, Stage(baseline, "baseline", None)]
+from nsbench.training.memory import estimate, shortage
+from nsbench.training.objectives import distillation, self_training
+from nsbench.training.plan import Plan, Rates
+from nsbench.training.precision import settle
+from nsbench.training.selection import Examiners, HeldOut
+from nsbench.training.step import Noise, input_noise
+from nsbench.training.trainer import Outcome, train
 
 
 class Chain:
@@ -74,7 +59,6 @@ class Chain:
     ) -> None:
         self.config, self.dataset, self.split, self.run, self.device = config, dataset, split, run, device
         self.save_every = save_every
-        self._resident: Tensor | None = None
 
     def train_all(self, reporter: Reporter) -> list[CheckpointRecord]:
         """Train what is missing and return the record of every network."""
@@ -90,41 +74,38 @@ class Chain:
 
     def _fingerprint(self, stage: Stage, parent: CheckpointRecord | None) -> str:
         config = self.config
-        shared = (config.data, config.input_noise, config.training, stage.name, stage.role, self.dataset.checksum)
-        if parent is None:
-            return fingerprint(*shared)
-        return fingerprint(*shared, config.model_noise, config.pseudo_labels, parent.weights_sha256)
+        parts: list[BaseModel | str] = [
+            config.data,
+            config.input_noise,
+            config.training,
+            stage.name,
+            stage.role,
+            self.dataset.checksum,
+        ]
+        if stage.noisy:
+            parts += [config.model_noise, config.pseudo_labels]
+        if parent is not None:
+            parts += [config.study.objective, config.distillation, parent.weights_sha256]
+        if self._transfers(stage):
+            parts += [config.transfer, self._initial_sha256]
+        return fingerprint(*parts)
 
     def _train(self, stage: Stage, key: str, reporter: Reporter) -> CheckpointFile:
+        lesson = self._lessons.make(stage, self._teacher(stage))
         noise = self._model_noise(stage)
-        data, selection = self._training_set(stage)
-        seed = (self.config.seed, stage.name.study, stage.name.generation, stage.name.network)
-        torch.manual_seed(derive_seed(*seed, "weights"))
-        network = ResNet(
-            parse_network_name(stage.name.network),
-            len(self.dataset.classes),
-            self.dataset.mean,
-            self.dataset.std,
-            noise,
-        ).to(self.device)
-        mixup = 0.0 if stage.parent is None else self.config.pseudo_labels.mixup_alpha
-        plan = Plan(self._budget(stage.role), self.config.training, seed, key, self.save_every, mixup)
+        network = self._network(stage, noise)
+        plan = self._plan(stage, key, network)
+        memory = estimate(network, lesson.data, plan, self._side)
+        reporter.say(f"{stage.name}: needs {memory}")
+        lack = shortage(memory, self.device)
+        if lack is not None:
+            reporter.warn(f"{stage.name}: {lack}")
         folder = folder_of(self.run, stage.name)
         with reporter.task(str(stage.name), plan.images) as task:
-            history = train(network, data, self._augmenter(), plan, folder / TRAINING_STATE, task)
+            outcome = train(
+                network, lesson.data, self._input_noise(plan), plan, folder / TRAINING_STATE, task, self._examiners
+            )
         self._check_predictions(network, stage)
-        record = CheckpointRecord(
-            **stage.name.model_dump(),
-            role=stage.role,
-            parent=str(stage.parent) if stage.parent else None,
-            parameters=count_parameters(network),
-            images_seen=plan.images,
-            training_images=len(data.rows),
-            weights_selection="average" if self.config.training.average_decay else "last",
-            weights_sha256="",
-            selection=selection,
-            history=self._history(history, network),
-        )
         file = CheckpointFile(
             fingerprint=key,
             classes=len(self.dataset.classes),
@@ -133,112 +114,117 @@ class Chain:
             dropout=noise.dropout,
             survival=noise.survival,
             device=self.device.type,
-            record=record,
+            record=self._record(stage, network, plan, lesson, outcome),
         )
         return save_checkpoint(folder, network, file)
 
-    def _check_predictions(self, network: ResNet, stage: Stage) -> None:
+    def _record(
+        self, stage: Stage, network: Classifier, plan: Plan, lesson: Lesson, outcome: Outcome
+    ) -> CheckpointRecord:
+        settings = plan.settings
+        assert settings.precision != "auto"
+        return CheckpointRecord(
+            **stage.name.model_dump(),
+            role=stage.role,
+            objective="supervised" if stage.parent is None else self.config.study.objective,
+            parent=str(stage.parent) if stage.parent else None,
+            parameters=count_parameters(network),
+            images_seen=plan.images,
+            training_images=len(lesson.data.rows),
+            weights_selection=settings.selection,
+            averaged=settings.average_decay > 0,
+            precision=settings.precision,
+            micro_batch=outcome.micro_batch,
+            initial_weights=self._initial_sha256 if self._transfers(stage) else "",
+            weights_sha256="",
+            selection=lesson.selection,
+            history=[HistoryPoint(**asdict(point)) for point in outcome.history],
+        )
+
+    def _plan(self, stage: Stage, key: str, network: Classifier) -> Plan:
+        training, transfer, labels = self.config.training, self.config.transfer, self.config.pseudo_labels
+        budget = {
+            "teacher": training.teacher_images,
+            "student": training.student_images,
+            "control": training.student_images,
+            "baseline": training.baseline_images,
+        }[stage.role]
+        distilling = stage.parent is not None and self.config.study.objective == "distillation"
+        wish = self.config.distillation
+        return Plan(
+            budget,
+            settle(training, budget, network, self.device),
+            _seed(stage),
+            key,
+            self.save_every,
+            labels.mixup_alpha if stage.noisy else 0.0,
+            distillation(wish.temperature, wish.weight) if distilling else self_training,
+            Rates(transfer.body_rate, transfer.head_rate, transfer.train == "head")
+            if self._transfers(stage)
+            else Rates(),
+        )
+
+    def _network(self, stage: Stage, noise: ModelNoise) -> Classifier:
+        """The network to train, with its first weights, on the device."""
+        torch.manual_seed(derive_seed(*_seed(stage), "weights"))
+        classes = len(self.dataset.classes)
+        network = build_network(stage.name.network, classes, self.dataset.mean, self.dataset.std, noise)
+        if self._transfers(stage):
+            initialise(network, Path(self.config.transfer.weights))
+        return network.to(self.device)
+
+    def _model_noise(self, stage: Stage) -> ModelNoise:
+        noise = self.config.model_noise
+        return ModelNoise(noise.dropout, noise.survival, noise.drop == "image") if stage.noisy else ModelNoise()
+
+    def _input_noise(self, plan: Plan) -> Noise:
+        noise = self.config.input_noise
+        drawn = InputNoise(noise.operations, noise.magnitude, noise.crop_padding, noise.flip)
+        return input_noise(drawn, self._side, self.device, compiled=plan.settings.execution == "compiled")
+
+    def _teacher(self, stage: Stage) -> Teacher | None:
+        if stage.parent is None:
+            return None
+        network = load_network(folder_of(self.run, stage.parent), self.device)
+        return lambda rows: self._predict(network, self.dataset.train.images[rows])
+
+    def _predict(self, network: Classifier, images: NDArray[np.uint8]) -> NDArray[np.float32]:
+        return predict_logits(network, images, self.device, self.config.evaluation.batch_size)
+
+    def _check_predictions(self, network: Classifier, stage: Stage) -> None:
         """Raise UserError when a network whose loss stayed finite has diverged all the same."""
-        images = self.dataset.train.images[self.split.labeled[:512]]
-        if not np.isfinite(predict_logits(network, images, self.device, self.config.evaluation.batch_size)).all():
+        if not np.isfinite(self._predict(network, self.dataset.train.images[self.split.labeled[:512]])).all():
             raise UserError(
                 f"The predictions of {stage.name} are not finite after training: "
                 f"lower training.learning_rate (now {self.config.training.learning_rate:g})."
             )
 
-    def _model_noise(self, stage: Stage) -> ModelNoise:
-        if stage.role != "student":
-            return ModelNoise()
-        noise = self.config.model_noise
-        return ModelNoise(noise.dropout, noise.survival, per_image=noise.drop == "image")
+    def _transfers(self, stage: Stage) -> bool:
+        return bool(self.config.transfer.weights) and stage.role in self.config.transfer.roles
 
-    def _budget(self, role: str) -> int:
-        training = self.config.training
-        return {
-            "teacher": training.teacher_images,
-            "student": training.student_images,
-            "baseline": training.baseline_images,
-        }[role]
+    @cached_property
+    def _initial_sha256(self) -> str:
+        return weights_sha256_of(Path(self.config.transfer.weights))
 
-    def _training_set(self, stage: Stage) -> tuple[TrainingSet, SelectionRecord | None]:
-        """What a stage learns: the labelled images, and what the teacher adds to them."""
-        settings, supervised = self.config.pseudo_labels, stage.parent is None
-        unlabeled = self.split.unlabeled[:0] if supervised else self.split.unlabeled
-        pseudo = read_logits(self._logits(stage.parent, unlabeled), settings.temperature)
-        rows = select_and_balance(
-            self.dataset.train.labels,
-            self.split.labeled,
-            unlabeled,
-            pseudo,
-            classes=len(self.dataset.classes),
-            threshold=settings.confidence_threshold,
-            min_per_class=0 if supervised else settings.min_images_per_class,
-            max_gap=len(self.dataset.train) if supervised else settings.max_class_gap,
-        )
-        kind = "hard" if supervised else settings.type
-        targets = torch.from_numpy(make_targets(kind, rows, unlabeled, pseudo, settings.smoothing))
-        data = TrainingSet(self._images(), torch.from_numpy(rows.rows), targets.to(self.device))
-        if stage.parent is None:
-            return data, None
-        return data, SelectionRecord(
-            teacher=str(stage.parent),
-            confidence_threshold=settings.confidence_threshold,
-            available=len(unlabeled),
-            above_threshold=rows.above_threshold.tolist(),
-            kept=rows.kept.tolist(),
-            duplicates=rows.duplicates.tolist(),
-            labeled=rows.labeled.tolist(),
-            accuracy=rows.accuracy,
+    @cached_property
+    def _lessons(self) -> Lessons:
+        return Lessons(self.config, self.dataset, self.split, self.device)
+
+    @property
+    def _side(self) -> int:
+        return int(self.dataset.train.images.shape[1])
+
+    @cached_property
+    def _examiners(self) -> Examiners:
+        """Images that networks are examined on while they train; the test images only if asked for."""
+        size = self.config.evaluation.batch_size
+        validation = self.dataset.train.select(self.split.validation)
+        test = self.dataset.test if self.config.training.selection == "best-test" else None
+        return Examiners(
+            HeldOut(validation.images, validation.labels, size) if len(validation) else None,
+            HeldOut(test.images, test.labels, size) if test is not None else None,
         )
 
-    def _logits(self, teacher: CheckpointName | None, rows: NDArray[np.int64]) -> NDArray[np.float32]:
-        if teacher is None or not len(rows):
-            return np.empty((0, len(self.dataset.classes)), dtype=np.float32)
-        network = load_network(folder_of(self.run, teacher), self.device)
-        return predict_logits(network, self.dataset.train.images[rows], self.device, self.config.evaluation.batch_size)
 
-    def _images(self) -> Tensor:
-        """All training images on the device, planar, made once."""
-        if self._resident is None:
-            images = torch.tensor(self.dataset.train.images)
-            self._resident = images.permute(0, 3, 1, 2).reshape(len(images), 3, -1).contiguous().to(self.device)
-        return self._resident
-
-    def _augmenter(self) -> Augmenter:
-        noise = self.config.input_noise
-        return Augmenter(
-            InputNoise(noise.operations, noise.magnitude, noise.crop_padding, noise.flip),
-            self.dataset.train.images.shape[1],
-            self.device,
-        )
-
-    def _history(self, points: list[Point], network: ResNet) -> list[HistoryPoint]:
-        history = [HistoryPoint(**asdict(point)) for point in points]
-        if len(self.split.validation):
-            held_out = self.dataset.train.select(self.split.validation)
-            logits = predict_logits(network, held_out.images, self.device, self.config.evaluation.batch_size)
-            accuracy = float((logits.argmax(1) == held_out.labels).mean())
-            history[-1] = history[-1].model_copy(update={"validation_accuracy": accuracy})
-        return history
-
-
-def warnings_of(record: CheckpointRecord, classes: tuple[str, ...]) -> Iterator[str]:
-    """Sentences a reader must see about one network's training set."""
-    selection = record.selection
-    if selection is None:
-        return
-    if not selection.available:
-        yield f"{record}: there is no unlabelled image, so this student was trained on labelled images alone."
-        return
-    if not any(selection.above_threshold):
-        yield (
-            f"{record}: no unlabelled image was above the confidence threshold {selection.confidence_threshold:g}, "
-            "so this student was trained on labelled images alone."
-        )
-        return
-    empty = [name for name, count in zip(classes, selection.above_threshold, strict=True) if count == 0]
-    if empty:
-        yield (
-            f"{record}: no unlabelled image of {', '.join(empty)} was above the confidence threshold "
-            f"{selection.confidence_threshold:g}; balancing filled those classes with copies of labelled images."
-        )
+def _seed(stage: Stage) -> tuple[str | int, ...]:
+    return (stage.name.seed, stage.name.study, stage.name.generation, stage.name.network)

@@ -16,7 +16,7 @@ class Record(BaseModel):
 class CheckpointName(Record):
     """What names one trained network in a run."""
 
-    study: str = Field(description="the configuration of the chain, or `supervised` for the baseline")
+    study: str = Field(description="the configuration of the chain, `supervised` for the baseline, `control`")
     generation: Count = Field(description="0 is the supervised teacher")
     network: str = Field(description="for example resnet20 or resnet8-w0.5")
     seed: Count
@@ -40,6 +40,9 @@ class SelectionRecord(Record):
     accuracy: float | None = Field(
         description="share of kept pseudo-labels that are right, by labels training never sees; None if none was kept"
     )
+    class_accuracy: list[float | None] = Field(
+        description="per class, share of the kept pseudo-labels of that class that are right; None if none was kept"
+    )
 
 
 class HistoryPoint(Record):
@@ -49,18 +52,29 @@ class HistoryPoint(Record):
     learning_rate: float
     loss: float
     accuracy: float = Field(description="on noisy training images against their targets")
-    validation_accuracy: float | None = None
+    validation_accuracy: float | None = Field(default=None, description="on the held-out images, where there are any")
+    test_accuracy: float | None = Field(default=None, description="on the test images; only under selection best-test")
 
 
 class CheckpointRecord(CheckpointName):
     """One trained network."""
 
-    role: Literal["teacher", "student", "baseline"]
+    role: Literal["teacher", "student", "baseline", "control"]
+    objective: Literal["supervised", "self-training", "distillation"]
     parent: str | None = Field(description="the teacher's name, None for a supervised network")
     parameters: Count
     images_seen: Count
     training_images: Count = Field(description="images in the training set, duplicates counted")
-    weights_selection: str = Field(description="weights kept: `last`, of the last step, or `average`, the moving one")
+    weights_selection: Literal["last", "best-validation", "best-test"]
+    averaged: bool = Field(description="whether the weights are a moving average over the steps")
+    precision: Literal["float32", "bfloat16"] = Field(description="of the arithmetic in training")
+    micro_batch: Count = Field(description="images per backward pass where memory forced parts of a batch, else 0")
+    initial_weights: str = Field(description="SHA-256 of the weights that training started from; empty: random")
     weights_sha256: str
     selection: SelectionRecord | None
     history: list[HistoryPoint]
+
+    @property
+    def test_selected(self) -> bool:
+        """Whether the weights were chosen on the images that later measure them, which is optimistic."""
+        return self.weights_selection == "best-test"

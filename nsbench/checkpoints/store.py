@@ -16,8 +16,8 @@ from torch import nn
 from nsbench.checkpoints.record import CheckpointName, CheckpointRecord, Record
 from nsbench.errors import UserError
 from nsbench.files import write_bytes, write_text
-from nsbench.networks.names import parse_network_name
-from nsbench.networks.resnet import ModelNoise, ResNet
+from nsbench.networks.build import build_network
+from nsbench.networks.classifier import Classifier, ModelNoise
 
 TRAINING_STATE = "training.safetensors"
 
@@ -81,18 +81,13 @@ def read_checkpoint(folder: Path, fingerprint: str | None = None) -> CheckpointF
     return file
 
 
-def load_network(folder: Path, device: torch.device) -> ResNet:
+def load_network(folder: Path, device: torch.device) -> Classifier:
     """The network of a checkpoint, in evaluation mode on `device`."""
     file = read_checkpoint(folder)
     if file is None:
         raise UserError(f"There is no checkpoint in {folder}: run `nsbench train` first.")
-    network = ResNet(
-        parse_network_name(file.record.network),
-        file.classes,
-        file.mean,
-        file.std,
-        ModelNoise(file.dropout, file.survival),
-    )
+    noise = ModelNoise(file.dropout, file.survival)
+    network = build_network(file.record.network, file.classes, file.mean, file.std, noise)
     network.load_state_dict(load_file(folder / "weights.safetensors"))
     return network.to(device).to(memory_format=torch.channels_last).eval()
 

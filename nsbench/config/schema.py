@@ -69,6 +69,14 @@ class StudyConfig(Section):
         default="",
         description="supervised network that robustness is relative to; empty: the last network of the chain",
     )
+    objective: Literal["self-training", "distillation"] = Field(
+        default="self-training",
+        description="what students learn: the pseudo-labels, or the teacher's softened probabilities",
+    )
+    control: bool = Field(
+        default=False,
+        description="also train the last network without pseudo-labels, with a student's noise and image budget",
+    )
 
 
 class PseudoLabelConfig(Section):
@@ -100,6 +108,38 @@ class PseudoLabelConfig(Section):
     )
 
 
+class DistillationConfig(Section):
+    """Knowledge distillation (Hinton et al. 2015), when study.objective asks for it."""
+
+    temperature: float = Field(
+        default=4.0, gt=0, le=100, description="T: teacher's and student's logits are divided by it"
+    )
+    weight: Fraction = Field(
+        default=0.9,
+        description="alpha: share of T^2 * KL(teacher, student); the rest is cross-entropy on true labels",
+    )
+
+
+class TransferConfig(Section):
+    """Networks that start from trained weights, and how fast their parts learn."""
+
+    weights: str = Field(
+        default="", description="checkpoint folder, .safetensors or .pt file to start from; empty: random weights"
+    )
+    roles: Annotated[tuple[Literal["teacher", "student", "baseline", "control"], ...], Field(min_length=1)] = Field(
+        default=("teacher",), description="which networks start from the weights"
+    )
+    train: Literal["all", "head"] = Field(
+        default="all", description="of those networks: train all weights, or the last layer only"
+    )
+    body_rate: float = Field(
+        default=1.0, gt=0, le=1000, description="of those networks: factor of the learning rate before the last layer"
+    )
+    head_rate: float = Field(
+        default=1.0, gt=0, le=1000, description="of those networks: factor of the learning rate of the last layer"
+    )
+
+
 class TrainingConfig(Section):
     """Optimisation; budgets are counted in images seen, whatever the size of the set."""
 
@@ -126,6 +166,21 @@ class TrainingConfig(Section):
         ge=0,
         lt=1,
         description="decay of a moving average of the weights, which is kept; 0 switches it off",
+    )
+    selection: Literal["last", "best-validation", "best-test"] = Field(
+        default="last",
+        description="weights to keep; best-test is what the published study did, and is optimistic",
+    )
+    precision: Literal["auto", "float32", "bfloat16"] = Field(
+        default="auto",
+        description="of the arithmetic inside the network; auto: bfloat16 where the device has matrix units for it",
+    )
+    execution: Literal["auto", "eager", "graph", "compiled"] = Field(
+        default="auto",
+        description="step by step, as one CUDA graph, or compiled; auto: eager on a CPU, compiled for long CUDA work",
+    )
+    micro_batch: int = Field(
+        default=0, ge=0, le=65536, description="images per backward pass, to save memory; 0: the whole batch"
     )
 
 
@@ -173,6 +228,8 @@ class Config(Section):
     model_noise: ModelNoiseConfig = ModelNoiseConfig()
     study: StudyConfig = StudyConfig()
     pseudo_labels: PseudoLabelConfig = PseudoLabelConfig()
+    distillation: DistillationConfig = DistillationConfig()
+    transfer: TransferConfig = TransferConfig()
     training: TrainingConfig = TrainingConfig()
     evaluation: EvaluationConfig = EvaluationConfig()
 

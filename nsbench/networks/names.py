@@ -1,15 +1,22 @@
-"""Network names: `resnet20`, or `resnet8-w0.5` for half the channels."""
+"""Network names: `resnet20`, `resnet8-w0.5` for half the channels, `efficientnet-b0`."""
 
 import re
 from dataclasses import dataclass
+from difflib import get_close_matches
 
 from nsbench.errors import UserError
 
-_NAME = re.compile(r"resnet(\d+)(?:-w(\d+(?:\.\d+)?))?")
+FORMS = "resnetDEPTH, resnetDEPTH-wFACTOR (depth 6n + 2, factor in eighths up to 16) and efficientnet-b0 to -b7"
+"""How names are formed, for help and for error messages."""
+
+LARGEST_EFFICIENTNET = 7
+_NARROWEST, _WIDEST, _WIDTH_STEP = 1 / 8, 16, 1 / 8
+_RESNET = re.compile(r"resnet(\d+)(?:-w(\d+(?:\.\d+)?))?")
+_EFFICIENTNET = re.compile(r"efficientnet-b(0|[1-9]\d*)")
 
 
 @dataclass(frozen=True)
-class NetworkName:
+class ResNetName:
     """A CIFAR ResNet: depth 6n + 2 and a width factor.
 
     Attributes:
@@ -24,23 +31,68 @@ class NetworkName:
         return f"resnet{self.depth}" + ("" if self.width == 1 else f"-w{self.width:g}")
 
 
+@dataclass(frozen=True)
+class EfficientNetName:
+    """An EfficientNet of the published compound scaling.
+
+    Attributes:
+        size: 0 for B0 .. 7 for B7.
+    """
+
+    size: int
+
+    def __str__(self) -> str:
+        return f"efficientnet-b{self.size}"
+
+
+NetworkName = ResNetName | EfficientNetName
+
+
 def parse_network_name(text: str) -> NetworkName:
     """Read a network's name.
 
-    Raises UserError for a name that is not of this form, a depth that is not 6n + 2, or a width that would split a
-    channel.
+    Raises UserError for a name of no family, a depth that is not 6n + 2, a width that would split a channel, or an
+    EfficientNet that was never published.
 
     >>> parse_network_name("resnet8-w0.5")
-    NetworkName(depth=8, width=0.5)
+    ResNetName(depth=8, width=0.5)
+    >>> parse_network_name("efficientnet-b3")
+    EfficientNetName(size=3)
     """
-    match = _NAME.fullmatch(text)
-    if match is None:
-        raise UserError(
-            f"{text!r} is not a network: use resnetDEPTH or resnetDEPTH-wFACTOR, such as resnet20 or resnet8-w0.5."
-        )
-    depth, width = int(match[1]), float(match[2] or 1)
-    if depth < 8 or (depth - 2) % 6:
-        raise UserError(f"{text!r} has a depth that is not 6n + 2: use 8, 14, 20, 26, 32, 38 and so on.")
-    if not (1 / 8 <= width <= 16) or (8 * width) % 1:
-        raise UserError(f"{text!r} has a width factor outside 1/8 .. 16 in steps of 1/8.")
-    return NetworkName(depth, width)
+    if match := _RESNET.fullmatch(text):
+        return _resnet(text, int(match[1]), float(match[2] or 1))
+    if match := _EFFICIENTNET.fullmatch(text):
+        return _efficientnet(text, int(match[1]))
+    raise _refusal(text, "is not a network", _nearest_spelling(text))
+
+
+def _resnet(text: str, depth: int, width: float) -> ResNetName:
+    nearest = ResNetName(
+        6 * max(1, round((depth - 2) / 6)) + 2,
+        min(max(_NARROWEST, round(width / _WIDTH_STEP) * _WIDTH_STEP), _WIDEST),
+    )
+    if depth != nearest.depth:
+        raise _refusal(text, "has a depth that is not 6n + 2", nearest)
+    if width != nearest.width:
+        raise _refusal(text, "has a width factor outside 1/8 .. 16 in steps of 1/8", nearest)
+    return nearest
+
+
+def _efficientnet(text: str, size: int) -> EfficientNetName:
+    if size > LARGEST_EFFICIENTNET:
+        raise _refusal(text, "is larger than any EfficientNet", EfficientNetName(LARGEST_EFFICIENTNET))
+    return EfficientNetName(size)
+
+
+def _refusal(text: str, fault: str, nearest: NetworkName | None) -> UserError:
+    remedy = f"use {nearest}, or another of" if nearest else "use one of"
+    return UserError(f"{text!r} {fault}: {remedy} {FORMS}.")
+
+
+def _nearest_spelling(text: str) -> NetworkName | None:
+    """The name that looks most like `text`, if any does."""
+    names: list[NetworkName] = [EfficientNetName(size) for size in range(LARGEST_EFFICIENTNET + 1)]
+    names += [ResNetName(6 * n + 2, 1) for n in range(1, 19)]
+    spelled = {str(name): name for name in names}
+    close = get_close_matches(text.lower(), spelled, n=1, cutoff=0.7)
+    return spelled[close[0]] if close else None

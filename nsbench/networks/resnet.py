@@ -6,32 +6,16 @@ and a normalisation before the head.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
 from torch.nn.functional import batch_norm, pad
 
-from nsbench.networks.names import NetworkName
+from nsbench.networks.classifier import NO_MODEL_NOISE, Classifier, ModelNoise, Normalize
+from nsbench.networks.names import ResNetName
 
 
-@dataclass(frozen=True)
-class ModelNoise:
-    """Noise inside the network.
-
-    Attributes:
-        dropout: probability in [0, 1) of dropping a feature before the last layer.
-        survival: probability in (0, 1] that the last block's residual branch is kept; the first block's is 1 and the
-            others fall linearly between.
-        per_image: whether each image draws its own coin, instead of one for the batch.
-    """
-
-    dropout: float = 0.0
-    survival: float = 1.0
-    per_image: bool = False
-
-
-class ResNet(nn.Module):
+class ResNet(Classifier):
     """Images in [0, 1], shape (N, 3, H, W), to logits (N, classes). Normalisation is the first layer.
 
     Args:
@@ -42,13 +26,15 @@ class ResNet(nn.Module):
         noise: dropout and stochastic depth, active in training mode only.
     """
 
+    head_prefix = "linear."
+
     def __init__(
         self,
-        name: NetworkName,
+        name: ResNetName,
         classes: int,
         mean: Sequence[float],
         std: Sequence[float],
-        noise: ModelNoise = ModelNoise(),
+        noise: ModelNoise = NO_MODEL_NOISE,
     ) -> None:
         super().__init__()
         channels = [round(16 * name.width * 2**stage) for stage in range(3)]
@@ -68,27 +54,21 @@ class ResNet(nn.Module):
         self.dropout = nn.Dropout(noise.dropout)
         self.linear = nn.Linear(incoming, classes)
 
+    @property
+    def head(self) -> nn.Linear:
+        """The last layer, features to logits."""
+        return self.linear
+
+    @property
+    def head_dropout(self) -> nn.Dropout:
+        """The dropout in front of the head."""
+        return self.dropout
+
     def forward(self, images: Tensor) -> Tensor:
         """Logits of a batch."""
         features = self.norm(self.blocks(self.stem(self.normalize(images)))).relu().mean((2, 3))
         logits: Tensor = self.linear(self.dropout(features))
         return logits
-
-
-class Normalize(nn.Module):
-    """(x - mean) / std per channel; the constants travel with the weights."""
-
-    mean: Tensor
-    std: Tensor
-
-    def __init__(self, mean: Sequence[float], std: Sequence[float]) -> None:
-        super().__init__()
-        self.register_buffer("mean", torch.tensor(mean, dtype=torch.float32).view(1, -1, 1, 1))
-        self.register_buffer("std", torch.tensor(std, dtype=torch.float32).view(1, -1, 1, 1))
-
-    def forward(self, images: Tensor) -> Tensor:
-        """Normalised images."""
-        return (images - self.mean) / self.std
 
 
 class BasicBlock(nn.Module):
@@ -114,10 +94,12 @@ class BasicBlock(nn.Module):
         if not self.training or self.survival == 1:
             return (self._shortcut(images) + self.survival * self._branch(images)).relu()
         if self.per_image:
-            coins = torch.rand((len(images), 1, 1, 1), device=images.device) < self.survival
-            return (self._shortcut(images) + coins.to(images.dtype) * self._branch(images)).relu()
-        keep = (torch.rand((), device=images.device) < self.survival).to(images.dtype)
-        return (self._shortcut(images) + keep * self._branch(images, keep)).relu()
+            keep = torch.rand((images.shape[0], 1, 1, 1), device=images.device) < self.survival
+            branch = self._branch(images)
+        else:
+            keep = torch.rand((), device=images.device) < self.survival
+            branch = self._branch(images, keep)
+        return (self._shortcut(images) + keep.to(branch.dtype) * branch).relu()
 
     def _branch(self, images: Tensor, keep: Tensor | None = None) -> Tensor:
         inner = self.norm1(self.conv1(images), keep).relu()
@@ -137,14 +119,15 @@ class GatedBatchNorm(nn.BatchNorm2d):
     running_var: Tensor
 
     def forward(self, images: Tensor, keep: Tensor | None = None) -> Tensor:
-        """Normalised images; `keep` is a scalar tensor, 1 or 0."""
+        """Normalised images; `keep` is a boolean scalar tensor. Statistics stay float32, whatever the images are."""
         if keep is None:
             return super().forward(images)
         mean, variance = self.running_mean.clone(), self.running_var.clone()
         momentum = self.momentum if self.momentum is not None else 0.1
         out = batch_norm(images, mean, variance, self.weight, self.bias, training=True, momentum=momentum, eps=self.eps)
-        self.running_mean.lerp_(mean, keep)
-        self.running_var.lerp_(variance, keep)
+        moved = keep.to(mean.dtype)
+        self.running_mean.lerp_(mean, moved)
+        self.running_var.lerp_(variance, moved)
         return out
 
 
@@ -152,8 +135,3 @@ def _convolution(incoming: int, outgoing: int, stride: int = 1) -> nn.Conv2d:
     convolution = nn.Conv2d(incoming, outgoing, 3, stride, padding=1, bias=False)
     nn.init.normal_(convolution.weight, std=(2 / (9 * outgoing)) ** 0.5)
     return convolution
-
-
-def count_parameters(network: nn.Module) -> int:
-    """Trainable numbers in the network."""
-    return sum(parameter.numel() for parameter in network.parameters())

@@ -18,8 +18,8 @@ from nsbench.config.schema import EvaluationConfig
 from nsbench.corruptions.corruptions import SEVERITIES, corrupt, corruption_set_version
 from nsbench.corruptions.perturbations import frame_count, perturb, perturbation_set_version
 from nsbench.data.images import Dataset
+from nsbench.networks.classifier import Classifier
 from nsbench.networks.inference import batches, logits
-from nsbench.networks.resnet import ResNet
 from nsbench.predictions.store import Arrays, has_predictions, path_of, save_predictions
 from nsbench.progress import Reporter, Task
 
@@ -65,7 +65,7 @@ class Evaluation:
 
     def collect(self, checkpoints: list[CheckpointRecord], reporter: Reporter) -> None:
         """Make the predictions that are missing."""
-        work: dict[str, Callable[[list[ResNet], Task], list[Arrays]]] = {
+        work: dict[str, Callable[[list[Classifier], Task], list[Arrays]]] = {
             "clean": self._clean,
             "fgsm": self._fgsm,
             "corruption": self._corruption,
@@ -127,7 +127,7 @@ class Evaluation:
             torch.arange(size, device=self.device),
         )
 
-    def _clean(self, networks: list[ResNet], task: Task) -> list[Arrays]:
+    def _clean(self, networks: list[Classifier], task: Task) -> list[Arrays]:
         subset = self._subset("clean")
         parts: list[list[Tensor]] = [[] for _ in networks]
         for rows in batches(len(subset), self.config.batch_size):
@@ -136,7 +136,7 @@ class Evaluation:
                 task.advance(rows.stop - rows.start)
         return [{"logits": torch.cat(out).cpu().numpy()} for out in parts]
 
-    def _fgsm(self, networks: list[ResNet], task: Task) -> list[Arrays]:
+    def _fgsm(self, networks: list[Classifier], task: Task) -> list[Arrays]:
         subset, epsilons = self._subset("fgsm"), self.config.fgsm_epsilons
         parts: list[list[tuple[Tensor, Tensor]]] = [[] for _ in networks]
         for rows in batches(len(subset), self.config.batch_size):
@@ -152,7 +152,7 @@ class Evaluation:
             for out in parts
         ]
 
-    def _corruption(self, networks: list[ResNet], task: Task) -> list[Arrays]:
+    def _corruption(self, networks: list[Classifier], task: Task) -> list[Arrays]:
         subset = self._subset("corruption")
         cells: list[list[NDArray[np.uint8]]] = [[] for _ in networks]
         for name in self.config.corruptions:
@@ -161,7 +161,7 @@ class Evaluation:
         shape = (len(self.config.corruptions), len(SEVERITIES), len(subset))
         return [{"predicted": np.stack(own).reshape(shape)} for own in cells]
 
-    def _perturbation(self, networks: list[ResNet], task: Task) -> list[Arrays]:
+    def _perturbation(self, networks: list[Classifier], task: Task) -> list[Arrays]:
         subset = self._subset("perturbation")
         results: list[Arrays] = [{} for _ in networks]
         for name in self.config.perturbations:
@@ -173,7 +173,7 @@ class Evaluation:
 
     def _show(
         self,
-        networks: list[ResNet],
+        networks: list[Classifier],
         found: list[list[NDArray[np.uint8]]],
         subset: Subset,
         make: Callable[[Subset], Tensor],

@@ -7,7 +7,7 @@ from typing import Literal
 from nsbench.results.record import Measurement
 
 UNDEFINED = "\N{EN DASH}"
-Emphasis = Literal["", "baseline", "mean", "aside"]
+Emphasis = Literal["", "reference", "mean", "aside"]
 
 
 @dataclass(frozen=True)

@@ -1,6 +1,7 @@
 """Figures of lines: accuracy under attack, training."""
 
 from collections.abc import Callable
+from dataclasses import dataclass
 
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
@@ -9,6 +10,7 @@ from nsbench.checkpoints.record import CheckpointRecord, HistoryPoint
 from nsbench.report.drawing import MUTED, Panel, Picture, draw, heading, percent_axis
 from nsbench.report.lookup import Lookup
 from nsbench.report.marks import interval_ends, legend, line_style
+from nsbench.report.stamp import TEST_SELECTED
 from nsbench.results.record import Measurement
 
 
@@ -53,58 +55,59 @@ def training(lookup: Lookup) -> Picture | None:
     trained = [one for one in lookup.checkpoints if one.history]
     if not trained:
         return None
-    panels = [
-        history_panel(
-            lookup, trained, "Training loss", "cross-entropy on noisy images", lambda point: point.loss, False
-        ),
-        history_panel(
-            lookup, trained, "Training accuracy", "% of noisy images, against targets", lambda p: p.accuracy, True
-        ),
-    ]
-    if any(point.validation_accuracy is not None for one in trained for point in one.history):
-        panels.append(
-            history_panel(
-                lookup,
-                trained,
-                "Validation accuracy",
-                "% of held-out labelled images",
-                lambda p: p.validation_accuracy,
-                True,
-            )
-        )
+    drawn = [panel for curve in CURVES if (panel := history_panel(lookup, trained, curve)) is not None]
     caption = (
-        "Against images seen, duplicates counted. Every network is measured on noisy training images, a student "
-        "against pseudo-labels and with noise inside: these curves are no test of one against another."
+        "Against images seen, duplicates counted. Loss and training accuracy are measured on noisy training images, a "
+        "student's against pseudo-labels and with noise inside: these curves are no test of one against another."
     )
-    return Picture("training", "Training curves", caption, panels, [])
+    if any(point.validation_accuracy is not None for one in trained for point in one.history):
+        caption += " Validation accuracy is measured without noise on labelled images held out of training."
+    if any(point.test_accuracy is not None for one in trained for point in one.history):
+        caption += f" Test accuracy chose the weights that were kept: {TEST_SELECTED}."
+    return Picture("training", "Training curves", caption, drawn, [])
 
 
-def history_panel(
-    lookup: Lookup,
-    trained: list[CheckpointRecord],
-    title: str,
-    below: str,
-    quantity: Callable[[HistoryPoint], float | None],
-    percent: bool,
-) -> Panel:
-    """One training quantity for every checkpoint that has it."""
+@dataclass(frozen=True)
+class Curve:
+    """A quantity of a training history and how its panel is titled."""
+
+    title: str
+    below: str
+    quantity: Callable[[HistoryPoint], float | None]
+    percent: bool = True
+
+
+CURVES = (
+    Curve("Training loss", "each network's objective, on noisy images", lambda point: point.loss, percent=False),
+    Curve("Training accuracy", "% of noisy images, against targets", lambda point: point.accuracy),
+    Curve("Validation accuracy", "% of held-out labelled images", lambda point: point.validation_accuracy),
+    Curve("Test accuracy", f"%, {TEST_SELECTED}", lambda point: point.test_accuracy),
+)
+
+
+def history_panel(lookup: Lookup, trained: list[CheckpointRecord], curve: Curve) -> Panel | None:
+    """One training quantity for every checkpoint that has it; nothing where none has."""
+    found = {
+        str(one): [(point.images, value) for point in one.history if (value := curve.quantity(point)) is not None]
+        for one in trained
+    }
+    shown = [one for one in trained if found[str(one)]]
+    if not shown:
+        return None
 
     def paint(figure: Figure) -> None:
         axes = figure.add_axes((0.13, 0.12, 0.83, 0.54))
-        for one in trained:
-            points = [(point.images, value) for point in one.history if (value := quantity(point)) is not None]
-            if points:
-                images, values = zip(*points, strict=True)
-                every = max(len(points) // 6, 1)
-                axes.plot(images, values, **line_style(lookup, one), markevery=every)
+        for one in shown:
+            images, values = zip(*found[str(one)], strict=True)
+            axes.plot(images, values, **line_style(lookup, one), markevery=max(len(images) // 6, 1))
         axes.set_xlabel("images seen", color=MUTED, fontsize=11, labelpad=2)
         axes.xaxis.set_major_locator(MaxNLocator(4))
         axes.xaxis.set_major_formatter(lambda value, _: short_count(value))
         axes.set_ylim(bottom=0)
-        if percent:
+        if curve.percent:
             axes.set_ylim(0, 1)
             percent_axis(axes, "y")
-        heading(axes, title, below)
+        heading(axes, curve.title, curve.below)
         figure.legend(
             loc="upper left",
             bbox_to_anchor=(0, 1),
@@ -116,7 +119,7 @@ def history_panel(
             borderaxespad=0.2,
         )
 
-    return draw(340, 320, f"{title} against images seen, one line for each checkpoint", paint)
+    return draw(340, 320, f"{curve.title} against images seen, one line for each checkpoint", paint)
 
 
 def short_count(value: float) -> str:

@@ -17,6 +17,8 @@ from matplotlib.backends.backend_svg import FigureCanvasSVG
 from matplotlib.figure import Figure
 from matplotlib.ticker import PercentFormatter
 
+from nsbench.report.stamp import MARK, TEST_SELECTED, spelled_out
+
 # Stand-ins in the drawing for colours that the page decides.
 INK, MUTED, FAINT, PAGE = "#010203", "#040506", "#070809", "#0a0b0c"
 INLINE = {INK: "currentColor", MUTED: "var(--muted)", FAINT: "var(--faint)", PAGE: "var(--page)"}
@@ -102,7 +104,10 @@ def recoloured(drawing: str, colours: dict[str, str]) -> str:
 
 
 def draw(width: int, height: int, title: str, paint: Callable[[Figure], None]) -> Panel:
-    """Let `paint` fill an empty figure of the given size in CSS pixels; the same calls give the same bytes."""
+    """Let `paint` fill an empty figure of the given size in CSS pixels; the same calls give the same bytes.
+
+    A drawing that shows a checkpoint chosen on test images is a line higher, which says so.
+    """
     with mpl.rc_context(STYLE), warnings.catch_warnings():
         # The reader's browser has fonts for scripts that the layout font lacks.
         warnings.filterwarnings("ignore", message="Glyph .* missing from font")
@@ -111,29 +116,45 @@ def draw(width: int, height: int, title: str, paint: Callable[[Figure], None]) -
         file = StringIO()
         nothing = dict.fromkeys(("Creator", "Date", "Format", "Type"))
         FigureCanvasSVG(figure).print_figure(file, format="svg", metadata=nothing)
-    return Panel(title, trimmed(file.getvalue(), width, height, title))
+    return Panel(spelled_out(title), stamped(trimmed(file.getvalue()), width, height, title))
 
 
-def trimmed(drawing: str, width: int, height: int, title: str) -> str:
-    """Keep what a page needs: no prologue, no unused ids, sizes in pixels, system fonts, a name for screen readers."""
+def trimmed(drawing: str) -> str:
+    """Keep what a page needs of what stands inside the drawing: no prologue, no unused ids, system fonts."""
     drawing = drawing[drawing.index("<svg") :]
     body = drawing[drawing.index(">") + 1 :]
     used = set(re.findall(r'(?:url\(|xlink:href=")#([^)"]+)', body))
     body = re.sub(r' id="([^"]+)"', lambda found: found[0] if found[1] in used else "", body)
     body = re.sub(r"<metadata>.*?</metadata>", "", body, flags=re.DOTALL)
-    body = re.sub(r"(font: [^;\"]*?\d+(?:\.\d+)?px) 'DejaVu Sans'[^;\"]*", rf"\1 {FONTS}", body)
-    name = escape(printable(title))
+    return re.sub(r"(font: [^;\"]*?\d+(?:\.\d+)?px) 'DejaVu Sans'[^;\"]*", rf"\1 {FONTS}", body).rstrip()
+
+
+def stamped(body: str, width: int, height: int, title: str) -> str:
+    """The whole drawing: its size in pixels, a name for screen readers, and what the mark of a checkpoint means."""
+    if MARK in title + body:
+        note = f'<text x="2" y="{height + 13}" style="font: 11px {FONTS}; fill: {MUTED}">{MARK} {TEST_SELECTED}</text>'
+        body, height = body.removesuffix("</svg>") + note + "\n</svg>", height + 20
+    name = escape(printable(spelled_out(title)))
     opening = (
         f'<svg xmlns:xlink="http://www.w3.org/1999/xlink" width="{width}" height="{height}" '
         f'viewBox="0 0 {width} {height}" role="img" aria-label="{name}">\n<title>{name}</title>'
     )
-    return opening + body.rstrip() + "\n"
+    return f"{opening}{body}\n"
 
 
 def printable(text: str, longest: int | None = None) -> str:
-    """Text without control characters, which XML forbids; cut with an ellipsis where a drawing has no room."""
+    """Text without control characters, which XML forbids; cut with an ellipsis where a drawing has no room.
+
+    The mark of a checkpoint chosen on test images is never cut.
+
+    >>> printable("study-with-a-name gen 2†", 12)
+    'study-with-…†'
+    """
     clean = "".join(character if character.isprintable() else "\ufffd" for character in text)
-    return clean if longest is None or len(clean) <= longest else clean[: longest - 1] + "…"
+    if longest is None or len(clean) <= longest:
+        return clean
+    kept = clean[: longest - 1]
+    return kept + "…" + (MARK if MARK in clean and MARK not in kept else "")
 
 
 def percent_axis(axes: Axes, which: str = "both") -> None:

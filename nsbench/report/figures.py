@@ -34,6 +34,8 @@ def overview(lookup: Lookup) -> Picture | None:
         "trained without self-training, and its interval. Intervals that overlap do not prove equality: differences "
         "are paired, see the comparison with the teacher."
     )
+    if any(one.role == "control" for one in lookup.checkpoints):
+        caption += " The control had the last student's noise and image budget, and no pseudo-labels."
     return Picture("overview", "The chain at a glance", caption, panels, []) if panels else None
 
 
@@ -63,7 +65,7 @@ def overview_panel(
                 axes.axhspan(turned(low), turned(high), color=BASELINE, alpha=0.16)
                 axes.axhline(turned(number.value or 0.0), color=BASELINE, linewidth=1.5, linestyle=(0, (1.2, 1.4)))
         names = [printable(lookup.generation(one), 12) for one, _ in chain]
-        axes.set_xticks(range(len(chain)), names)
+        axes.set_xticks(range(len(chain)), names, fontsize=12 if len(chain) < 5 else 10)
         axes.set_xlim(-0.5, max(len(chain), 1) - 0.5)
         axes.margins(y=0.12)
         axes.grid(visible=False, axis="x")

@@ -8,9 +8,10 @@ from typing import Any
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
+from matplotlib.ticker import MaxNLocator
 
 from nsbench.checkpoints.record import CheckpointRecord, SelectionRecord
-from nsbench.report.cells import Notes, number_text
+from nsbench.report.cells import UNDEFINED, Notes, number_text
 from nsbench.report.drawing import (
     BETTER,
     INK,
@@ -61,7 +62,7 @@ def severity_errors(lookup: Lookup, benchmark: BenchmarkSet, one: CheckpointReco
 
 
 def severity_maps(lookup: Lookup) -> Picture | None:
-    """Top-1 error by corruption and severity for each checkpoint, and the last student minus the baseline."""
+    """Top-1 error by corruption and severity for each checkpoint, and how far the last student is from the others."""
     benchmark = lookup.benchmark("corruption")
     if benchmark is None:
         return None
@@ -74,17 +75,13 @@ def severity_maps(lookup: Lookup) -> Picture | None:
         for one in lookup.checkpoints
         if errors[str(one)]
     ]
-    last, base = lookup.last(), errors.get(lookup.results.baseline, {})
-    if base and not lookup.is_baseline(last):
-        change = {key: (error - base[key][0], "") for key, (error, _) in errors[str(last)].items() if key in base}
-        title = f"{lookup.generation(last)} minus baseline"
-        panels.append(
-            severity_panel(benchmark, lookup.severities(benchmark), title, "points; blue is better", change, True)
-        )
     caption = (
-        f"Rows are corruptions, columns severities; {benchmark.name}, n = {benchmark.images:,} a cell. The last panel "
-        "subtracts the baseline: blue cells are better, orange cells worse. Severity need not be monotone."
+        f"Rows are corruptions, columns severities; {benchmark.name}, n = {benchmark.images:,} a cell. Severity need "
+        "not be monotone."
     )
+    if differences := difference_panels(lookup, benchmark, errors):
+        panels += differences
+        caption += " Where one checkpoint is subtracted from another, blue cells are better, orange cells worse."
     if benchmark.shown:
         caption += " Rows set apart at the bottom are validation-only corruptions, never averaged."
     return (
@@ -92,6 +89,21 @@ def severity_maps(lookup: Lookup) -> Picture | None:
         if panels
         else None
     )
+
+
+def difference_panels(lookup: Lookup, benchmark: BenchmarkSet, errors: dict[str, Cells]) -> list[Panel]:
+    """The last student minus the control, and minus the baseline."""
+    last, panels = lookup.last(), []
+    for other in (lookup.control(last), lookup.checkpoint(lookup.results.baseline)):
+        if other is None or other == last or not errors[str(other)]:
+            continue
+        base = errors[str(other)]
+        change = {key: (error - base[key][0], "") for key, (error, _) in errors[str(last)].items() if key in base}
+        title = f"{lookup.generation(last)} minus {lookup.generation(other)}"
+        panels.append(
+            severity_panel(benchmark, lookup.severities(benchmark), title, "points; blue is better", change, True)
+        )
+    return panels
 
 
 def severity_panel(
@@ -193,7 +205,8 @@ def selection(lookup: Lookup) -> Picture | None:
     caption = (
         "Bars are the training images of each class: labelled, pseudo-labelled after balancing, and copies added by "
         "balancing. The black mark is the count above the confidence threshold before balancing, on top of the "
-        "labelled images: a mark beyond the bar means that balancing dropped images."
+        "labelled images: a mark beyond the bar means that balancing dropped images. The number at the right is the "
+        "share of the kept pseudo-labels that equal the true label, which is used for this score only."
     )
     return Picture("selection", "Images kept per class", caption, panels, []) if panels else None
 
@@ -206,7 +219,7 @@ def selection_panel(lookup: Lookup, one: CheckpointRecord, found: SelectionRecor
     height = 96 + 20 * len(found.kept)
 
     def paint(figure: Figure) -> None:
-        axes = figure.add_axes((0.27, 28 / height, 0.69, 1 - 96 / height))
+        axes = figure.add_axes((0.27, 28 / height, 0.59, 1 - 96 / height))
         rows = range(len(found.kept))
         left = [0] * len(found.kept)
         for name, counts, part_colour, alpha in parts:
@@ -217,8 +230,10 @@ def selection_panel(lookup: Lookup, one: CheckpointRecord, found: SelectionRecor
         axes.set_yticks(rows, names if len(names) == len(found.kept) else list(map(str, rows)), fontsize=11.5)
         axes.set(ylim=(len(found.kept) - 0.5, -0.5))
         axes.set_xlim(left=0)
+        axes.xaxis.set_major_locator(MaxNLocator(4))
         axes.grid(visible=False, axis="y")
         heading(axes, lookup.label(one))
+        right_column(axes, found)
         handles = axes.get_legend_handles_labels()[0]
         figure.legend(
             handles=handles[1:] + handles[:1],
@@ -235,3 +250,14 @@ def selection_panel(lookup: Lookup, one: CheckpointRecord, found: SelectionRecor
         f"{name} {labeled + kept}" for name, labeled, kept in zip(names, found.labeled, found.kept, strict=False)
     )
     return draw(340, height, f"Images per class for {lookup.label(one)}: {axis}", paint)
+
+
+def right_column(axes: Axes, found: SelectionRecord) -> None:
+    """The share of each class's pseudo-labels that are right, as numbers beside the bars."""
+    place: Any = {"textcoords": "offset pixels", "ha": "right", "annotation_clip": False}
+    for row, right in enumerate(found.class_accuracy):
+        told = UNDEFINED if right is None else f"{right * 100:.0f}"
+        axes.annotate(
+            told, (1, row), (42, 0), axes.get_yaxis_transform(), va="center", color=INK, fontsize=11.5, **place
+        )
+    axes.annotate("right, %", (1, 1), (42, 8), "axes fraction", color=MUTED, fontsize=11, **place)

@@ -2,6 +2,8 @@
 
 from nsbench.report.cells import number_text
 from nsbench.report.lookup import Lookup
+from nsbench.report.stamp import TEST_SELECTED, spelled_out
+from nsbench.report.trained import weights_kept, who
 from nsbench.report.wording import numeral, plural
 from nsbench.results.record import BenchmarkSet
 
@@ -76,17 +78,18 @@ def seeds(lookup: Lookup) -> Topic:
 
 def weights(lookup: Lookup) -> Topic:
     """How the weights were chosen."""
-    kept = sorted({checkpoint.weights_selection for checkpoint in lookup.checkpoints})
-    words = {"last": "those of the last step", "average": "a moving average of those of all steps"}
-    if set(kept) <= set(words):
+    chosen = [one for one in lookup.checkpoints if one.test_selected]
+    if not chosen:
         return (
             "Weights.",
-            f"The weights kept are {' or '.join(words[one] for one in kept)}: nothing was selected on test images. "
-            "Published numbers often keep the epoch that is best on test and come out higher.",
+            f"{weights_kept(lookup)}. Nothing was selected on test images. Published numbers often keep the epoch "
+            "that is best on test and come out higher.",
         )
     return (
-        "Weights.",
-        f"Weights were kept by: {', '.join(kept)}. A choice made on test images would make every number too good.",
+        f"Weights: {TEST_SELECTED}.",
+        f"{weights_kept(lookup)}. Every number of {spelled_out(who(lookup, chosen))} was measured on the images that "
+        "chose the weights, as in the published study: it is too good, and by how much is not known. It compares with "
+        "published numbers that were chosen the same way and with nothing else.",
     )
 
 

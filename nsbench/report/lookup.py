@@ -1,21 +1,23 @@
 """Questions a report asks of a record."""
 
 from nsbench.checkpoints.record import CheckpointName, CheckpointRecord
+from nsbench.report.stamp import MARK, TEST_SELECTED
 from nsbench.results.record import BenchmarkSet, Diagnostics, Measurement, Results
 
 
 class Lookup:
     """An index over one `Results`: checkpoints in reading order, their labels, and each number by what it measures.
 
-    Checkpoints stand as the chain grew (study, seed, generation), the baseline last.
+    Checkpoints stand as the chain grew (study, seed, generation), then controls, the baseline last.
     """
 
     def __init__(self, results: Results) -> None:
         self.results = results
-        self.checkpoints = sorted(
-            results.checkpoints, key=lambda c: (str(c) == results.baseline, c.study, c.seed, c.generation, c.network)
-        )
         self._by_name = {str(checkpoint): checkpoint for checkpoint in results.checkpoints}
+        self.checkpoints = sorted(
+            results.checkpoints,
+            key=lambda c: (self.is_baseline(c), c.role == "control", c.study, c.seed, c.generation, c.network),
+        )
         self._diagnostics = {str(diagnostics): diagnostics for diagnostics in results.diagnostics}
         self._measurements: dict[tuple[str, str, str], list[Measurement]] = {}
         for found in results.measurements:
@@ -28,6 +30,23 @@ class Lookup:
     def checkpoint(self, name: str | None) -> CheckpointRecord | None:
         """The checkpoint called STUDY/seedK/genI-NETWORK, or None."""
         return self._by_name.get(name) if name is not None else None
+
+    def is_reference(self, checkpoint: CheckpointName) -> bool:
+        """Whether this is the baseline or a control: a network that stands beside the chain."""
+        return self.is_baseline(checkpoint) or self._is_control(checkpoint)
+
+    def _is_control(self, checkpoint: CheckpointName) -> bool:
+        found = self.checkpoint(str(checkpoint))
+        return found is not None and found.role == "control"
+
+    def test_selected(self, checkpoint: CheckpointName | str) -> bool:
+        """Whether a checkpoint's weights were chosen on the test images, which makes its numbers optimistic."""
+        found = self.checkpoint(str(checkpoint))
+        return found is not None and found.test_selected
+
+    def control(self, student: CheckpointRecord) -> CheckpointRecord | None:
+        """The network with a student's noise and image budget but no teacher, or None."""
+        return next((one for one in self.checkpoints if one.role == "control" and one.seed == student.seed), None)
 
     def position(self, checkpoint: CheckpointName) -> int:
         """Place in reading order; a checkpoint keeps its colour and marker in every figure by it."""
@@ -49,13 +68,19 @@ class Lookup:
         return str(one)
 
     def generation(self, checkpoint: CheckpointName) -> str:
-        """A short name, `gen 2` or `baseline`, with the study or the seed only where a run has several."""
+        """A short name, `gen 2`, `control` or `baseline`, with the mark of a checkpoint chosen on test images."""
+        return self._unmarked(checkpoint) + (MARK if self.test_selected(checkpoint) else "")
+
+    def _unmarked(self, checkpoint: CheckpointName) -> str:
+        """The study or the seed is named only where a run has several."""
         if self.is_baseline(checkpoint):
             return "baseline"
-        others = [other for other in self.checkpoints if not self.is_baseline(other)]
-        words = [checkpoint.study] if len({other.study for other in others}) > 1 else []
-        words.append(f"gen {checkpoint.generation}")
-        if len({other.seed for other in others}) > 1:
+        if self._is_control(checkpoint):
+            words = ["control"]
+        else:
+            studies = {one.study for one in self.checkpoints if not self.is_reference(one)}
+            words = [checkpoint.study] * (len(studies) > 1) + [f"gen {checkpoint.generation}"]
+        if len({one.seed for one in self.checkpoints if not self.is_baseline(one)}) > 1:
             words.append(f"seed {checkpoint.seed}")
         return " ".join(words)
 
@@ -64,9 +89,11 @@ class Lookup:
         return f"{self.generation(checkpoint)} · {checkpoint.network}"
 
     def described(self, checkpoint: CheckpointName) -> str:
-        """The name as prose has it: `generation 2 (resnet14)`."""
-        words = self.generation(checkpoint).replace("gen ", "generation ")
-        return f"{'the ' if self.is_baseline(checkpoint) else ''}{words} ({checkpoint.network})"
+        """The name as prose has it: `generation 2 (resnet14)`, with the stamp spelled out."""
+        words = self._unmarked(checkpoint).replace("gen ", "generation ")
+        article = "the " if self.is_reference(checkpoint) else ""
+        stamp = f"; {TEST_SELECTED}" if self.test_selected(checkpoint) else ""
+        return f"{article}{words} ({checkpoint.network}{stamp})"
 
     def find(
         self, checkpoint: CheckpointName, benchmark: str, metric: str, baseline: str | None = None

@@ -34,8 +34,8 @@ def cell_text(cell: Cell) -> str:
 
 
 def table_markdown(table: Table) -> Markdown:
-    """A GitHub-flavoured table with its footnotes beneath; the baseline in italics, means in bold."""
-    wrappers = {"baseline": "*", "mean": "**"}
+    """A GitHub-flavoured table with its footnotes beneath; baseline and control in italics, means in bold."""
+    wrappers = {"reference": "*", "mean": "**"}
     lines = [line([escape_markdown(column.title) for column in table.columns])]
     lines.append(line(["---:" if column.numeric else ":---" for column in table.columns]))
     for row in table.rows:

@@ -9,6 +9,7 @@ from nsbench.report.tables import INTERVALS, decimals
 from nsbench.report.wording import coverage
 from nsbench.results.record import BenchmarkSet
 
+SCORING = "The true labels of unlabelled images are used for this score only, never in training."
 ASIDE = "Validation only, never averaged"
 
 
@@ -125,27 +126,33 @@ def selection(lookup: Lookup) -> Table | None:
     columns = [Column("Class", numeric=False)]
     for one, _ in students:
         columns += [Column(name, group=lookup.label(one)) for name in ("above", "kept", "copies")]
+        columns.append(Column("right", "%", group=lookup.label(one)))
     classes = lookup.results.data.classes
     rows = [
         Row([words(name), *(cell for _, found in students for cell in class_cells(found, index))])
         for index, name in enumerate(classes)
     ]
-    totals = [
-        count(sum(counts)) for _, found in students for counts in (found.above_threshold, found.kept, found.duplicates)
-    ]
-    rows.append(Row([words("all classes"), *totals], "mean"))
+    rows.append(Row([words("all classes"), *(cell for _, found in students for cell in total_cells(found))], "mean"))
     caption = (
-        "Above: unlabelled images whose confidence exceeds the threshold, before balancing. Kept: distinct "
-        "pseudo-labelled images after balancing. Copies: duplicates that balancing added. Counts, not estimates, so "
-        "without intervals."
+        "By pseudo-label, which need not be the true class. Above: unlabelled images whose confidence exceeds the "
+        "threshold, before balancing. Kept: distinct pseudo-labelled images after balancing. Copies: duplicates that "
+        f"balancing added. Right: share of the kept pseudo-labels that equal the true label; {UNDEFINED} where none "
+        f"was kept. {SCORING} Counts, not estimates, so without intervals."
     )
     return Table("selection", "Images per class and generation", caption, columns, rows, [])
 
 
 def class_cells(found: SelectionRecord, index: int) -> list[Cell]:
-    """Three counts of one class."""
+    """Three counts of one class and the share of its pseudo-labels that are right."""
     lists = (found.above_threshold, found.kept, found.duplicates)
-    return [count(counts[index]) if index < len(counts) else Cell(UNDEFINED) for counts in lists]
+    counts = [count(counts[index]) if index < len(counts) else Cell(UNDEFINED) for counts in lists]
+    return [*counts, share(found.class_accuracy[index] if index < len(found.class_accuracy) else None)]
+
+
+def total_cells(found: SelectionRecord) -> list[Cell]:
+    """The same over all classes."""
+    counts = [count(sum(counts)) for counts in (found.above_threshold, found.kept, found.duplicates)]
+    return [*counts, share(found.accuracy)]
 
 
 def pseudo_labels(lookup: Lookup) -> Table | None:
@@ -186,8 +193,7 @@ def pseudo_labels(lookup: Lookup) -> Table | None:
         rows.append(Row([*cells, share(found.accuracy)]))
     caption = (
         "What passed the confidence threshold and what balancing made of it. Kept labels right: the share of kept "
-        "pseudo-labels that equal the true label, which training never sees; counted over all kept images, so "
-        "without an interval."
+        f"pseudo-labels that equal the true label. {SCORING} Counted over all kept images, so without an interval."
     )
     return Table("pseudo_labels", "Pseudo-labels", caption, columns, rows, [])
 

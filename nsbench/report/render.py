@@ -16,6 +16,7 @@ from nsbench.report.drawing import Picture
 from nsbench.report.lookup import Lookup
 from nsbench.report.markdown import Markdown, escape_markdown, fenced, notes_markdown, table_markdown
 from nsbench.report.sections import Section, sections
+from nsbench.report.stamp import spelled_out
 from nsbench.results.record import Results
 
 LOADER = PackageLoader("nsbench.report")
@@ -64,6 +65,7 @@ def context(results: Results, found: list[Section]) -> dict[str, object]:
     return {
         "results": results,
         "headline": wording.headline(lookup),
+        "effect": wording.effect(lookup),
         "summary": wording.summary(lookup),
         "comparisons": wording.comparisons(lookup),
         "sections": found,
@@ -130,13 +132,17 @@ def table_csv(table: Table) -> str:
     header = [first.title, "group"]
     for column in others:
         header += [column.title, f"{column.title} low", f"{column.title} high"] if column.numeric else [column.title]
-    writer.writerow([*header, "notes"])
+    writer.writerow([*map(spelled_out, header), "notes"])
     notes, group = dict(table.notes), ""
     for row in table.rows:
         group = row.heading or group
-        line: list[object] = [row.cells[0].text, group]
+        line: list[object] = [spelled_out(row.cells[0].text), group]
         for column, cell in zip(others, row.cells[1:], strict=True):
-            line += [shown(end) for end in (cell.number, cell.low, cell.high)] if column.numeric else [cell.text]
+            line += (
+                [shown(end) for end in (cell.number, cell.low, cell.high)]
+                if column.numeric
+                else [spelled_out(cell.text)]
+            )
         writer.writerow([*line, "; ".join(notes[mark] for cell in row.cells for mark in cell.marks)])
     return text.getvalue()
 

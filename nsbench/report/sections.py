@@ -3,7 +3,7 @@
 import base64
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +12,7 @@ from nsbench.report import curves, figures, grids, limits, members, tables, word
 from nsbench.report.cells import Table
 from nsbench.report.drawing import Picture
 from nsbench.report.lookup import Lookup
+from nsbench.report.stamp import EXPLANATION, MARK, spelled_out
 from nsbench.results.record import Results, SampleImage
 
 PNG = b"\x89PNG\r\n\x1a\n"
@@ -59,8 +60,18 @@ class Section:
 
 
 def blocks(*found: Table | Picture | None) -> list[Table | Picture]:
-    """Those that the record has numbers for."""
-    return [block for block in found if block is not None]
+    """Those that the record has numbers for, each with the stamp explained where a name in it is marked."""
+    return [explained(block) for block in found if block is not None]
+
+
+def explained(block: Table | Picture) -> Table | Picture:
+    """The block, its caption saying what the mark of a checkpoint chosen on test images means if it shows one."""
+    if isinstance(block, Picture):
+        printed = [block.title, *(panel.svg for panel in block.panels)]
+    else:
+        printed = [column.title for column in block.columns]
+        printed += [cell.text for row in block.rows for cell in row.cells]
+    return replace(block, caption=f"{block.caption} {EXPLANATION}") if MARK in "".join(printed) else block
 
 
 def sections(results: Results, run_folder: Path) -> list[Section]:
@@ -179,7 +190,12 @@ def provenance(lookup: Lookup) -> list[tuple[str, str]]:
         (f"Benchmark, {one.kind}", f"{one.name}; {one.images:,} images" + seed_text(one.seed))
         for one in lookup.results.benchmarks
     ]
-    return facts + [(f"Weights, {lookup.label(one)}", one.weights_sha256) for one in lookup.checkpoints]
+    facts += [
+        (f"Weights that {spelled_out(lookup.label(one))} started from", one.initial_weights)
+        for one in lookup.checkpoints
+        if one.initial_weights
+    ]
+    return facts + [(f"Weights, {spelled_out(lookup.label(one))}", one.weights_sha256) for one in lookup.checkpoints]
 
 
 def seed_text(seed: int | None) -> str:

@@ -15,8 +15,13 @@ from nsbench.report.cells import (
     words,
 )
 from nsbench.report.lookup import Lookup
+from nsbench.report.trained import how_trained
 from nsbench.report.wording import READINGS, SIGNIFICANT, mean_heading, opponents, verdict
 
+CONTROL_TEXT = (
+    "The control is the last student's network trained on the labelled images alone, with a student's input noise, "
+    "model noise and image budget: what separates the two is the teacher's labels and luck in training."
+)
 INTERVALS = "95 % bootstrap intervals in brackets"
 
 
@@ -28,14 +33,16 @@ def decimals(lookup: Lookup, kind: str) -> int:
 
 def emphasis(lookup: Lookup, one: CheckpointRecord) -> Emphasis:
     """How a checkpoint's row is set."""
-    return "baseline" if lookup.is_baseline(one) else ""
+    return "reference" if lookup.is_reference(one) else ""
 
 
-def training_cells(one: CheckpointRecord) -> list[Cell]:
-    """Labelled, pseudo-labelled and duplicated images of a training set."""
+def training_cells(lookup: Lookup, one: CheckpointRecord) -> list[Cell]:
+    """Labelled, pseudo-labelled and duplicated images of a training set; balancing makes copies for a control too."""
     chosen = one.selection
     if chosen is None:
-        return [count(one.training_images), Cell(UNDEFINED), Cell(UNDEFINED)]
+        labeled = min(one.training_images, lookup.results.data.labeled)
+        copies = one.training_images - labeled
+        return [count(labeled), Cell(UNDEFINED), count(copies) if copies else Cell(UNDEFINED)]
     return [count(sum(chosen.labeled)), count(sum(chosen.kept)), count(sum(chosen.duplicates))]
 
 
@@ -60,23 +67,22 @@ def generations(lookup: Lookup) -> Table:
         ]
         clean.append(measured(lookup.find(one, "clean", "expected_calibration_error"), notes, digits))
         named = [
-            words(lookup.generation(one), "supervised" if lookup.is_baseline(one) else one.role),
+            words(lookup.generation(one), "supervised" if lookup.is_reference(one) else one.role),
             words(one.network),
             count(one.parameters),
         ]
-        rows.append(Row([*named, *training_cells(one), *clean], emphasis(lookup, one)))
-    kept = sorted({one.weights_selection for one in lookup.checkpoints})
+        rows.append(Row([*named, *training_cells(lookup, one), *clean], emphasis(lookup, one)))
     caption = (
         f"Clean test images, n = {lookup.results.data.test:,}; {INTERVALS}. Copies are duplicates added to balance "
         "the classes. NLL is the negative log-likelihood; the Brier score sums squared differences over classes (0 "
         "to 2); ECE is the expected calibration error. Accuracy: higher is better; all else: lower. Top-5 is never "
-        f"used to rank. Weights kept: {', '.join(kept)}."
+        f"used to rank. {how_trained(lookup)}"
     )
     return Table("generations", "Generations", caption, columns, rows, notes.marked())
 
 
 def teachers(lookup: Lookup) -> Table | None:
-    """Each student against the teacher that labelled its images, the first one, and the baseline."""
+    """Each student against the teacher that labelled its images, the first one, baseline and control."""
     if not lookup.students():
         return None
     notes = Notes()
@@ -94,14 +100,11 @@ def teachers(lookup: Lookup) -> Table | None:
         "brackets. Negative: the student makes fewer errors. A difference is called one when the interval excludes "
         f"zero and p < {SIGNIFICANT}; p-values are two-sided and not corrected for several comparisons."
     )
-    return Table(
-        "teachers",
-        "Each student against its teacher, the first teacher and the baseline",
-        caption,
-        columns,
-        rows,
-        notes.marked(),
-    )
+    title = "Each student against its teacher, the first teacher and the baseline"
+    if any(one.role == "control" for one in lookup.checkpoints):
+        title += ", the last one also against the control"
+        caption += f" {CONTROL_TEXT}"
+    return Table("teachers", title, caption, columns, rows, notes.marked())
 
 
 def _paired_row(lookup: Lookup, student: CheckpointRecord, other: str, notes: Notes) -> Row:

@@ -6,8 +6,8 @@ from typing import Literal
 
 import numpy as np
 
-from nsbench.checkpoints.chain import warnings_of
 from nsbench.checkpoints.record import CheckpointRecord
+from nsbench.checkpoints.stages import warnings_of
 from nsbench.config.schema import Config, EvaluationConfig
 from nsbench.corruptions.corruptions import corruption_set_version
 from nsbench.corruptions.perturbations import perturbation_set_version
@@ -47,11 +47,10 @@ def assemble(
         dataset: its images.
         split: which of them were labelled.
         run: the run folder with `predictions/`.
-        records: the checkpoints; the last is the baseline.
+        records: the checkpoints, one of them the baseline.
         provenance: software and hardware.
     """
-    baseline = records[-1]
-    assert baseline.role == "baseline", baseline.role
+    (baseline,) = (record for record in records if record.role == "baseline")
     benchmarks = benchmark_sets(config.evaluation, len(dataset.test))
     kinds = [benchmark.kind for benchmark in benchmarks]
     found = {str(record): _load(run, record, kinds) for record in records}
@@ -89,7 +88,7 @@ class _Assembler:
         author = measure.Author(record, everything)
         logits = own["clean"]["logits"]
         yield from measure.clean(author, logits, self.labels, self.resampler, self.settings.calibration_bins)
-        for other in _opponents(record, by_name, self.baseline):
+        for other in opponents(record, by_name, self.baseline):
             paired = measure.Author(record, everything, by_name[other])
             yield from measure.difference(paired, wrong, self.wrong[other], self.resampler)
         if "fgsm" in own:
@@ -142,14 +141,20 @@ class _Assembler:
         )
 
 
-def _opponents(record: CheckpointRecord, by_name: dict[str, CheckpointRecord], baseline: CheckpointRecord) -> list[str]:
-    """Checkpoints that a student's clean error is compared with: its teacher, the first teacher, the baseline."""
+def opponents(record: CheckpointRecord, by_name: dict[str, CheckpointRecord], baseline: CheckpointRecord) -> list[str]:
+    """Checkpoints that a student's clean error is compared with: its teacher, the first teacher, the baseline.
+
+    A student that taught none, the end of its chain, is compared with the control of its seed too.
+    """
     if record.parent is None:
         return []
     first = by_name[record.parent]
     while first.parent is not None:
         first = by_name[first.parent]
-    return list(dict.fromkeys([record.parent, str(first), str(baseline)]))
+    others = list(by_name.values())
+    last = not any(other.parent == str(record) for other in others)
+    controls = [str(other) for other in others if last and other.role == "control" and other.seed == record.seed]
+    return list(dict.fromkeys([record.parent, str(first), str(baseline), *controls]))
 
 
 def _load(run: Path, record: CheckpointRecord, kinds: Sequence[str]) -> Predictions:

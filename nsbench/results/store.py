@@ -23,6 +23,7 @@ COLUMNS = (
     "ci_high",
     "n",
     "baseline",
+    "weights_selection",
 )
 
 
@@ -35,17 +36,20 @@ def save_results(run: Path, results: Results) -> None:
 def to_csv(results: Results) -> str:
     """One row a measurement; an undefined number is an empty cell.
 
-    A mean over less than the canonical set says so in its benchmark, such as `corruption (5 of 15)`: a row travels
-    without the record that would tell.
+    A row travels without the record that would tell, so a mean over less than the canonical set says so in its
+    benchmark, such as `corruption (5 of 15)`, and `weights_selection` says where test images chose the weights.
     """
     labels: dict[str, str] = {one.kind: _label(one) for one in results.benchmarks if one.missing}
+    selections: dict[str, str] = {str(one): one.weights_selection for one in results.checkpoints}
     buffer = io.StringIO()
     writer = csv.writer(buffer, lineterminator="\n")
     writer.writerow(COLUMNS)
     for measurement in results.measurements:
-        row = [getattr(measurement, column) for column in COLUMNS]
-        row[COLUMNS.index("benchmark")] = labels.get(measurement.benchmark, measurement.benchmark)
-        writer.writerow(["" if cell is None else cell for cell in row])
+        row = measurement.model_dump() | {
+            "benchmark": labels.get(measurement.benchmark, measurement.benchmark),
+            "weights_selection": selections[str(measurement)],
+        }
+        writer.writerow(["" if row[column] is None else row[column] for column in COLUMNS])
     return buffer.getvalue()
 
 

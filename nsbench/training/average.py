@@ -12,24 +12,34 @@ class WeightAverage:
 
     Args:
         network: whose state it starts from.
-        decay: weight in [0, 1) of the past at each step; early steps forget faster, by (1 + t) / (10 + t).
     """
 
-    def __init__(self, network: nn.Module, decay: float) -> None:
-        self.decay = decay
-        self.values = {name: value.clone() for name, value in _floats(network).items()}
+    def __init__(self, network: nn.Module) -> None:
+        self.values = {name: value.clone() for name, value in floats(network).items()}
 
     @torch.no_grad()
-    def update(self, network: nn.Module, step: int) -> None:
-        """Take in the state after optimiser step `step`, counted from 0."""
-        share = 1 - min(self.decay, (1 + step) / (10 + step))
-        state = _floats(network)
-        torch._foreach_lerp_([self.values[name] for name in state], list(state.values()), share)
+    def update(self, network: nn.Module, share: Tensor) -> None:
+        """Take in the network's present state with a weight of `share`, a scalar in (0, 1] on its device."""
+        state = floats(network)
+        past = [self.values[name] for name in state]
+        steps = torch._foreach_sub(list(state.values()), past)
+        torch._foreach_mul_(steps, share)
+        torch._foreach_add_(past, steps)
 
     def put_into(self, network: nn.Module) -> None:
         """Give the network the averaged state."""
         network.load_state_dict({**network.state_dict(), **self.values})
 
 
-def _floats(network: nn.Module) -> dict[str, Tensor]:
+def share(decay: float, step: int) -> float:
+    """Weight of the state after optimiser step `step`, counted from 0: early steps forget faster.
+
+    >>> share(0.999, 0)
+    0.9
+    """
+    return 1 - min(decay, (1 + step) / (10 + step))
+
+
+def floats(network: nn.Module) -> dict[str, Tensor]:
+    """The floating-point part of a network's state."""
     return {name: value for name, value in network.state_dict().items() if value.is_floating_point()}

@@ -1,11 +1,15 @@
 """A network with its optimiser and its weight average: all that one training step changes."""
 
-import torch
-from torch import Tensor, nn
-from torch.nn.functional import cross_entropy
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
+from typing import Any
 
-from nsbench.config.schema import TrainingConfig
-from nsbench.training.average import WeightAverage
+import torch
+from torch import Tensor
+
+from nsbench.networks.classifier import Classifier
+from nsbench.training.average import WeightAverage, floats
+from nsbench.training.plan import Plan
 
 
 class Learner:
@@ -13,39 +17,71 @@ class Learner:
 
     Args:
         network: on its device; put into training mode and channels-last memory.
-        settings: the optimiser.
+        plan: objective, optimiser and rates.
+
+    Attributes:
+        micro_batch: images per backward pass; the gradients of a batch's parts are accumulated.
     """
 
-    def __init__(self, network: nn.Module, settings: TrainingConfig) -> None:
+    def __init__(self, network: Classifier, plan: Plan) -> None:
+        settings = plan.settings
+        self.objective = plan.objective
+        self.device = next(network.parameters()).device
+        self.half = settings.precision == "bfloat16"
+        self.micro_batch = settings.micro_batch or settings.batch_size
+        if plan.rates.head_only:
+            network.freeze_body()
         self.network = network.train().to(memory_format=torch.channels_last)
-        self.optimizer = torch.optim.SGD(
-            network.parameters(),
-            lr=settings.learning_rate,
-            momentum=settings.momentum,
-            weight_decay=settings.weight_decay,
-            nesterov=settings.nesterov,
-        )
-        self.average = WeightAverage(network, settings.average_decay) if settings.average_decay else None
+        self.forward = network if settings.execution != "compiled" else _compile(network)
+        self.optimizer = _optimizer(network, plan, self.device)
+        self.average = WeightAverage(network) if settings.average_decay else None
 
-    def step(self, images: Tensor, targets: Tensor, learning_rate: float, number: int) -> tuple[Tensor, Tensor]:
+    def step(
+        self, images: Tensor, targets: Tensor, soft: Tensor | None, rate: Tensor, share: Tensor
+    ) -> tuple[Tensor, Tensor]:
         """One optimiser step; returns the loss and the hits as scalars on the device.
 
         Args:
             images: float (B, 3, H, W) in [0, 1].
-            targets: (B, classes), each row a distribution.
-            learning_rate: of this step.
-            number: of this step, from 0.
+            targets: (B, classes), each row a distribution, or zeros.
+            soft: (B, classes), the teacher's probabilities, where the objective needs them.
+            rate: () the learning rate of this step.
+            share: () weight of its result in the average.
         """
-        for group in self.optimizer.param_groups:
-            group["lr"] = learning_rate
-        logits = self.network(images)
-        loss = cross_entropy(logits, targets)
         self.optimizer.zero_grad(set_to_none=True)
-        loss.backward()  # type: ignore[no-untyped-call]  # torch does not annotate it
+        losses, hits = [], []
+        for start in range(0, len(images), self.micro_batch):
+            part = slice(start, start + self.micro_batch)
+            loss, right = self._backward(images[part], targets[part], None if soft is None else soft[part], len(images))
+            losses.append(loss)
+            hits.append(right)
+        for group in self.optimizer.param_groups:
+            torch.mul(rate, group["factor"], out=group["lr"])
         self.optimizer.step()
         if self.average is not None:
-            self.average.update(self.network, number)
-        return loss.detach(), (logits.detach().argmax(1) == targets.argmax(1)).sum()
+            self.average.update(self.network, share)
+        return torch.stack(losses).sum(), torch.stack(hits).sum()
+
+    def _backward(self, images: Tensor, targets: Tensor, soft: Tensor | None, batch: int) -> tuple[Tensor, Tensor]:
+        with torch.autocast(self.device.type, torch.bfloat16) if self.half else nullcontext():
+            logits = self.forward(images)
+        logits = logits.float()
+        loss = self.objective(logits, targets, soft) * (len(images) / batch)
+        loss.backward()  # type: ignore[no-untyped-call]  # torch does not annotate it
+        wanted = targets if soft is None else soft
+        return loss.detach(), (logits.detach().argmax(1) == wanted.argmax(1)).sum()
+
+    @contextmanager
+    def as_kept(self) -> Iterator[Classifier]:
+        """The network as it would be kept now: averaged weights if any, evaluation mode."""
+        live = {name: value.clone() for name, value in floats(self.network).items()}
+        if self.average is not None:
+            self.average.put_into(self.network)
+        try:
+            yield self.network.eval()
+        finally:
+            self.network.load_state_dict({**self.network.state_dict(), **live})
+            self.network.train()
 
     def finish(self) -> None:
         """End training: the network holds the weights to keep, in evaluation mode."""
@@ -54,28 +90,47 @@ class Learner:
         self.network.eval()
 
     def tensors(self) -> dict[str, Tensor]:
-        """Everything that `restore` needs, by name."""
+        """Everything that `restore` needs, by name; the tensors themselves, not copies."""
         found = {f"network.{name}": value for name, value in self.network.state_dict().items()}
         for name, parameter in self.network.named_parameters():
-            momentum = self.optimizer.state[parameter].get("momentum_buffer")
-            if momentum is not None:
-                found[f"momentum.{name}"] = momentum
+            if parameter.requires_grad:
+                found[f"momentum.{name}"] = self.optimizer.state[parameter]["momentum_buffer"]
         if self.average is not None:
             found |= {f"average.{name}": value for name, value in self.average.values.items()}
-        return {name: value.contiguous() for name, value in found.items()}
+        return found
 
+    @torch.no_grad()
     def restore(self, tensors: dict[str, Tensor]) -> None:
-        """Take the state that `tensors` gave."""
-        self.network.load_state_dict(_part(tensors, "network."))
-        momenta = _part(tensors, "momentum.")
-        for name, parameter in self.network.named_parameters():
-            if name in momenta:
-                buffer = torch.empty_like(parameter).copy_(momenta[name])
-                self.optimizer.state[parameter]["momentum_buffer"] = buffer
-        if self.average is not None:
-            for name, value in _part(tensors, "average.").items():
-                self.average.values[name].copy_(value)
+        """Take the state that `tensors` gave, in place."""
+        for name, value in self.tensors().items():
+            value.copy_(tensors[name])
 
 
-def _part(tensors: dict[str, Tensor], prefix: str) -> dict[str, Tensor]:
-    return {name.removeprefix(prefix): value for name, value in tensors.items() if name.startswith(prefix)}
+def _optimizer(network: Classifier, plan: Plan, device: torch.device) -> torch.optim.Optimizer:
+    """SGD whose learning rates are scalars on the device and whose momenta exist from the first step.
+
+    A step therefore reads nothing from the host, and can be captured. A momentum of zeros becomes the gradient in the
+    first step, as a missing one does.
+    """
+    head = {id(parameter) for parameter in network.head.parameters()}
+    groups: list[dict[str, Any]] = []
+    for factor, inside in ((plan.rates.body, False), (plan.rates.head, True)):
+        chosen = [one for one in network.parameters() if one.requires_grad and (id(one) in head) == inside]
+        if chosen:
+            groups.append({"params": chosen, "factor": factor, "lr": torch.zeros((), device=device)})
+    settings = plan.settings
+    optimizer = torch.optim.SGD(
+        groups,
+        momentum=settings.momentum,
+        weight_decay=settings.weight_decay,
+        nesterov=settings.nesterov,
+        fused=device.type in ("cpu", "cuda"),
+    )
+    for parameter in network.parameters():
+        if parameter.requires_grad:
+            optimizer.state[parameter]["momentum_buffer"] = torch.zeros_like(parameter)
+    return optimizer
+
+
+def _compile(network: Classifier) -> Classifier:
+    return torch.compile(network, fullgraph=True, dynamic=False)  # type: ignore[return-value]  # called like a network

@@ -51,6 +51,7 @@ class TrainingRows:
         duplicates: (classes,) int64, copies that balancing added.
         labeled: (classes,) int64, labelled images.
         accuracy: share of the kept pseudo-labels that are right, None when nothing was kept.
+        class_accuracy: the same for each pseudo-label's class.
     """
 
     rows: Indices
@@ -60,6 +61,7 @@ class TrainingRows:
     duplicates: Indices
     labeled: Indices
     accuracy: float | None
+    class_accuracy: list[float | None]
 
 
 def select_and_balance(
@@ -97,8 +99,7 @@ def select_and_balance(
     limit = min(len(rows) for rows in filled) + max_gap
     balanced = [rows[:limit] for rows in filled]
     kept = [np.setdiff1d(rows, own) for rows, (own, _) in zip(balanced, per_class, strict=True)]
-    right = sum(int((labels[rows] == index).sum()) for index, rows in enumerate(kept))
-    total = sum(len(rows) for rows in kept)
+    right = [int((labels[rows] == index).sum()) for index, rows in enumerate(kept)]
     return TrainingRows(
         rows=np.concatenate(balanced),
         classes=np.repeat(np.arange(classes), [len(rows) for rows in balanced]),
@@ -106,7 +107,8 @@ def select_and_balance(
         kept=_counts(kept),
         duplicates=_counts(balanced) - _counts([np.unique(rows) for rows in balanced]),
         labeled=_counts([own for own, _ in per_class]),
-        accuracy=right / total if total else None,
+        accuracy=_share(sum(right), sum(len(rows) for rows in kept)),
+        class_accuracy=[_share(count, len(rows)) for count, rows in zip(right, kept, strict=True)],
     )
 
 
@@ -142,6 +144,10 @@ def _fill(ordered: Indices, least: int) -> Indices:
     if len(ordered) == 0 or len(ordered) >= least:
         return ordered
     return np.resize(ordered, least)
+
+
+def _share(part: int, whole: int) -> float | None:
+    return part / whole if whole else None
 
 
 def _counts(groups: list[Indices]) -> Indices:

@@ -1,208 +1,154 @@
 """One network trained on one set of images, by budget, resumable to the bit.
 
-Work is cut into segments. Order, input noise and model noise of a segment come from seeds named after it, so a
-training that was killed continues at the last saved segment as if nothing had happened.
+Everything random is drawn from seeds named after its block or step, so a training that was killed continues at the
+last saved step as if nothing had happened.
 """
 
-import json
 import math
 import time
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-import safetensors
 import torch
-from safetensors.torch import save
-from torch import Tensor, nn
 
-from nsbench.config.schema import TrainingConfig
 from nsbench.errors import UserError
-from nsbench.files import write_bytes
-from nsbench.noise.augment import Augmenter
+from nsbench.networks.classifier import Classifier
 from nsbench.progress import Task
-from nsbench.seeds import derive_seed
+from nsbench.training.execution import Execution, choose
 from nsbench.training.learner import Learner
-from nsbench.training.mixup import draw_partners
-
-MAX_SEGMENTS = 50
+from nsbench.training.plan import Plan
+from nsbench.training.selection import NOBODY, Examiners
+from nsbench.training.state import Point, Progress, load_state, save_state
+from nsbench.training.step import Noise, Step, TrainingSet
+from nsbench.training.stream import draw_block
 
 
 @dataclass(frozen=True)
-class TrainingSet:
-    """Images resident on the device, and the rows of them that one network is trained on.
+class Outcome:
+    """What a training leaves beside the weights.
 
     Attributes:
-        images: uint8 (N, 3, side * side), shared by all networks of a run.
-        rows: int64 (n,) on the CPU, indices into `images`; a duplicated image appears more than once.
-        targets: float32 (n, classes) on the device, each row a distribution.
+        history: one point for each segment.
+        micro_batch: images per backward pass where a batch was learnt in parts, else 0.
     """
 
-    images: Tensor
-    rows: Tensor
-    targets: Tensor
-
-
-@dataclass(frozen=True)
-class Point:
-    """Training progress after a segment; loss and accuracy are means over the segment's noisy images."""
-
-    images: int
-    learning_rate: float
-    loss: float
-    accuracy: float
-
-
-@dataclass(frozen=True)
-class Plan:
-    """How much to train and how.
-
-    Attributes:
-        budget: images to see; rounded up to whole batches.
-        settings: the optimiser.
-        seed: names that every random draw of this training derives from.
-        fingerprint: of everything that determines the weights.
-        save_every: least time in seconds between two saved states; it changes no result.
-        mixup_alpha: of mixup's Beta distribution; 0 switches it off.
-    """
-
-    budget: int
-    settings: TrainingConfig
-    seed: tuple[str | int, ...]
-    fingerprint: str
-    save_every: float
-    mixup_alpha: float = 0.0
-
-    @property
-    def steps(self) -> int:
-        """Optimiser steps: the budget in whole batches, rounded up."""
-        return math.ceil(self.budget / self.settings.batch_size)
-
-    @property
-    def images(self) -> int:
-        """Images seen."""
-        return self.steps * self.settings.batch_size
-
-    def segment_steps(self, size: int) -> int:
-        """Steps between two readings: an epoch of `size` images, or a fiftieth of the budget if that is more."""
-        return max(1, math.ceil(size / self.settings.batch_size), math.ceil(self.steps / MAX_SEGMENTS))
-
-    def learning_rate(self, step: int) -> float:
-        """The schedule at a step: at each milestone passed times `decay`, or a half cosine; first the warm-up."""
-        settings, share = self.settings, step / self.steps
-        if share < settings.warmup:
-            return settings.learning_rate * (step + 1) / (settings.warmup * self.steps)
-        if settings.schedule == "cosine":
-            left = (share - settings.warmup) / (1 - settings.warmup)
-            return settings.learning_rate * (1 + math.cos(math.pi * left)) / 2
-        passed = sum(step >= milestone * self.steps for milestone in settings.milestones)
-        return settings.learning_rate * settings.decay**passed
+    history: list[Point]
+    micro_batch: int
 
 
 def train(
-    network: nn.Module, data: TrainingSet, augment: Augmenter, plan: Plan, state: Path, task: Task
-) -> list[Point]:
-    """Train `network` in place and return its history.
+    network: Classifier,
+    data: TrainingSet,
+    noise: Noise,
+    plan: Plan,
+    state: Path,
+    task: Task,
+    examiners: Examiners = NOBODY,
+) -> Outcome:
+    """Train `network` in place; afterwards it holds the weights to keep, in evaluation mode.
 
     Args:
         network: on the device of `data.images`.
         data: what to learn.
-        augment: input noise.
-        plan: budget, optimiser and seeds.
+        noise: input noise.
+        plan: budget, objective, optimiser and seeds.
         state: file that holds the training in progress; read if it exists under the same fingerprint.
         task: progress in images.
+        examiners: images to be examined on.
 
     Raises:
-        UserError: when the loss is no longer finite.
+        UserError: when the loss is no longer finite, or one image alone needs too much memory.
     """
-    learner = Learner(network, plan.settings)
-    history, step = _resume(learner, plan, state)
-    task.begin_at(step * plan.settings.batch_size)
-    length = plan.segment_steps(len(data.rows))
-    saved = time.monotonic()
-    while step < plan.steps:
-        stop = min(step + length, plan.steps)
-        history.append(_segment(learner, data, augment, plan, range(step, stop), task))
-        step = stop
-        _check(history[-1], plan, task)
-        if step < plan.steps and time.monotonic() - saved >= plan.save_every:
-            _save(learner, plan, history, step, state)
-            saved = time.monotonic()
-    learner.finish()
-    return history
+    step = Step(Learner(network, plan), data, noise)
+    progress = load_state(state, plan.fingerprint, step)
+    return _Training(step, plan, state, task, examiners, progress, choose(step, plan)).run()
 
 
-def _segment(learner: Learner, data: TrainingSet, augment: Augmenter, plan: Plan, steps: range, task: Task) -> Point:
-    size = plan.settings.batch_size
-    order = _order(len(data.rows), steps.start * size, steps.stop * size, plan.seed)
-    draws = augment.draw(len(order), torch.Generator().manual_seed(derive_seed(*plan.seed, "input noise", steps.start)))
-    partners = draw_partners(len(order), size, plan.mixup_alpha, (*plan.seed, "mixup", steps.start))
-    torch.manual_seed(derive_seed(*plan.seed, "model noise", steps.start))
-    device = data.images.device
-    total_loss, total_hits = torch.zeros((), device=device), torch.zeros((), device=device)
-    for position, step in enumerate(steps):
-        part = slice(position * size, (position + 1) * size)
-        chosen = order[part]
-        images = data.images.index_select(0, data.rows[chosen].to(device, non_blocking=True))
-        targets = data.targets.index_select(0, chosen.to(device, non_blocking=True))
-        noisy = _to_float(augment(images, draws.rows(part.start, part.stop)), augment.side)
-        if partners is not None:
-            noisy, targets = partners.mix(noisy, targets, part)
-        loss, hits = learner.step(noisy, targets, plan.learning_rate(step), step)
-        total_loss += loss
-        total_hits += hits
-        task.advance(size)
-    count = len(steps)
-    return Point(
-        images=steps.stop * size,
-        learning_rate=plan.learning_rate(steps[-1]),
-        loss=float(total_loss) / count,
-        accuracy=float(total_hits) / (count * size),
-    )
+@dataclass
+class _Training:
+    """The loop, and what it carries from step to step."""
 
+    step: Step
+    plan: Plan
+    state: Path
+    task: Task
+    examiners: Examiners
+    progress: Progress
+    execution: Execution
+    saved: float = field(default_factory=time.monotonic)
 
-def _order(size: int, start: int, stop: int, seed: tuple[str | int, ...]) -> Tensor:
-    """Positions start..stop-1 of an endless stream of permutations of range(size)."""
-    parts = []
-    for epoch in range(start // size, (stop - 1) // size + 1):
-        generator = torch.Generator().manual_seed(derive_seed(*seed, "order", epoch))
-        first = epoch * size
-        parts.append(torch.randperm(size, generator=generator)[max(start - first, 0) : stop - first])
-    return torch.cat(parts)
+    def run(self) -> Outcome:
+        self.task.begin_at(self.progress.step * self.plan.settings.batch_size)
+        while self.progress.step < self.plan.steps:
+            try:
+                self._block()
+            except torch.OutOfMemoryError:
+                smaller = True
+            else:
+                smaller = False
+            if smaller:  # outside the handler, whose traceback would hold the memory
+                self._halve()
+        self.step.learner.finish()
+        self.progress.best.put_into(self.step.learner.network)
+        whole = self.step.learner.micro_batch >= self.plan.settings.batch_size
+        return Outcome(self.progress.history, 0 if whole else self.step.learner.micro_batch)
 
+    def _block(self) -> None:
+        steps = self.plan.block(self.progress.step, len(self.step.data.rows))
+        block = draw_block(self.plan, self.step.data.rows, self.step.noise.noise, steps).to(self.step.learner.device)
+        for done in self.execution.run(block, steps, self.progress.step):
+            self.task.advance((done - self.progress.step) * self.plan.settings.batch_size)
+            segment = self.plan.segment(self.progress.step, len(self.step.data.rows))
+            self.progress.step = done
+            if done == segment.stop:
+                self._close(segment)
+            if done < self.plan.steps and time.monotonic() - self.saved >= self.plan.save_every:
+                save_state(self.state, self.plan.fingerprint, self.step, self.progress)
+                self.saved = time.monotonic()
 
-def _to_float(planar: Tensor, side: int) -> Tensor:
-    return planar.view(-1, 3, side, side).float().div_(255).contiguous(memory_format=torch.channels_last)
-
-
-def _check(point: Point, plan: Plan, task: Task) -> None:
-    if not math.isfinite(point.loss):
-        raise UserError(
-            f"The loss of {task.title} is {point.loss} after {point.images:,} images: "
-            f"lower training.learning_rate (now {plan.settings.learning_rate:g})."
+    def _close(self, segment: range) -> None:
+        """Read the totals of a finished segment, examine the network, and keep it if it is the best."""
+        size, count = self.plan.settings.batch_size, len(segment)
+        point = Point(
+            images=segment.stop * size,
+            learning_rate=self.plan.learning_rate(segment[-1]),
+            loss=float(self.step.loss) / count,
+            accuracy=float(self.step.hits) / (count * size),
         )
-    task.log(f"loss {point.loss:.3f}, accuracy {100 * point.accuracy:.1f} %")
+        if not math.isfinite(point.loss):
+            raise UserError(
+                f"The loss of {self.task.title} is {point.loss} after {point.images:,} images: "
+                f"lower training.learning_rate (now {self.plan.settings.learning_rate:g})."
+            )
+        self.step.reset()
+        self.progress.history.append(self._examined(point))
+        self.task.log(f"loss {point.loss:.3f}, accuracy {100 * point.accuracy:.1f} %")
 
+    def _examined(self, point: Point) -> Point:
+        validation, test = self.examiners.validation, self.examiners.test
+        if validation is None and test is None:
+            return point
+        with self.step.learner.as_kept() as network:
+            seen = validation.accuracy(network, self.step.learner.device) if validation is not None else None
+            tested = test.accuracy(network, self.step.learner.device) if test is not None else None
+            score = {"last": None, "best-validation": seen, "best-test": tested}[self.plan.settings.selection]
+            if score is not None:
+                self.progress.best.consider(score, network)
+        return replace(point, validation_accuracy=seen, test_accuracy=tested)
 
-def _save(learner: Learner, plan: Plan, history: list[Point], step: int, state: Path) -> None:
-    metadata = {
-        "fingerprint": plan.fingerprint,
-        "step": str(step),
-        "history": json.dumps([asdict(point) for point in history]),
-    }
-    write_bytes(state, save(learner.tensors(), metadata))
-
-
-def _resume(learner: Learner, plan: Plan, state: Path) -> tuple[list[Point], int]:
-    """History and step of a saved state, which the learner takes; nothing and 0 if there is none."""
-    try:
-        with safetensors.safe_open(
-            state, framework="pt", device=str(next(learner.network.parameters()).device)
-        ) as file:
-            metadata = file.metadata() or {}
-            if metadata.get("fingerprint") != plan.fingerprint:
-                return [], 0
-            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118  # not a mapping
-    except (FileNotFoundError, safetensors.SafetensorError):
-        return [], 0
-    learner.restore(tensors)
-    return [Point(**point) for point in json.loads(metadata["history"])], int(metadata["step"])
+    def _halve(self) -> None:
+        """Learn batches in smaller parts from here on."""
+        size = self.step.learner.micro_batch
+        if size == 1:
+            raise UserError(
+                f"{self.task.title} runs out of memory with a single image: choose a smaller network, or --device cpu."
+            )
+        self.step.learner.micro_batch = (size + 1) // 2
+        self.execution = choose(self.step, self.plan)
+        self.step.learner.optimizer.zero_grad(set_to_none=True)
+        if self.step.learner.device.type == "cuda":
+            torch.cuda.empty_cache()
+        self.task.reporter.warn(
+            f"{self.task.title} ran out of memory: batches of {self.plan.settings.batch_size:,} are learnt in parts of "
+            f"{self.step.learner.micro_batch:,} from here on, with the gradients added up."
+        )

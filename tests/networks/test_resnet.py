@@ -3,16 +3,20 @@
 import pytest
 import torch
 
-from nsbench.errors import UserError
-from nsbench.networks.names import parse_network_name
-from nsbench.networks.resnet import BasicBlock, ModelNoise, ResNet, count_parameters
+from nsbench.networks.build import build_network
+from nsbench.networks.classifier import NO_MODEL_NOISE, ModelNoise
+from nsbench.networks.cost import count_parameters
+from nsbench.networks.resnet import BasicBlock, ResNet
 
 MEAN, STD = (0.4913, 0.4821, 0.4465), (0.2470, 0.2434, 0.2615)
+NORM_TENSORS = ("weight", "bias", "running_mean", "running_var", "num_batches_tracked")
 
 
-def network(name: str, noise: ModelNoise | None = None) -> ResNet:
+def network(name: str, noise: ModelNoise = NO_MODEL_NOISE) -> ResNet:
     torch.manual_seed(0)
-    return ResNet(parse_network_name(name), 10, MEAN, STD, noise or ModelNoise())
+    built = build_network(name, 10, MEAN, STD, noise)
+    assert isinstance(built, ResNet)
+    return built
 
 
 @pytest.mark.parametrize(
@@ -26,23 +30,13 @@ def test_parameter_counts_are_the_published_ones(name: str, parameters: int) -> 
 @pytest.mark.parametrize("name", ["resnet8", "resnet14", "resnet8-w0.5", "resnet8-w0.125", "resnet8-w2"])
 def test_small_and_wide_networks_give_one_logit_a_class(name: str) -> None:
     assert network(name).eval()(torch.rand(2, 3, 32, 32)).shape == (2, 10)
-    assert str(parse_network_name(name)) == name
 
 
-@pytest.mark.parametrize(
-    ("name", "sentence"),
-    [
-        ("resnet21", "not 6n \\+ 2"),
-        ("resnet2", "not 6n \\+ 2"),
-        ("vgg16", "is not a network"),
-        ("resnet20-w0.3", "width factor"),
-        ("resnet20-w0", "width factor"),
-        ("../resnet20", "is not a network"),
-    ],
-)
-def test_a_name_that_is_no_network_is_refused(name: str, sentence: str) -> None:
-    with pytest.raises(UserError, match=sentence):
-        parse_network_name(name)
+def test_old_checkpoints_fit_since_no_tensor_was_renamed() -> None:
+    norms = [f"{norm}.{part}" for norm in ("norm1", "norm2") for part in NORM_TENSORS]
+    blocks = [f"blocks.{index}.{name}" for index in range(3) for name in ("conv1.weight", "conv2.weight", *norms)]
+    outer = ["normalize.mean", "normalize.std", "stem.weight", "linear.weight", "linear.bias"]
+    assert set(network("resnet8").state_dict()) == {*outer, *blocks, *(f"norm.{part}" for part in NORM_TENSORS)}
 
 
 def test_normalisation_is_inside_the_model() -> None:
@@ -121,3 +115,36 @@ def test_dropout_and_stochastic_depth_are_silent_in_evaluation_mode() -> None:
     assert torch.equal(model(images), model(images))
     model.train()
     assert not torch.equal(model(images), model(images))
+
+
+@pytest.mark.parametrize("per_image", [False, True])
+def test_half_precision_leaves_running_statistics_in_float32_and_where_a_branch_was_dropped_unmoved(
+    per_image: bool,
+) -> None:
+    torch.manual_seed(0)
+    block = BasicBlock(16, 16, 1, 0.5, per_image).train()
+    images = torch.rand(4, 16, 8, 8).bfloat16()
+    dropped = 0
+    for _ in range(20):
+        before = block.norm2.running_var.clone()
+        with torch.autocast("cpu", dtype=torch.bfloat16):
+            out = block(images)
+        assert out.dtype == torch.bfloat16
+        assert out.isfinite().all()
+        for norm in (block.norm1, block.norm2):
+            assert norm.running_mean.dtype == norm.running_var.dtype == torch.float32
+        unmoved = torch.equal(block.norm2.running_var, before)
+        assert unmoved == (torch.equal(out, images) and not per_image)
+        dropped += unmoved
+    assert (dropped > 3) != per_image
+
+
+def test_half_precision_moves_the_statistics_of_a_kept_branch_as_ordinary_batch_normalisation_does() -> None:
+    torch.manual_seed(0)
+    gated, plain = BasicBlock(4, 4, 1, 1 - 1e-9).train(), BasicBlock(4, 4, 1, 1.0).train()
+    plain.load_state_dict(gated.state_dict())
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        images = torch.rand(4, 4, 8, 8).bfloat16()
+        assert torch.equal(gated(images), plain(images))
+    assert torch.equal(gated.norm2.running_mean, plain.norm2.running_mean)
+    assert torch.equal(gated.norm2.running_var, plain.norm2.running_var)

@@ -23,7 +23,7 @@ HOSTILE = {
     "dog": r"\"><img src=x onerror=alert(1)>",
     "frog": "\u732b\\u0007 &amp;",
     "CIFAR-10 test, first 500 images": "</svg></style></script><script src=http://evil.test></script>",
-    "fewer than 1,000": "<iframe src=http://evil.test></iframe> | [x](http://evil.test)",
+    "no unlabelled image": "<iframe src=http://evil.test></iframe> | [x](http://evil.test)",
     "clean, then severities 1 to 5": r"\" onload=\"alert(1)",
     "the ratio is ill-conditioned": "<b onclick=alert(1)>",
 }
@@ -146,3 +146,20 @@ def hostile_report(hostile_results: Results, tmp_path_factory: pytest.TempPathFa
 def report_of(tmp_path: Path) -> Callable[[Results], Report]:
     """A function that writes the report of a record into an empty folder."""
     return lambda results: write(results, tmp_path)
+
+
+@pytest.fixture(scope="session")
+def chosen_results(results: Results) -> Results:
+    """The record in which test images chose the weights of one checkpoint, the second student."""
+    checkpoints = list(results.checkpoints)
+    place = next(i for i, one in enumerate(checkpoints) if one.role == "student" and one.generation == 2)
+    history = [point.model_copy(update={"test_accuracy": 0.7}) for point in checkpoints[place].history]
+    update = {"weights_selection": "best-test", "history": history}
+    checkpoints[place] = checkpoints[place].model_copy(update=update)
+    return results.model_copy(update={"checkpoints": checkpoints})
+
+
+@pytest.fixture(scope="session")
+def chosen_report(chosen_results: Results, tmp_path_factory: pytest.TempPathFactory) -> Report:
+    """The report of that record."""
+    return write(chosen_results, tmp_path_factory.mktemp("chosen"))

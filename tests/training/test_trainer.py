@@ -1,49 +1,26 @@
 """Training: budget, schedule, order, and resuming to the bit."""
 
 import math
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
 
-from nsbench.config.schema import TrainingConfig
 from nsbench.errors import UserError
-from nsbench.networks.names import parse_network_name
-from nsbench.networks.resnet import ModelNoise, ResNet
 from nsbench.noise.augment import Augmenter
 from nsbench.noise.draws import InputNoise
 from nsbench.progress import Reporter, Task
-from nsbench.training.average import WeightAverage
-from nsbench.training.trainer import Plan, Point, TrainingSet, _order, train
+from nsbench.training.average import WeightAverage, share
+from nsbench.training.selection import Examiners, HeldOut
+from nsbench.training.step import Noise, TrainingSet
+from nsbench.training.stream import order
+from nsbench.training.trainer import train
 
-CPU = torch.device("cpu")
-SETTINGS = TrainingConfig(batch_size=16, learning_rate=0.05)
-
-
-def plan(budget: int, *, save_every: float = 1e9, settings: TrainingConfig = SETTINGS, fingerprint: str = "x") -> Plan:
-    return Plan(budget, settings, (0, "test"), fingerprint, save_every)
-
-
-def network() -> ResNet:
-    torch.manual_seed(0)
-    noise = ModelNoise(dropout=0.3, survival=0.5)
-    return ResNet(parse_network_name("resnet8-w0.125"), 3, (0.5, 0.5, 0.5), (0.25, 0.25, 0.25), noise)
-
-
-@pytest.fixture
-def data() -> TrainingSet:
-    """Forty 8x8 images of three classes that differ in brightness, one image twice."""
-    torch.manual_seed(1)
-    classes = torch.arange(40) % 3
-    images = (torch.randint(0, 80, (40, 3, 64)) + 80 * classes[:, None, None]).to(torch.uint8)
-    rows = torch.cat([torch.arange(40), torch.tensor([0])])
-    return TrainingSet(images, rows, torch.nn.functional.one_hot(classes[rows], 3).float())
-
-
-def run(model: ResNet, data: TrainingSet, how: Plan, state: Path) -> list[Point]:
-    augment = Augmenter(InputNoise(2, 9, 1, flip=True), 8, CPU)
-    with Reporter(quiet=True).task("test", how.images) as task:
-        return train(model, data, augment, how, state, task)
+Make = Callable[..., Any]
+DRAWN = InputNoise(2, 9, 1, flip=True)
+NOISE = Noise(DRAWN, 8, Augmenter(DRAWN, 8, torch.device("cpu")))
 
 
 class Killer(Task):
@@ -58,102 +35,121 @@ class Killer(Task):
             raise KeyboardInterrupt
 
 
-def same(one: ResNet, two: ResNet) -> bool:
-    return all(torch.equal(value, two.state_dict()[name]) for name, value in one.state_dict().items())
-
-
-def test_the_loss_falls_on_images_that_can_be_told_apart(data: TrainingSet, tmp_path: Path) -> None:
-    history = run(network(), data, plan(3000), tmp_path / "state")
+def test_the_loss_falls_on_images_that_can_be_told_apart(
+    data: TrainingSet, run: Make, make_plan: Make, make_network: Make
+) -> None:
+    history = run(make_network(), data, make_plan(3000)).history
     assert history[-1].loss < 0.9 * history[0].loss
     assert history[-1].accuracy > 0.6 > history[0].accuracy
 
 
-def test_the_same_plan_gives_the_same_weights_and_another_seed_others(data: TrainingSet, tmp_path: Path) -> None:
-    models = [network() for _ in range(3)]
-    run(models[0], data, plan(400), tmp_path / "a")
-    run(models[1], data, plan(400), tmp_path / "b")
-    run(models[2], data, Plan(400, SETTINGS, (1, "test"), "x", 1e9), tmp_path / "c")
+def test_the_same_plan_gives_the_same_weights_and_another_seed_others(
+    data: TrainingSet, run: Make, make_plan: Make, make_network: Make, same: Make
+) -> None:
+    models = [make_network() for _ in range(3)]
+    for model, seed in zip(models, (0, 0, 1), strict=True):
+        run(model, data, make_plan(400, seed=seed))
     assert same(models[0], models[1])
     assert not same(models[0], models[2])
 
 
-@pytest.mark.parametrize(("limit", "mixup", "decay"), [(100, 0.0, 0.9), (500, 1.0, 0.0), (1100, 0.0, 0.0)])
-def test_a_killed_training_resumes_to_the_same_weights_and_history(
-    limit: int, mixup: float, decay: float, data: TrainingSet, tmp_path: Path
-) -> None:
-    whole, settings = network(), SETTINGS.model_copy(update={"average_decay": decay})
-    history = run(whole, data, Plan(1200, settings, (0, "test"), "x", 1e9, mixup), tmp_path / "whole")
-    state = tmp_path / "state"
-    reporter, how = Reporter(quiet=True), Plan(1200, settings, (0, "test"), "x", 0, mixup)
-    killer = Killer(reporter, "test", how.images, "images", None)
+@pytest.mark.parametrize(
+    ("limit", "changed"),
+    [
+        (100, {"average_decay": 0.9}),
+        (350, {"mixup_alpha": 1.0}),
+        (500, {"selection": "best-validation"}),
+        (1100, {"micro_batch": 5}),
+    ],
+)
+def test_a_training_killed_at_any_step_resumes_to_the_same_weights_and_history(
+    limit: int, changed: dict[str, Any], data: TrainingSet, run: Make, make_plan: Make, make_network: Make, same: Make,
+    tmp_path: Path,
+) -> None:  # fmt: skip
+    examiners = Examiners(held_out(data)) if "selection" in changed else Examiners()
+    whole = make_network()
+    outcome = run(whole, data, make_plan(1200, **changed), examiners=examiners)
+    how, state = make_plan(1200, save_every=0, **changed), tmp_path / "state"
+    killer = Killer(Reporter(quiet=True), "test", how.images, "images", None)
     killer.limit = limit
     with pytest.raises(KeyboardInterrupt):
-        train(network(), data, Augmenter(InputNoise(2, 9, 1, flip=True), 8, CPU), how, state, killer)
+        train(make_network(), data, NOISE, how, state, killer, examiners)
     assert state.is_file()
-    torch.manual_seed(99)
-    resumed = ResNet(parse_network_name("resnet8-w0.125"), 3, (0.5, 0.5, 0.5), (0.25, 0.25, 0.25), ModelNoise(0.3, 0.5))
-    assert run(resumed, data, how, state) == history
+    resumed = make_network(seed=99)
+    assert run(resumed, data, how, state, examiners=examiners) == outcome
     assert same(resumed, whole)
 
 
-def test_a_state_of_another_configuration_is_not_used(data: TrainingSet, tmp_path: Path) -> None:
+def held_out(data: TrainingSet) -> HeldOut:
+    """The training images themselves, as an examiner sees them."""
+    images = data.images.view(-1, 3, 8, 8).permute(0, 2, 3, 1).contiguous().numpy()
+    return HeldOut(images, data.targets[:40].argmax(1).numpy(), 16)
+
+
+def test_a_state_of_another_configuration_is_not_used(
+    data: TrainingSet, run: Make, make_plan: Make, make_network: Make, same: Make, tmp_path: Path
+) -> None:
     state = tmp_path / "state"
-    run(network(), data, plan(400, save_every=0), state)
+    run(make_network(), data, make_plan(400, save_every=0), state)
     assert state.is_file()
-    other, fresh = network(), network()
-    run(other, data, plan(400, fingerprint="y"), state)
-    run(fresh, data, plan(400), tmp_path / "none")
+    other, fresh = make_network(), make_network()
+    run(other, data, make_plan(400, fingerprint="y"), state)
+    run(fresh, data, make_plan(400))
     assert same(other, fresh)
 
 
-def test_a_damaged_state_is_not_used(data: TrainingSet, tmp_path: Path) -> None:
+def test_a_damaged_state_is_not_used(
+    data: TrainingSet, run: Make, make_plan: Make, make_network: Make, same: Make, tmp_path: Path
+) -> None:
     state = tmp_path / "state"
     state.write_bytes(b"not a state")
-    other, fresh = network(), network()
-    run(other, data, plan(400), state)
-    run(fresh, data, plan(400), tmp_path / "none")
+    other, fresh = make_network(), make_network()
+    run(other, data, make_plan(400), state)
+    run(fresh, data, make_plan(400))
     assert same(other, fresh)
 
 
-def test_the_budget_is_rounded_up_to_whole_batches() -> None:
-    assert (plan(100).steps, plan(100).images) == (7, 112)
-    assert (plan(96).steps, plan(96).images) == (6, 96)
+def test_the_budget_is_rounded_up_to_whole_batches(make_plan: Make) -> None:
+    assert (make_plan(100).steps, make_plan(100).images) == (7, 112)
+    assert (make_plan(96).steps, make_plan(96).images) == (6, 96)
 
 
-def test_a_segment_is_an_epoch_or_a_fiftieth_of_the_budget() -> None:
-    assert plan(16_000).segment_steps(480) == 30
-    assert plan(16_000).segment_steps(16) == 20
-    assert plan(16).segment_steps(16) == 1
+def test_a_segment_is_an_epoch_or_a_fiftieth_of_the_budget(make_plan: Make) -> None:
+    assert make_plan(16_000).segment(31, 480) == range(30, 60)
+    assert make_plan(16_000).segment(999, 16) == range(980, 1000)
+    assert make_plan(16).segment(0, 16) == range(1)
 
 
-def test_the_learning_rate_falls_at_half_and_at_three_quarters() -> None:
-    how = plan(1600)
+def test_blocks_cut_segments_the_same_way_wherever_one_asks(make_plan: Make) -> None:
+    plan = make_plan(16 * 10_000, batch_size=16)  # segments of 200 steps would be 50 of them; blocks hold 2,048 steps
+    assert plan.block(0, 16) == plan.block(199, 16) == range(200)
+    plan = make_plan(4096 * 1000, batch_size=4096)  # segments of 20 steps, blocks of 8
+    assert [plan.block(step, 1) for step in (0, 7, 8, 15, 16, 19, 20)] == [
+        range(8), range(8), range(8, 16), range(8, 16), range(16, 20), range(16, 20), range(20, 28)
+    ]  # fmt: skip
+
+
+def test_the_learning_rate_falls_at_half_and_at_three_quarters(make_plan: Make) -> None:
+    how = make_plan(1600)
     rates = [how.learning_rate(step) for step in range(how.steps)]
     assert rates == pytest.approx([0.05] * 50 + [0.005] * 25 + [0.0005] * 25)
 
 
-def test_cosine_and_warm_up_are_the_formulas() -> None:
-    how = plan(1600, settings=TrainingConfig(batch_size=16, learning_rate=0.4, schedule="cosine", warmup=0.1))
+def test_cosine_and_warm_up_are_the_formulas(make_plan: Make) -> None:
+    how = make_plan(1600, learning_rate=0.4, schedule="cosine", warmup=0.1)
     rates = [how.learning_rate(step) for step in range(how.steps)]
     assert rates[:10] == pytest.approx([0.04 * (step + 1) for step in range(10)])
     assert rates[10:] == pytest.approx([0.2 * (1 + math.cos(math.pi * step / 90)) for step in range(90)])
 
 
-def test_nesterov_momentum_changes_the_weights(data: TrainingSet, tmp_path: Path) -> None:
-    plain, ahead = network(), network()
-    run(plain, data, plan(200), tmp_path / "a")
-    run(ahead, data, plan(200, settings=SETTINGS.model_copy(update={"nesterov": True})), tmp_path / "b")
-    assert not same(plain, ahead)
-
-
-def test_the_average_is_the_recursion_written_out() -> None:
-    model = network()
-    average, name = WeightAverage(model, 0.5), "linear.bias"
+def test_the_average_is_the_recursion_written_out(make_network: Make) -> None:
+    model = make_network()
+    average, name = WeightAverage(model), "linear.bias"
     expected = model.state_dict()[name].clone()
     for step in range(8):
         with torch.no_grad():
             model.linear.bias.add_(step + 1.0)
-        average.update(model, step)
+        average.update(model, torch.tensor(share(0.5, step)))
         decay = min(0.5, (1 + step) / (10 + step))
         expected = decay * expected + (1 - decay) * model.state_dict()[name]
     average.put_into(model)
@@ -161,24 +157,57 @@ def test_the_average_is_the_recursion_written_out() -> None:
     assert model.norm.num_batches_tracked == 0
 
 
-def test_the_average_is_what_is_kept(data: TrainingSet, tmp_path: Path) -> None:
-    last, averaged = network(), network()
-    run(last, data, plan(400), tmp_path / "a")
-    run(averaged, data, plan(400, settings=SETTINGS.model_copy(update={"average_decay": 0.9})), tmp_path / "b")
+def test_the_average_is_what_is_kept(
+    data: TrainingSet, run: Make, make_plan: Make, make_network: Make, same: Make
+) -> None:
+    last, averaged = make_network(), make_network()
+    run(last, data, make_plan(400))
+    run(averaged, data, make_plan(400, average_decay=0.9))
     assert not same(last, averaged)
     assert not averaged.training
 
 
 def test_every_epoch_shows_every_image_once_wherever_it_is_cut() -> None:
-    stream = _order(41, 0, 41 * 5, (0, "x"))
+    stream = order(41, 0, 41 * 5, (0, "x"))
     for epoch in range(5):
         assert sorted(stream[epoch * 41 : (epoch + 1) * 41].tolist()) == list(range(41))
-    pieces = torch.cat([_order(41, start, min(start + 16, 205), (0, "x")) for start in range(0, 205, 16)])
+    pieces = torch.cat([order(41, start, min(start + 16, 205), (0, "x")) for start in range(0, 205, 16)])
     assert torch.equal(pieces, stream)
     assert not torch.equal(stream[:41], stream[41:82])
 
 
-def test_a_loss_that_is_not_finite_stops_with_the_remedy(data: TrainingSet, tmp_path: Path) -> None:
+def test_a_loss_that_is_not_finite_stops_with_the_remedy(
+    data: TrainingSet, run: Make, make_plan: Make, make_network: Make
+) -> None:
     broken = TrainingSet(data.images, data.rows, data.targets * float("nan"))
     with pytest.raises(UserError, match=r"The loss of test is nan after .* images: lower training.learning_rate"):
-        run(network(), broken, plan(400), tmp_path / "state")
+        run(make_network(), broken, make_plan(400))
+
+
+def test_the_best_on_validation_is_kept_and_the_last_is_not_touched_by_looking(
+    data: TrainingSet, run: Make, make_plan: Make, make_network: Make, same: Make
+) -> None:
+    plain, watched, best = make_network(), make_network(), make_network()
+    examiners = Examiners(held_out(data))
+    run(plain, data, make_plan(3000))
+    history = run(watched, data, make_plan(3000), examiners=examiners).history
+    assert same(plain, watched)
+    scores = [point.validation_accuracy for point in history]
+    assert run(best, data, make_plan(3000, selection="best-validation"), examiners=examiners).history == history
+    assert held_out(data).accuracy(best, torch.device("cpu")) == max(scores)
+
+
+def test_the_weights_kept_are_those_of_the_first_best_reading(
+    data: TrainingSet, run: Make, make_plan: Make, make_network: Make, same: Make
+) -> None:
+    """A training that ends at the reading that was best gives the same weights."""
+    best, short = make_network(), make_network()
+    settings = {"milestones": (), "learning_rate": 0.3}
+    examiners = Examiners(test=held_out(data))
+    history = run(best, data, make_plan(1600, selection="best-test", **settings), examiners=examiners).history
+    scores = [point.test_accuracy for point in history]
+    first = history[scores.index(max(scores))]
+    assert first != history[-1], "choose another learning rate: the last reading is the best"
+    run(short, data, make_plan(first.images, **settings))
+    assert same(best, short)
+    assert all(point.validation_accuracy is None for point in history)

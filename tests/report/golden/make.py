@@ -1,6 +1,6 @@
 """Write `results.json`: a made-up run with the size and the oddities of a real one.
 
-A baseline, a teacher and three students on 500 images; incomplete sets, cautions, an undefined number, a warning.
+A teacher, three students, a baseline and a control on 500 images; incomplete sets, cautions, undefined numbers.
 """
 
 from pathlib import Path
@@ -29,7 +29,9 @@ PERTURBATIONS = ["gaussian_noise", "brightness", "translate"]
 EPSILONS = ["0", "0.01", "0.02", "0.03", "0.04", "0.05", "0.06", "0.08", "0.1"]
 NETWORKS = ["resnet8", "resnet8", "resnet14", "resnet20"]
 ERRORS = [0.276, 0.232, 0.206, 0.198]
+CONTROL_ERROR = 0.231
 BASELINE = CheckpointName(study="supervised", generation=0, network="resnet20", seed=0)
+CONTROL = CheckpointName(study="control", generation=0, network="resnet20", seed=0)
 CHAIN = [CheckpointName(study="hard", generation=g, network=network, seed=0) for g, network in enumerate(NETWORKS)]
 CAUTION = "the baseline's error grows by only 1.2 points here, so the ratio is ill-conditioned"
 UNDEFINED = "the baseline's error does not grow under this corruption, so the ratio is undefined"
@@ -155,8 +157,8 @@ def confusion(error: float, random: np.random.Generator) -> list[list[int]]:
     return rows
 
 
-def history(budget: int, final: float, start: float) -> list[HistoryPoint]:
-    """Twelve moments of a training run."""
+def history(budget: int, final: float, start: float, held_out: float | None) -> list[HistoryPoint]:
+    """Twelve moments of a training run, which ends at the accuracy `held_out` on validation images if they count."""
     steps = np.linspace(budget / 12, budget, 12)
     return [
         HistoryPoint(
@@ -164,6 +166,7 @@ def history(budget: int, final: float, start: float) -> list[HistoryPoint]:
             learning_rate=0.1 if step < budget / 2 else 0.01,
             loss=round(float(start * np.exp(-3 * step / budget) + 0.25), 4),
             accuracy=round(float(final * (1 - np.exp(-4 * step / budget))), 4),
+            validation_accuracy=held_out and round(float(held_out * (1 - 0.4 * np.exp(-5 * step / budget))), 4),
         )
         for step in steps
     ]
@@ -172,32 +175,55 @@ def history(budget: int, final: float, start: float) -> list[HistoryPoint]:
 def selection(teacher: CheckpointName, place: int, random: np.random.Generator) -> SelectionRecord:
     """Pseudo-labels per class, some classes filled by copies and some cut."""
     above = random.integers(700 + 250 * place, 2600 + 300 * place, 10)
-    above[3] = 380 + 210 * place
+    above[3] = 0 if place == 1 else 380 + 210 * place
     kept = np.minimum(above, above.min() + 1000)
     copies = np.maximum(0, 1600 - kept - 400)
     counts = {"above_threshold": above.tolist(), "kept": kept.tolist(), "duplicates": copies.tolist()}
-    accuracy = 0.86 + 0.02 * place
+    shares = np.clip(0.86 + 0.02 * place + 0.05 * np.cos(np.arange(10) * 2.1), 0, 1)
+    right = np.round(kept * shares)
     return SelectionRecord(
-        teacher=str(teacher), confidence_threshold=0.8, available=44000, accuracy=accuracy, labeled=[400] * 10, **counts
+        teacher=str(teacher),
+        confidence_threshold=0.8,
+        available=44000,
+        accuracy=round(float(right.sum() / kept.sum()), 4),
+        class_accuracy=[round(float(n / of), 4) if of else None for n, of in zip(right, kept, strict=True)],
+        labeled=[400] * 10,
+        **counts,
     )
+
+
+ROLES = {BASELINE: "baseline", CONTROL: "control"}
 
 
 def checkpoint(name: CheckpointName, parent: CheckpointName | None, chosen: SelectionRecord | None) -> CheckpointRecord:
     """One trained network."""
-    role = "baseline" if name == BASELINE else "student" if parent else "teacher"
-    images = 4000 if chosen is None else sum(chosen.labeled) + sum(chosen.kept) + sum(chosen.duplicates)
-    budget = 600_000 if parent else 200_000
+    role = "student" if parent else ROLES.get(name, "teacher")
+    images = 16000 if name == CONTROL else 4000
+    if chosen is not None:
+        images = sum(chosen.labeled) + sum(chosen.kept) + sum(chosen.duplicates)
+    noisy = role in ("student", "control")
+    budget = 600_000 if noisy else 200_000
     return CheckpointRecord(
         **name.model_dump(),
         role=role,
+        objective="self-training" if parent else "supervised",
         parent=str(parent) if parent else None,
         parameters={"resnet8": 77850, "resnet14": 173562, "resnet20": 269818}[name.network],
         images_seen=budget,
         training_images=images,
         weights_selection="last",
-        weights_sha256=f"{name.generation + (name == BASELINE) * 7:x}" * 64,
+        averaged=False,
+        precision="float32",
+        micro_batch=0,
+        initial_weights="",
+        weights_sha256=f"{name.generation + {'baseline': 7, 'control': 9}.get(role, 0):x}" * 64,
         selection=chosen,
-        history=history(budget, 0.6 + 0.03 * name.generation if parent else 0.93, 2.2 - 0.1 * name.generation),
+        history=history(
+            budget,
+            0.6 + 0.03 * name.generation if noisy else 0.93,
+            2.2 - 0.1 * name.generation,
+            0.8 if name == CHAIN[-1] else None,
+        ),
     )
 
 
@@ -218,13 +244,13 @@ def benchmarks() -> list[BenchmarkSet]:
 
 
 def comparisons() -> list[Measurement]:
-    """Each student against its teacher: clearly better, unclear, unclear."""
+    """Each student against its teacher: clearly better, unclear, unclear; the last one clearly beats the control."""
     found = []
-    for place, p_value in ((1, 0.0007), (2, 0.072), (3, 0.61)):
-        parent = str(CHAIN[place - 1])
-        change = ERRORS[place] - ERRORS[place - 1]
-        found.append(measurement(CHAIN[place], "clean", "top1_error_difference", change, 0.028, parent))
-        test = measurement(CHAIN[place], "clean", "mcnemar_p_value", p_value, None, parent)
+    pairs = [(place, CHAIN[place - 1], ERRORS[place - 1], p) for place, p in ((1, 0.0007), (2, 0.072), (3, 0.61))]
+    for place, other, error, p_value in [*pairs, (3, CONTROL, CONTROL_ERROR, 0.019)]:
+        change = ERRORS[place] - error
+        found.append(measurement(CHAIN[place], "clean", "top1_error_difference", change, 0.028, str(other)))
+        test = measurement(CHAIN[place], "clean", "mcnemar_p_value", p_value, None, str(other))
         found.append(test.model_copy(update={"ci_low": None, "ci_high": None}))
     return found
 
@@ -243,13 +269,13 @@ def samples() -> list[SampleImage]:
 def made_up_results() -> Results:
     """The whole record."""
     random = np.random.default_rng(0)
-    errors = [*ERRORS, 0.252]
-    names = [*CHAIN, BASELINE]
+    errors = [*ERRORS, 0.252, CONTROL_ERROR]
+    names = [*CHAIN, BASELINE, CONTROL]
     measured: list[Measurement] = comparisons()
     shown: list[Diagnostics] = []
     for place, (name, error) in enumerate(zip(names, errors, strict=True)):
-        rank = place if name != BASELINE else 0
-        measured += clean(name, error, (0.112, 0.071, 0.052, 0.043, 0.098)[place])
+        rank = {BASELINE: 0, CONTROL: 1}.get(name, place)
+        measured += clean(name, error, (0.112, 0.071, 0.052, 0.043, 0.098, 0.064)[place])
         measured += attacked(name, error, rank) + corrupted(name, error, rank, random) + perturbed(name, rank)
         shown.append(
             Diagnostics(**name.model_dump(), reliability=reliability(error, random), confusion=confusion(error, random))
@@ -262,7 +288,10 @@ def made_up_results() -> Results:
             "name": "cifar10-small",
             "seed": 0,
             "data": {"name": "cifar10", "labeled_fraction": 0.1, "validation_fraction": 0.1},
-            "chain": {"networks": NETWORKS, "label": "hard", "confidence_threshold": 0.8},
+            "study": {"networks": NETWORKS, "objective": "self-training", "control": True},
+            "pseudo_labels": {"type": "hard", "confidence_threshold": 0.8},
+            "distillation": {"temperature": 4.0, "weight": 0.9},
+            "transfer": {"weights": "", "roles": ["teacher"], "train": "all"},
             "training": {"batch": 512, "learning_rate": 0.1, "teacher_images": 200000, "student_images": 600000},
             "noise": {"operations": 2, "magnitude": 27, "dropout": 0.5, "survival": 0.8},
             "evaluation": {"images": N, "fgsm": [float(eps) for eps in EPSILONS]},
@@ -281,13 +310,14 @@ def made_up_results() -> Results:
             **{"platform": "Linux x86_64", "device": "cpu", "threads": 2},
         ),
         baseline=str(BASELINE),
-        checkpoints=[checkpoint(BASELINE, None, None), *chain],
+        checkpoints=[checkpoint(BASELINE, None, None), checkpoint(CONTROL, None, None), *chain],
         benchmarks=benchmarks(),
         measurements=measured,
         diagnostics=shown,
         samples=samples(),
         warnings=[
-            "Generation 1 kept fewer than 1,000 pseudo-labels for the class cat, so balancing filled it with copies."
+            f"{CHAIN[1]}: no unlabelled image of cat was above the confidence threshold 0.8; balancing filled those "
+            "classes with copies of labelled images."
         ],
     )
 

@@ -1,0 +1,84 @@
+"""How much to train and how: budget, schedule, and where the work is cut."""
+
+import math
+from dataclasses import dataclass
+
+from nsbench.config.schema import TrainingConfig
+from nsbench.training.objectives import Objective, self_training
+
+MAX_SEGMENTS = 50
+BLOCK_IMAGES = 32_768
+
+
+@dataclass(frozen=True)
+class Rates:
+    """Which weights learn, and how fast.
+
+    Attributes:
+        body: factor of the learning rate of everything before the last layer.
+        head: factor of the learning rate of the last layer.
+        head_only: only the last layer learns.
+    """
+
+    body: float = 1.0
+    head: float = 1.0
+    head_only: bool = False
+
+
+@dataclass(frozen=True)
+class Plan:
+    """How much to train and how.
+
+    Attributes:
+        budget: images to see; rounded up to whole batches.
+        settings: the optimiser; its precision and execution are no longer `auto`.
+        seed: names that every random draw of this training derives from.
+        fingerprint: of everything that determines the weights.
+        save_every: least time in seconds between two saved states; it changes no result.
+        mixup_alpha: of mixup's Beta distribution; 0 switches it off.
+        objective: the loss of a batch.
+        rates: of body and head.
+    """
+
+    budget: int
+    settings: TrainingConfig
+    seed: tuple[str | int, ...]
+    fingerprint: str
+    save_every: float
+    mixup_alpha: float = 0.0
+    objective: Objective = self_training
+    rates: Rates = Rates()
+
+    @property
+    def steps(self) -> int:
+        """Optimiser steps: the budget in whole batches, rounded up."""
+        return math.ceil(self.budget / self.settings.batch_size)
+
+    @property
+    def images(self) -> int:
+        """Images seen."""
+        return self.steps * self.settings.batch_size
+
+    def segment(self, step: int, size: int) -> range:
+        """The steps around `step` between two readings: an epoch of `size` images, or a fiftieth of the budget."""
+        length = max(1, math.ceil(size / self.settings.batch_size), math.ceil(self.steps / MAX_SEGMENTS))
+        start = step // length * length
+        return range(start, min(start + length, self.steps))
+
+    def block(self, step: int, size: int) -> range:
+        """The steps around `step` whose random numbers are drawn together; it lies within a segment."""
+        segment = self.segment(step, size)
+        length = max(1, BLOCK_IMAGES // self.settings.batch_size)
+        start = step - (step - segment.start) % length
+        return range(start, min(start + length, segment.stop))
+
+    def learning_rate(self, step: int) -> float:
+        """The schedule at a step: at each milestone passed times `decay`, or a half cosine; first the warm-up."""
+        settings, share = self.settings, step / self.steps
+        if share < settings.warmup:
+            return settings.learning_rate * (step + 1) / (settings.warmup * self.steps)
+        if settings.schedule == "cosine":
+            left = (share - settings.warmup) / (1 - settings.warmup)
+            return settings.learning_rate * (1 + math.cos(math.pi * left)) / 2
+        passed = sum(step >= milestone * self.steps for milestone in settings.milestones)
+        return settings.learning_rate * settings.decay**passed

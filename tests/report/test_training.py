@@ -1,0 +1,237 @@
+"""What the report tells of training: pseudo-labels, the control, what was out of the ordinary, curves."""
+
+import re
+from typing import Any
+
+import pytest
+
+from nsbench.report.curves import training
+from nsbench.report.grids import selection as selection_figure
+from nsbench.report.grids import severity_maps
+from nsbench.report.limits import limits
+from nsbench.report.lookup import Lookup
+from nsbench.report.members import pseudo_labels, selection
+from nsbench.report.tables import generations, teachers
+from nsbench.report.trained import how_trained
+from nsbench.report.wording import effect, summary
+from nsbench.results.record import Measurement, Results
+
+UNDEFINED = "\N{EN DASH}"
+
+
+def changed(results: Results, generation: int | None, **update: Any) -> Results:
+    """The record with one student, or every checkpoint, described otherwise."""
+    checkpoints = [
+        one.model_copy(update=update)
+        if generation is None or (one.role == "student" and one.generation == generation)
+        else one
+        for one in results.checkpoints
+    ]
+    return results.model_copy(update={"checkpoints": checkpoints})
+
+
+def without_control(results: Results) -> Results:
+    """The record of a run without a control."""
+    return results.model_copy(
+        update={
+            "checkpoints": [one for one in results.checkpoints if one.role != "control"],
+            "measurements": [one for one in results.measurements if "control" not in f"{one} {one.baseline}"],
+            "diagnostics": [one for one in results.diagnostics if one.study != "control"],
+        }
+    )
+
+
+def with_difference(results: Results, value: float, p_value: float) -> Results:
+    """The record with another difference between the last student and the control."""
+
+    def change(one: Measurement) -> Measurement:
+        if not (one.baseline or "").startswith("control/"):
+            return one
+        if one.metric == "mcnemar_p_value":
+            return one.model_copy(update={"value": p_value})
+        return one.model_copy(update={"value": value, "ci_low": value - 0.02, "ci_high": value + 0.02})
+
+    return results.model_copy(update={"measurements": [change(one) for one in results.measurements]})
+
+
+def test_each_class_has_its_counts_and_the_share_of_its_pseudo_labels_that_are_right(results: Results) -> None:
+    table = selection(Lookup(results))
+    assert table is not None
+    assert [column.heading for column in table.columns[1:5]] == ["above", "kept", "copies", "right"]
+    rows = {row.cells[0].text: [cell.text for cell in row.cells[1:]] for row in table.rows}
+    assert rows["airplane"][:4] == ["1,381", "1,000", "200", "93.0"]
+    assert rows["cat"][:4] == ["0", "0", "1,200", UNDEFINED]
+    assert rows["cat"][4:8] == ["800", "800", "400", "95.0"]
+    student = Lookup(results).students()[0].selection
+    assert student is not None
+    assert student.accuracy is not None
+    assert rows["all classes"][3] == f"{student.accuracy * 100:.1f}"
+
+
+def test_the_figure_of_images_per_class_shows_the_same_shares(results: Results) -> None:
+    figure = selection_figure(Lookup(results))
+    assert figure is not None
+    words = re.findall(r">([^<>]+)</text>", figure.panels[0].svg)
+    shares = next(one.selection.class_accuracy for one in Lookup(results).students() if one.selection)
+    told = [UNDEFINED if share is None else f"{share * 100:.0f}" for share in shares]
+    place = words.index(told[0])
+    assert words[place : place + len(told)] == told
+
+
+@pytest.mark.parametrize("name", ["selection", "pseudo_labels", "figure"])
+def test_whatever_shows_right_pseudo_labels_says_that_true_labels_only_score_them(results: Results, name: str) -> None:
+    makers: dict[str, Any] = {"selection": selection, "pseudo_labels": pseudo_labels, "figure": selection_figure}
+    caption = makers[name](Lookup(results)).caption
+    assert re.search(r"true labels?.*used for this score only", caption)
+
+
+def test_the_control_stands_between_the_chain_and_the_baseline_and_is_not_of_the_chain(results: Results) -> None:
+    lookup = Lookup(results)
+    names = ["gen 0", "gen 1", "gen 2", "gen 3", "control", "baseline"]
+    assert [lookup.generation(one) for one in lookup.checkpoints] == names
+    assert [lookup.generation(one) for one in lookup.students()] == names[1:4]
+    assert lookup.generation(lookup.last()) == "gen 3"
+    assert "for the control (resnet20)" in summary(lookup)
+
+
+def test_copies_that_balance_a_control_are_not_called_labelled_images(results: Results) -> None:
+    row = generations(Lookup(results)).rows[4]
+    assert row.emphasis == "reference"
+    assert [cell.text for cell in row.cells[:1] + row.cells[3:6]] == ["control", "4,000", UNDEFINED, "12,000"]
+
+
+def test_only_the_last_student_is_compared_with_the_control(results: Results) -> None:
+    table = teachers(Lookup(results))
+    assert table is not None
+    rows = [[cell.text for cell in row.cells] for row in table.rows if "control" in row.cells[1].text]
+    assert rows == [["gen 3 · resnet20", "control · resnet20", "\N{MINUS SIGN}3.3", "0.019", "better"]]
+    assert table.title.endswith("the last one also against the control")
+
+
+@pytest.mark.parametrize(
+    ("value", "p_value", "sentence"),
+    [
+        (
+            -0.033,
+            0.01,
+            "One training of each puts the gain from pseudo-labels at 3.3 points: the last student has that much less",
+        ),
+        (
+            0.033,
+            0.01,
+            "One training of each puts the loss from pseudo-labels at 3.3 points: the last student has that much more",
+        ),
+        (-0.033, 0.05, "No effect of pseudo-labels apart from noise is shown: the last student is not shown to differ"),
+        (-0.01, 0.01, "No effect of pseudo-labels apart from noise is shown: the last student is not shown to differ"),
+    ],
+)
+def test_the_effect_of_pseudo_labels_needs_the_interval_and_the_p_value(
+    results: Results, value: float, p_value: float, sentence: str
+) -> None:
+    told = effect(Lookup(with_difference(results, value, p_value)))
+    assert told.startswith(sentence)
+    assert told.endswith("trained on the labelled images alone with the same noise and image budget.")
+
+
+def test_the_effect_of_distillation_is_not_called_one_of_pseudo_labels(results: Results) -> None:
+    lookup = Lookup(changed(results, 3, objective="distillation"))
+    assert effect(lookup).startswith("One training of each puts the gain from distillation at 3.3 points")
+    assert "each on the labelled images and on its teacher's probabilities." in summary(lookup)
+
+
+def test_a_student_that_kept_no_pseudo_label_owes_nothing_to_them(results: Results) -> None:
+    selection = Lookup(results).last().selection
+    assert selection is not None
+    empty = changed(results, 3, selection=selection.model_copy(update={"kept": [0] * 10}))
+    assert effect(Lookup(empty)).startswith("No pseudo-label was kept, so nothing but luck in training tells the last")
+
+
+def test_the_effect_is_printed_under_the_headline(results: Results, report: Any) -> None:
+    told = effect(Lookup(results))
+    assert f'<p class="effect">{told}</p>' in report.source
+    assert f"**{told}**" in report.markdown
+
+
+def test_a_run_without_a_control_does_not_speak_of_one(results: Results, report_of: Any) -> None:
+    report = report_of(without_control(results).model_copy(update={"config": {}}))
+    for told in (report.page.text, report.markdown):
+        assert "control" not in told
+        assert "gain from" not in told
+
+
+def test_errors_by_severity_are_subtracted_from_those_of_control_and_baseline(results: Results) -> None:
+    figure = severity_maps(Lookup(results))
+    assert figure is not None
+    assert [panel.title.partition(",")[0] for panel in figure.panels[-2:]] == [
+        "gen 3 minus control",
+        "gen 3 minus baseline",
+    ]
+
+
+def test_a_plain_training_is_told_in_a_few_words(results: Results) -> None:
+    assert how_trained(Lookup(results)) == "Weights kept: those of the last step."
+
+
+@pytest.mark.parametrize(
+    ("generation", "update", "sentence"),
+    [
+        (3, {"objective": "distillation"}, "Distilled from the teacher at temperature 4, weight 0.9: gen 3."),
+        (None, {"averaged": True}, "Weights averaged over the steps: all networks."),
+        (1, {"precision": "bfloat16"}, "Trained in bfloat16: gen 1."),
+        (2, {"micro_batch": 128}, "Batches in parts of 128 images to fit the memory: gen 2."),
+        (1, {"initial_weights": "ab12cd34" * 8}, "Started from trained weights ab12cd34: gen 1."),
+        (
+            None,
+            {"weights_selection": "best-validation"},
+            "Weights kept: those with the best accuracy on held-out images.",
+        ),
+    ],
+)
+def test_a_departure_from_plain_training_is_told_with_its_networks(
+    results: Results, generation: int | None, update: dict[str, Any], sentence: str
+) -> None:
+    lookup = Lookup(changed(results, generation, **update))
+    assert sentence in how_trained(lookup)
+    assert generations(lookup).caption.endswith(how_trained(lookup))
+
+
+def test_a_network_of_which_only_the_head_was_trained_says_so(results: Results) -> None:
+    head = results.model_copy(update={"config": results.config | {"transfer": {"train": "head"}}})
+    told = how_trained(Lookup(changed(head, 1, initial_weights="ab12cd34" * 8)))
+    assert told.endswith("Started from trained weights ab12cd34, only the last layer trained: gen 1.")
+
+
+def test_the_limits_say_how_weights_were_kept(results: Results) -> None:
+    told = dict(limits(Lookup(changed(results, None, weights_selection="best-validation"))))["Weights."]
+    assert told.startswith(
+        "Weights kept: those with the best accuracy on held-out images. Nothing was selected on test"
+    )
+
+
+def test_curves_of_validation_and_test_are_drawn_where_a_history_has_them(
+    results: Results, chosen_results: Results
+) -> None:
+    plain = training(Lookup(without_validation(results)))
+    held_out, chosen = training(Lookup(results)), training(Lookup(chosen_results))
+    assert plain is not None
+    assert held_out is not None
+    assert chosen is not None
+    loss, accuracy = "Training loss", "Training accuracy"
+    titles = [[panel.title.partition(" against")[0] for panel in one.panels] for one in (plain, held_out, chosen)]
+    assert titles[0] == [loss, accuracy]
+    assert titles[1] == [loss, accuracy, "Validation accuracy"]
+    assert titles[2] == [loss, accuracy, "Validation accuracy", "Test accuracy"]
+    assert "test-selected, optimistic" in chosen.caption
+    assert "est accuracy" not in held_out.caption
+    assert "gen 3 · resnet20" in held_out.panels[2].svg
+    assert "gen 2 · resnet14" not in held_out.panels[2].svg
+
+
+def without_validation(results: Results) -> Results:
+    """The record of a run that held nothing out."""
+    history = {
+        str(one): [point.model_copy(update={"validation_accuracy": None}) for point in one.history]
+        for one in results.checkpoints
+    }
+    checkpoints = [one.model_copy(update={"history": history[str(one)]}) for one in results.checkpoints]
+    return results.model_copy(update={"checkpoints": checkpoints})

@@ -1,0 +1,139 @@
+"""What the engine trains beyond the study's chain, by configuration alone, in runs of seconds on the digits."""
+
+import shutil
+from pathlib import Path
+
+import pytest
+import torch
+from safetensors.torch import load_file
+
+from nsbench.checkpoints.record import CheckpointRecord
+from nsbench.checkpoints.stages import warnings_of
+from nsbench.config.resolve import resolve
+from nsbench.pipeline import Options, Run, run_all
+from nsbench.results.store import load_results
+
+TINY = (
+    "name=tiny",
+    "study.networks=['resnet8-w0.125', 'resnet8-w0.25']",
+    "data.labeled_fraction=0.3",
+    "input_noise.operations=1",
+    "input_noise.magnitude=3",
+    "input_noise.crop_padding=1",
+    "pseudo_labels.confidence_threshold=0.2",
+    "pseudo_labels.min_images_per_class=20",
+    "training.teacher_images=1200",
+    "training.student_images=1200",
+    "training.baseline_images=64",
+    "training.batch_size=16",
+    "training.precision=float32",
+    "evaluation.corruptions=[]",
+    "evaluation.perturbations=[]",
+    "evaluation.attack_images=20",
+    "evaluation.bootstrap_resamples=100",
+)
+TEACHER, STUDENT = "hard/seed0/gen0-resnet8-w0.125", "hard/seed0/gen1-resnet8-w0.25"
+CONTROL = "control/seed0/gen0-resnet8-w0.25"
+
+
+@pytest.fixture(scope="module")
+def plain(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of a trained plain run."""
+    folder = tmp_path_factory.mktemp("plain")
+    train(folder)
+    return folder
+
+
+def train(folder: Path, *settings: str) -> dict[str, CheckpointRecord]:
+    """Train in a folder; the records by name."""
+    run = Run(resolve("quick", [*TINY, *settings]), Options(folder, device="cpu", quiet=True))
+    return {str(record): record for record in run.train()}
+
+
+def from_the_same_teacher(plain: Path, folder: Path, *settings: str) -> dict[str, CheckpointRecord]:
+    """Train with the plain run's teacher and baseline, which the settings do not concern."""
+    for name in (TEACHER, "supervised"):
+        shutil.copytree(plain / name, folder / name)
+    records = train(folder, *settings)
+    assert records[TEACHER].weights_sha256 == train(plain)[TEACHER].weights_sha256
+    return records
+
+
+def weights(folder: Path, name: str) -> dict[str, torch.Tensor]:
+    return load_file(folder / name / "weights.safetensors")
+
+
+def test_the_control_is_a_student_without_pseudo_labels(plain: Path, tmp_path: Path) -> None:
+    records = from_the_same_teacher(plain, tmp_path, "study.control=true", "model_noise.dropout=0.3")
+    control, student = records[CONTROL], records[STUDENT]
+    assert (control.role, control.objective, control.parent, control.selection) == (
+        "control", "supervised", None, None
+    )  # fmt: skip
+    assert (control.images_seen, control.parameters) == (student.images_seen, student.parameters)
+    assert student.selection is not None
+    assert control.training_images == sum(max(20, count) for count in student.selection.labeled)
+    assert '"dropout": 0.3' in (tmp_path / CONTROL / "checkpoint.json").read_text()
+
+
+def test_distillation_trains_a_smaller_student_on_softened_probabilities(tmp_path: Path) -> None:
+    chain = "study.networks=['resnet8-w0.25', 'resnet8-w0.125']"
+    records = train(tmp_path, "study.objective=distillation", chain, "study.baseline=resnet8-w0.125")
+    student = records["hard/seed0/gen1-resnet8-w0.125"]
+    assert (student.objective, student.parent) == ("distillation", "hard/seed0/gen0-resnet8-w0.25")
+    assert student.parameters < records["hard/seed0/gen0-resnet8-w0.25"].parameters
+    assert student.history[-1].loss < student.history[0].loss
+
+
+@pytest.mark.parametrize("setting", ["distillation.temperature=8.0", "distillation.weight=0.1"])
+def test_what_distillation_is_told_changes_the_student(setting: str, plain: Path, tmp_path: Path) -> None:
+    from_the_same_teacher(plain, tmp_path / "one", "study.objective=distillation")
+    from_the_same_teacher(plain, tmp_path / "two", "study.objective=distillation", setting)
+    one, two = (weights(tmp_path / name, STUDENT)["linear.weight"] for name in ("one", "two"))
+    assert not torch.equal(one, two)
+
+
+def test_transfer_starts_the_named_roles_from_trained_weights(plain: Path, tmp_path: Path) -> None:
+    """With a learning rate near zero the student stays where it started."""
+    settings = ["transfer.roles=['student']", "training.learning_rate=1e-12", "training.weight_decay=0.0"]
+    source = plain / STUDENT
+    records = train(tmp_path, f"transfer.weights={source}", *settings)
+    started, ended = weights(plain, STUDENT), weights(tmp_path, STUDENT)
+    assert torch.allclose(started["stem.weight"], ended["stem.weight"], atol=1e-6)
+    assert records[STUDENT].initial_weights == train(plain)[STUDENT].weights_sha256
+    assert records[TEACHER].initial_weights == ""
+
+
+def test_transfer_to_the_head_alone_keeps_the_body(plain: Path, tmp_path: Path) -> None:
+    source = plain / TEACHER / "weights.safetensors"
+    train(tmp_path, f"transfer.weights={source}", "transfer.train=head", "transfer.head_rate=2.0")
+    before, after = weights(plain, TEACHER), weights(tmp_path, TEACHER)
+    changed = {name for name, value in after.items() if not torch.equal(value, before[name])}
+    assert changed == {"linear.weight", "linear.bias"}
+
+
+def test_weights_selected_on_test_say_so_wherever_they_appear(tmp_path: Path) -> None:
+    config = resolve("quick", [*TINY, "training.selection=best-test"])
+    index = run_all(config, Options(tmp_path / "run", device="cpu", quiet=True))
+    results = load_results(tmp_path / "run")
+    assert all(record.test_selected for record in results.checkpoints)
+    assert all(point.test_accuracy is not None for record in results.checkpoints for point in record.history)
+    for page in (index, index.with_name("report.md")):
+        assert "test-selected, optimistic" in page.read_text()
+
+
+def test_micro_batches_are_recorded_and_warned_of(tmp_path: Path) -> None:
+    record = train(tmp_path, "training.micro_batch=4")[TEACHER]
+    assert record.micro_batch == 4
+    assert any("learnt in parts of 4 images" in sentence for sentence in warnings_of(record, ("0",) * 10))
+
+
+def test_a_class_without_confident_images_is_filled_with_labelled_ones_and_named(plain: Path) -> None:
+    """A weak teacher is never sure of some classes."""
+    record = train(plain)[STUDENT]
+    selection = record.selection
+    assert selection is not None
+    empty = [index for index, count in enumerate(selection.above_threshold) if count == 0]
+    assert 0 < len(empty) < 10, "choose another threshold"
+    assert [selection.class_accuracy[index] for index in empty] == [None] * len(empty)
+    (sentence,) = warnings_of(record, tuple("0123456789"))
+    assert f"no unlabelled image of {', '.join(str(index) for index in empty)} was above" in sentence
