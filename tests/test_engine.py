@@ -12,25 +12,16 @@ from nsbench.checkpoints.stages import warnings_of
 from nsbench.config.resolve import resolve
 from nsbench.pipeline import Options, Run, run_all
 from nsbench.results.store import load_results
+from tests.conftest import TINY
 
-TINY = (
-    "name=tiny",
-    "study.networks=['resnet8-w0.125', 'resnet8-w0.25']",
-    "data.labeled_fraction=0.3",
-    "input_noise.operations=1",
-    "input_noise.magnitude=3",
-    "input_noise.crop_padding=1",
-    "pseudo_labels.confidence_threshold=0.2",
-    "pseudo_labels.min_images_per_class=20",
+SHORT = (
+    *TINY,
     "training.teacher_images=1200",
     "training.student_images=1200",
     "training.baseline_images=64",
-    "training.batch_size=16",
-    "training.precision=float32",
     "evaluation.corruptions=[]",
     "evaluation.perturbations=[]",
     "evaluation.attack_images=20",
-    "evaluation.bootstrap_resamples=100",
 )
 TEACHER, STUDENT = "hard/seed0/gen0-resnet8-w0.125", "hard/seed0/gen1-resnet8-w0.25"
 CONTROL = "control/seed0/gen0-resnet8-w0.25"
@@ -46,7 +37,7 @@ def plain(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def train(folder: Path, *settings: str) -> dict[str, CheckpointRecord]:
     """Train in a folder; the records by name."""
-    run = Run(resolve("quick", [*TINY, *settings]), Options(folder, device="cpu", quiet=True))
+    run = Run(resolve("quick", [*SHORT, *settings]), Options(folder, device="cpu", quiet=True))
     return {str(record): record for record in run.train()}
 
 
@@ -112,7 +103,7 @@ def test_transfer_to_the_head_alone_keeps_the_body(plain: Path, tmp_path: Path) 
 
 
 def test_weights_selected_on_test_say_so_wherever_they_appear(tmp_path: Path) -> None:
-    config = resolve("quick", [*TINY, "training.selection=best-test"])
+    config = resolve("quick", [*SHORT, "training.selection=best-test"])
     index = run_all(config, Options(tmp_path / "run", device="cpu", quiet=True))
     results = load_results(tmp_path / "run")
     assert all(record.test_selected for record in results.checkpoints)

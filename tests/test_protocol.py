@@ -1,29 +1,16 @@
 """Every label type, every model noise and every objective learns something on the real CIFAR-10."""
 
-import os
 import shutil
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-import torch
 
-from nsbench.checkpoints.store import load_network
-from nsbench.config.resolve import resolve
-from nsbench.data.load import load_dataset
-from nsbench.networks.inference import predict_logits
-from nsbench.pipeline import Options, Run
+Train = Callable[..., None]
+Accuracy = Callable[[Path], float]
 
 pytestmark = [pytest.mark.slow, pytest.mark.cifar]
 
-SMALL = (
-    "study.networks=['resnet8-w0.5', 'resnet8-w0.5']",
-    "study.baseline=resnet8-w0.125",
-    "pseudo_labels.confidence_threshold=0.4",
-    "training.teacher_images=20_000",
-    "training.student_images=20_000",
-    "training.baseline_images=64",
-    "training.batch_size=64",
-)
 TEACHER = "hard/seed0/gen0-resnet8-w0.5"
 STUDENT = "hard/seed0/gen1-resnet8-w0.5"
 LABELS = {
@@ -54,58 +41,47 @@ OBJECTIVES = {
 BEYOND_CHANCE = 0.2
 
 
-def options(folder: Path) -> Options:
-    return Options(folder, Path(os.environ["NSBENCH_TEST_CIFAR10"]), "cpu", quiet=True)
-
-
-def train(folder: Path, *settings: str) -> None:
-    Run(resolve("cifar10-small", [*SMALL, *settings]), options(folder)).train()
-
-
-def accuracy(checkpoint: Path) -> float:
-    """Top-1 accuracy on 3,000 test images; chance is 10 %, with a standard error of 0.6 points."""
-    test = load_dataset("cifar10", Path(os.environ["NSBENCH_TEST_CIFAR10"])).test
-    logits = predict_logits(load_network(checkpoint, torch.device("cpu")), test.images[:3000], torch.device("cpu"), 500)
-    return float((logits.argmax(1) == test.labels[:3000]).mean())
-
-
 def student_in(folder: Path) -> Path:
     (found,) = folder.glob("hard/seed0/gen1-*")
     return found
 
 
 @pytest.fixture(scope="module")
-def teacher(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def teacher(train_small: Train, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A run folder whose teacher is trained; label type, model noise and objective do not concern it."""
     folder = tmp_path_factory.mktemp("teacher")
-    train(folder)
+    train_small(folder)
     return folder
 
 
 @pytest.mark.parametrize("name", [*LABELS, *MODEL_NOISES, *OBJECTIVES])
-def test_a_student_learns_far_beyond_chance(name: str, teacher: Path, tmp_path: Path) -> None:
+def test_a_student_learns_far_beyond_chance(
+    name: str, teacher: Path, train_small: Train, accuracy: Accuracy, tmp_path: Path
+) -> None:
     shutil.copytree(teacher / TEACHER, tmp_path / TEACHER)
-    train(tmp_path, *{**LABELS, **MODEL_NOISES, **OBJECTIVES}[name])
+    train_small(tmp_path, *{**LABELS, **MODEL_NOISES, **OBJECTIVES}[name])
     same = (tmp_path / TEACHER / "weights.safetensors").read_bytes()
     assert same == (teacher / TEACHER / "weights.safetensors").read_bytes()
     assert accuracy(student_in(tmp_path)) > BEYOND_CHANCE
 
 
-def test_the_control_learns_from_labels_and_noise_alone(teacher: Path, tmp_path: Path) -> None:
+def test_the_control_learns_from_labels_and_noise_alone(
+    teacher: Path, train_small: Train, accuracy: Accuracy, tmp_path: Path
+) -> None:
     for name in ("hard", "supervised"):
         shutil.copytree(teacher / name, tmp_path / name)
-    train(tmp_path, "study.control=true")
+    train_small(tmp_path, "study.control=true")
     assert accuracy(tmp_path / "control/seed0/gen0-resnet8-w0.5") > BEYOND_CHANCE
 
 
 @pytest.mark.parametrize("part", ["all", "head"])
 def test_a_network_that_starts_from_trained_weights_keeps_what_it_knew(
-    part: str, teacher: Path, tmp_path: Path
+    part: str, teacher: Path, train_small: Train, accuracy: Accuracy, tmp_path: Path
 ) -> None:
     """A tenth of the teacher's budget, which is not enough from scratch, at a tenth of its learning rate."""
     known = accuracy(teacher / TEACHER)
     settings = ["training.teacher_images=3_000", "training.student_images=64", "training.learning_rate=0.01"]
-    train(tmp_path / "scratch", *settings)
+    train_small(tmp_path / "scratch", *settings)
     transfer = [f"transfer.weights={teacher / TEACHER}", f"transfer.train={part}", "transfer.head_rate=2.0"]
-    train(tmp_path / "transfer", *settings, *transfer)
+    train_small(tmp_path / "transfer", *settings, *transfer)
     assert accuracy(tmp_path / "transfer" / TEACHER) > max(known - 0.05, accuracy(tmp_path / "scratch" / TEACHER) + 0.1)

@@ -1,28 +1,15 @@
 """Every input noise of table 6, every optimisation and every execution learns something on the real CIFAR-10."""
 
-import os
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-import torch
 
-from nsbench.checkpoints.store import load_network
-from nsbench.config.resolve import resolve
-from nsbench.data.load import load_dataset
-from nsbench.networks.inference import predict_logits
-from nsbench.pipeline import Options, Run
+Train = Callable[..., None]
+Accuracy = Callable[[Path], float]
 
 pytestmark = [pytest.mark.slow, pytest.mark.cifar]
 
-SMALL = (
-    "study.networks=['resnet8-w0.5', 'resnet8-w0.5']",
-    "study.baseline=resnet8-w0.125",
-    "pseudo_labels.confidence_threshold=0.4",
-    "training.teacher_images=20_000",
-    "training.student_images=20_000",
-    "training.baseline_images=64",
-    "training.batch_size=64",
-)
 TEACHER = "hard/seed0/gen0-resnet8-w0.5"
 FROM_THE_START = {
     "RandAugment 27": ["input_noise.operations=2", "input_noise.magnitude=27"],
@@ -59,28 +46,15 @@ FROM_THE_START = {
 BEYOND_CHANCE = 0.2
 
 
-def options(folder: Path) -> Options:
-    return Options(folder, Path(os.environ["NSBENCH_TEST_CIFAR10"]), "cpu", quiet=True)
-
-
-def train(folder: Path, *settings: str) -> None:
-    Run(resolve("cifar10-small", [*SMALL, *settings]), options(folder)).train()
-
-
-def accuracy(checkpoint: Path) -> float:
-    """Top-1 accuracy on 3,000 test images; chance is 10 %, with a standard error of 0.6 points."""
-    test = load_dataset("cifar10", Path(os.environ["NSBENCH_TEST_CIFAR10"])).test
-    logits = predict_logits(load_network(checkpoint, torch.device("cpu")), test.images[:3000], torch.device("cpu"), 500)
-    return float((logits.argmax(1) == test.labels[:3000]).mean())
-
-
 def student_in(folder: Path) -> Path:
     (found,) = folder.glob("hard/seed0/gen1-*")
     return found
 
 
 @pytest.mark.parametrize("name", FROM_THE_START)
-def test_a_chain_trained_this_way_learns_far_beyond_chance(name: str, tmp_path: Path) -> None:
-    train(tmp_path, *FROM_THE_START[name])
+def test_a_chain_trained_this_way_learns_far_beyond_chance(
+    name: str, train_small: Train, accuracy: Accuracy, tmp_path: Path
+) -> None:
+    train_small(tmp_path, *FROM_THE_START[name])
     assert accuracy(tmp_path / TEACHER) > BEYOND_CHANCE
     assert accuracy(student_in(tmp_path)) > BEYOND_CHANCE

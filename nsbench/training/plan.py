@@ -82,3 +82,8 @@ class Plan:
             return settings.learning_rate * (1 + math.cos(math.pi * left)) / 2
         passed = sum(step >= milestone * self.steps for milestone in settings.milestones)
         return settings.learning_rate * settings.decay**passed
+
+    def falls_between(self, first: int, last: int) -> bool:
+        """Whether the learning rate passes a milestone after step `first` and not after step `last`."""
+        steps = self.settings.schedule == "steps"
+        return steps and any(first < math.ceil(share * self.steps) <= last for share in self.settings.milestones)

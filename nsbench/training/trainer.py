@@ -97,12 +97,14 @@ class _Training:
         steps = self.plan.block(self.progress.step, len(self.step.data.rows))
         block = draw_block(self.plan, self.step.data.rows, self.step.noise.noise, steps).to(self.step.learner.device)
         for done in self.execution.run(block, steps, self.progress.step):
-            self.task.advance((done - self.progress.step) * self.plan.settings.batch_size)
-            segment = self.plan.segment(self.progress.step, len(self.step.data.rows))
+            before = self.progress.step
+            self.task.advance((done - before) * self.plan.settings.batch_size)
             self.progress.step = done
+            segment = self.plan.segment(before, len(self.step.data.rows))
             if done == segment.stop:
                 self._close(segment)
-            if done < self.plan.steps and time.monotonic() - self.saved >= self.plan.save_every:
+            due = time.monotonic() - self.saved >= self.plan.save_every or self.plan.falls_between(before, done)
+            if due and done < self.plan.steps:
                 save_state(self.state, self.plan.fingerprint, self.step, self.progress)
                 self.saved = time.monotonic()
 

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 import torch
+from safetensors import safe_open
 
 from nsbench.errors import UserError
 from nsbench.noise.augment import Augmenter
@@ -78,6 +79,15 @@ def test_a_training_killed_at_any_step_resumes_to_the_same_weights_and_history(
     resumed = make_network(seed=99)
     assert run(resumed, data, how, state, examiners=examiners) == outcome
     assert same(resumed, whole)
+
+
+def test_a_state_is_saved_where_the_learning_rate_falls(
+    data: TrainingSet, run: Make, make_plan: Make, make_network: Make, tmp_path: Path
+) -> None:
+    """However long the time between two saved states is: the last one left is that of the second milestone."""
+    run(make_network(), data, make_plan(1600), tmp_path / "state")
+    with safe_open(tmp_path / "state", framework="pt") as file:
+        assert file.metadata()["step"] == "75"
 
 
 def held_out(data: TrainingSet) -> HeldOut:
