@@ -42,14 +42,14 @@ TINY = (
 )
 
 
-# Teacher and student of some 300 steps each on the real CIFAR-10, and a baseline that is hardly trained.
+# Teacher and student of 250 steps each on the real CIFAR-10, and a baseline that is hardly trained.
 SMALL = (
     "study.networks=['resnet8-w0.5', 'resnet8-w0.5']",
     "study.baseline=resnet8-w0.125",
     "study.control=false",
     "pseudo_labels.confidence_threshold=0.4",
-    "training.teacher_images=20_000",
-    "training.student_images=20_000",
+    "training.teacher_images=16_000",
+    "training.student_images=16_000",
     "training.baseline_images=64",
     "training.batch_size=64",
 )

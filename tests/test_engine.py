@@ -9,6 +9,7 @@ from safetensors.torch import load_file
 
 from nsbench.checkpoints.record import CheckpointRecord
 from nsbench.checkpoints.stages import warnings_of
+from nsbench.checkpoints.store import load_network
 from nsbench.config.resolve import resolve
 from nsbench.pipeline import Options, Run, run_all
 from nsbench.results.store import load_results
@@ -73,6 +74,15 @@ def test_distillation_trains_a_smaller_student_on_softened_probabilities(tmp_pat
     assert (student.objective, student.parent) == ("distillation", "hard/seed0/gen0-resnet8-w0.25")
     assert student.parameters < records["hard/seed0/gen0-resnet8-w0.25"].parameters
     assert student.history[-1].loss < student.history[0].loss
+
+
+def test_an_efficientnet_is_a_student_with_the_configured_noise(tmp_path: Path) -> None:
+    settings = ["study.networks=['resnet8-w0.125', 'efficientnet-b0']", "study.baseline=resnet8-w0.25"]
+    records = train(tmp_path, *settings, "training.student_images=64", "model_noise.dropout=0.25")
+    student = records["hard/seed0/gen1-efficientnet-b0"]
+    assert (student.role, student.parameters) == ("student", 4_020_358)
+    network = load_network(tmp_path / str(student), torch.device("cpu"))
+    assert network.head_dropout.p == 0.25
 
 
 @pytest.mark.parametrize("setting", ["distillation.temperature=8.0", "distillation.weight=0.1"])

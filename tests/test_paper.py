@@ -1,4 +1,4 @@
-"""The published protocol, its budget a thousandth, on the real CIFAR-10."""
+"""The published protocol, its budget a two-thousandth, on the real CIFAR-10."""
 
 import os
 import subprocess
@@ -10,9 +10,9 @@ import pytest
 from nsbench.results.store import load_results
 
 SCALED = (
-    "training.teacher_images=5_000",
-    "training.student_images=15_000",
-    "training.baseline_images=5_000",
+    "training.teacher_images=2_500",
+    "training.student_images=7_500",
+    "training.baseline_images=2_500",
     "pseudo_labels.confidence_threshold=0.1",
     "evaluation.attack_images=100",
     "evaluation.corruption_images=50",
