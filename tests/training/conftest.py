@@ -1,5 +1,6 @@
 """A training small enough to run in a moment: three classes of 8x8 images, a tiny ResNet."""
 
+import itertools
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -64,7 +65,8 @@ def data() -> TrainingSet:
 
 @pytest.fixture
 def run(tmp_path: Path) -> Callable[..., Outcome]:
-    """Train by a plan; the state lies in the test's folder unless it is named."""
+    """Train by a plan; each training has a state of its own unless one is named."""
+    fresh = (tmp_path / f"fresh{number}" for number in itertools.count())
 
     def run(
         network: Classifier,
@@ -75,6 +77,6 @@ def run(tmp_path: Path) -> Callable[..., Outcome]:
         examiners: Examiners = NOBODY,
     ) -> Outcome:
         with Reporter(quiet=True).task("test", plan.images) as task:
-            return train(network, data, noise, plan, state or tmp_path / "no state", task, examiners)
+            return train(network, data, noise, plan, state or next(fresh), task, examiners)
 
     return run
