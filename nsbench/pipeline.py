@@ -18,7 +18,7 @@ from nsbench.checkpoints.chain import Chain
 from nsbench.checkpoints.record import CheckpointRecord
 from nsbench.checkpoints.stages import CONTROL, SUPERVISED, stages, warnings_of
 from nsbench.checkpoints.store import folder_of, read_checkpoint
-from nsbench.checkpoints.transfer import weights_sha256_of
+from nsbench.checkpoints.transfer import initialise, weights_sha256_of
 from nsbench.config.resolve import first_difference, load_file, to_toml
 from nsbench.config.schema import Config
 from nsbench.data.images import Dataset
@@ -26,6 +26,7 @@ from nsbench.data.load import load_dataset
 from nsbench.data.splits import Split, split
 from nsbench.errors import UserError
 from nsbench.files import remove_leftovers, write_json, write_text
+from nsbench.networks.build import build_network
 from nsbench.networks.names import parse_network_name
 from nsbench.predictions.collect import Evaluation
 from nsbench.predictions.samples import write_samples
@@ -73,6 +74,7 @@ class Run:
         self.split: Split = split(
             self.dataset.train.labels, config.data.labeled_fraction, config.data.validation_fraction, config.seed
         )
+        check_transfer(config, self.dataset)
         remove_leftovers(self.folder)
         write_text(self.folder / "config.toml", to_toml(config))
 
@@ -161,6 +163,14 @@ def check_config(config: Config) -> None:
         )
     if config.transfer.weights:
         weights_sha256_of(Path(config.transfer.weights))
+
+
+def check_transfer(config: Config, dataset: Dataset) -> None:
+    """Raise UserError when a network that is to start from trained weights cannot."""
+    for stage in stages(config):
+        if config.transfer.weights and stage.role in config.transfer.roles:
+            network = build_network(stage.name.network, len(dataset.classes), dataset.mean, dataset.std)
+            initialise(network, Path(config.transfer.weights))
 
 
 def check_folder(config: Config, folder: Path) -> None:

@@ -11,6 +11,7 @@ from nsbench.checkpoints.record import CheckpointRecord
 from nsbench.checkpoints.stages import warnings_of
 from nsbench.checkpoints.store import load_network
 from nsbench.config.resolve import resolve
+from nsbench.errors import UserError
 from nsbench.pipeline import Options, Run, run_all
 from nsbench.results.store import load_results
 from tests.conftest import TINY
@@ -110,6 +111,15 @@ def test_transfer_to_the_head_alone_keeps_the_body(plain: Path, tmp_path: Path) 
     before, after = weights(plain, TEACHER), weights(tmp_path, TEACHER)
     changed = {name for name, value in after.items() if not torch.equal(value, before[name])}
     assert changed == {"linear.weight", "linear.bias"}
+
+
+def test_weights_that_do_not_fit_a_later_student_are_refused_before_anything_is_trained(
+    plain: Path, tmp_path: Path
+) -> None:
+    settings = [f"transfer.weights={plain / TEACHER}", "transfer.roles=['student']"]
+    with pytest.raises(UserError, match=r"does not fit: .* choose the network that these weights were trained in"):
+        train(tmp_path / "run", *settings)
+    assert not (tmp_path / "run").exists()
 
 
 def test_weights_selected_on_test_say_so_wherever_they_appear(tmp_path: Path) -> None:
