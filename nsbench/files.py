@@ -1,9 +1,11 @@
 """Files that appear whole or not at all."""
 
 import errno
+import hashlib
 import json
 import os
 import tempfile
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -22,19 +24,27 @@ def explain_os_error(error: OSError, path: Path) -> UserError:
     return UserError(f"{path} cannot be written ({error.strerror or error}): {remedy}.")
 
 
-def write_bytes(path: Path, content: bytes) -> None:
-    """Write `content` to a temporary file beside `path`, sync it, and rename it onto `path`.
+def write_chunks(path: Path, chunks: Iterable[bytes]) -> str:
+    """Write chunks one after the other to a temporary file beside `path`, sync it, and rename it onto `path`.
 
-    A crash or an error leaves the old file, or none, never half of the new one.
-    Raises UserError when the disk is full or the folder cannot be written.
+    A crash or an error, also one raised by `chunks`, leaves the old file, or none, never half of the new one.
+
+    Returns:
+        The SHA-256 of what was written.
+
+    Raises:
+        UserError: the disk is full or the folder cannot be written.
     """
     temporary: Path | None = None
+    digest = hashlib.sha256()
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=".tmp")
         temporary = Path(name)
         with os.fdopen(handle, "wb") as file:
-            file.write(content)
+            for chunk in chunks:
+                file.write(chunk)
+                digest.update(chunk)
             file.flush()
             os.fsync(file.fileno())
         temporary.chmod(0o644)
@@ -44,6 +54,12 @@ def write_bytes(path: Path, content: bytes) -> None:
     finally:
         if temporary is not None:
             temporary.unlink(missing_ok=True)
+    return digest.hexdigest()
+
+
+def write_bytes(path: Path, content: bytes) -> None:
+    """Write `content` as `write_chunks` does."""
+    write_chunks(path, (content,))
 
 
 def write_text(path: Path, content: str) -> None:

@@ -21,6 +21,7 @@ from nsbench.checkpoints.store import folder_of, read_checkpoint
 from nsbench.checkpoints.transfer import initialise, weights_sha256_of
 from nsbench.config.resolve import first_difference, load_file, to_toml
 from nsbench.config.schema import Config
+from nsbench.data.folder import data_folder
 from nsbench.data.images import Dataset
 from nsbench.data.load import load_dataset
 from nsbench.data.splits import Split, split
@@ -30,6 +31,7 @@ from nsbench.networks.build import build_network
 from nsbench.networks.names import parse_network_name
 from nsbench.predictions.collect import Evaluation
 from nsbench.predictions.samples import write_samples
+from nsbench.predictions.sources import open_source
 from nsbench.progress import Reporter
 from nsbench.report.render import write_report
 from nsbench.results.assemble import assemble
@@ -74,6 +76,7 @@ class Run:
         self.split: Split = split(
             self.dataset.train.labels, config.data.labeled_fraction, config.data.validation_fraction, config.seed
         )
+        self.source = open_source(config.evaluation, self.dataset, data_folder(options.data))
         check_transfer(config, self.dataset)
         remove_leftovers(self.folder)
         write_text(self.folder / "config.toml", to_toml(config))
@@ -99,10 +102,13 @@ class Run:
 
     def evaluate(self, records: list[CheckpointRecord]) -> None:
         """Make the predictions that are missing, and measure."""
-        Evaluation(self.config.evaluation, self.dataset, self.folder, self.device).collect(records, self.reporter)
-        write_samples(self.config, self.dataset, self.folder)
+        evaluation = Evaluation(self.config.evaluation, self.dataset, self.source, self.folder, self.device)
+        evaluation.collect(records, self.reporter)
+        write_samples(self.config, self.dataset, self.source, self.folder)
         self.reporter.say("measure")
-        results = assemble(self.config, self.dataset, self.split, self.folder, records, provenance(self.device))
+        results = assemble(
+            self.config, self.dataset, self.split, self.source, self.folder, records, provenance(self.device)
+        )
         save_results(self.folder, results)
 
 

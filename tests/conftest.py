@@ -36,6 +36,9 @@ TINY = (
     "training.learning_rate=0.1",
     "training.precision=float32",
     "evaluation.attack_images=60",
+    "evaluation.corruptions=['gaussian_noise', 'impulse_noise', 'gaussian_blur', 'brightness', 'contrast', "
+    "'jpeg_compression']",
+    "evaluation.perturbations=['gaussian_noise', 'brightness', 'translate']",
     "evaluation.corruption_images=40",
     "evaluation.perturbation_images=20",
     "evaluation.bootstrap_resamples=100",

@@ -15,7 +15,7 @@ import nsbench
 ROOT = Path(__file__).parents[1]
 PAGES = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md"), *ROOT.glob("reports/**/*.md")])
 PRESETS = {path.stem for path in (ROOT / "nsbench" / "presets").glob("*.toml")}
-COMMANDS = ["run-all", "train", "evaluate", "report", "models"]
+COMMANDS = ["run-all", "train", "evaluate", "report", "data", "models"]
 
 each_page = pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
 
@@ -41,7 +41,8 @@ def mistakes_in_command(line: str) -> list[str]:
     """What `nsbench --help` does not know of one command: the command, its options, the preset."""
     words = shlex.split(line, comments=True)[1:]
     options = {word.split("=")[0] for word in words if word.startswith("-")}
-    commands = [word for word in words[:1] if not word.startswith("-")]
+    depth = 2 if words[:1] == ["data"] else 1
+    commands = [word for word in words[:depth] if not word.startswith("-")]
     text = help_of(*commands)
     if not text:
         return [f"{line}: no such command"]

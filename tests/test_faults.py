@@ -79,7 +79,7 @@ def test_a_full_disk_is_told_and_freeing_it_continues(
     folder = tmp_path / "run"
     for name in ("hard", "supervised"):
         shutil.copytree(tiny_run / name, folder / name)
-    command = [sys.executable, "-c", LIMITED, "8000", *tiny_arguments, "--out", str(folder)]
+    command = [sys.executable, "-c", LIMITED, "12000", *tiny_arguments, "--out", str(folder)]
     outcome = subprocess.run(command, capture_output=True, text=True, timeout=300, check=False)
     assert_one_sentence(outcome, "clean.safetensors cannot be written (File too large)")
     assert not list(folder.rglob("clean.safetensors"))

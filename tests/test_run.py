@@ -111,9 +111,8 @@ def test_a_subset_is_never_called_complete_and_validation_corruptions_never_coun
 def test_metrics_csv_is_the_same_numbers_as_tidy_rows(results: Results, tiny_run: Path) -> None:
     with (tiny_run / "metrics.csv").open() as file:
         rows = list(csv.DictReader(file))
-    assert (
-        ",".join(rows[0])
-        == "study,generation,network,seed,benchmark,metric,value,ci_low,ci_high,n,baseline,weights_selection"
+    assert ",".join(rows[0]) == (
+        "study,generation,network,seed,benchmark,metric,value,ci_low,ci_high,n,baseline,weights_selection,measured_on"
     )
     assert len(rows) == len(results.measurements)
     for row, number in zip(rows, results.measurements, strict=True):
@@ -127,6 +126,7 @@ def test_a_mean_over_a_few_corruptions_says_so_in_its_row(tiny_run: Path) -> Non
     with (tiny_run / "metrics.csv").open() as file:
         rows = [row for row in csv.DictReader(file) if row["metric"] in ("mean_corruption_error", "mean_flip_rate")]
     assert {row["benchmark"] for row in rows} == {"corruption (5 of 15)", "perturbation (3 of 10)"}
+    assert {row["measured_on"][:12] for row in rows} == {"nsbench-c v1", "nsbench-p v1"}
 
 
 def test_a_checkpoint_gives_back_the_network_that_was_evaluated(tiny_run: Path) -> None:

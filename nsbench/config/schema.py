@@ -1,6 +1,6 @@
 """The whole configuration of a run: one frozen model, every field with its range and its meaning."""
 
-from typing import Annotated, Literal
+from typing import Annotated, Literal, get_args
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -17,7 +17,7 @@ class Section(BaseModel):
 class DataConfig(Section):
     """Which images, and how many of them keep their labels."""
 
-    name: Literal["digits", "cifar10"] = Field(default="cifar10", description="data set")
+    name: Literal["digits", "cifar10", "cifar100"] = Field(default="cifar10", description="data set")
     labeled_fraction: float = Field(
         default=0.1, gt=0, le=1, description="share of the training images that keep their labels"
     )
@@ -185,24 +185,71 @@ class TrainingConfig(Section):
 
 
 CorruptionName = Literal[
-    "gaussian_noise", "impulse_noise", "gaussian_blur", "brightness", "contrast", "jpeg_compression"
+    "gaussian_noise",
+    "shot_noise",
+    "impulse_noise",
+    "defocus_blur",
+    "glass_blur",
+    "motion_blur",
+    "zoom_blur",
+    "snow",
+    "frost",
+    "fog",
+    "brightness",
+    "contrast",
+    "elastic_transform",
+    "pixelate",
+    "jpeg_compression",
+    "speckle_noise",
+    "gaussian_blur",
+    "spatter",
+    "saturate",
 ]
-PerturbationName = Literal["gaussian_noise", "brightness", "translate"]
+PerturbationName = Literal[
+    "gaussian_noise",
+    "shot_noise",
+    "motion_blur",
+    "zoom_blur",
+    "spatter",
+    "brightness",
+    "translate",
+    "rotate",
+    "tilt",
+    "scale",
+    "snow",
+    "shear",
+    "gaussian_blur",
+    "speckle_noise",
+    "gaussian_noise_2",
+    "gaussian_noise_3",
+    "shot_noise_2",
+    "shot_noise_3",
+    "speckle_noise_2",
+    "speckle_noise_3",
+]
+_TEN: tuple[PerturbationName, ...] = get_args(PerturbationName)[:10]
 
 
 class EvaluationConfig(Section):
     """What every checkpoint is measured on."""
 
     batch_size: int = Field(default=500, ge=1, le=65536, description="images per forward pass")
+    source: Literal["generated", "official"] = Field(
+        default="generated",
+        description="of corrupted and perturbed images; official: read from CIFAR-10-C and -P in the data folder",
+    )
     corruptions: tuple[CorruptionName, ...] = Field(
-        default=("gaussian_noise", "impulse_noise", "gaussian_blur", "brightness", "contrast", "jpeg_compression"),
-        description="generated corruptions, each at severities 1 to 5",
+        default=get_args(CorruptionName),
+        description="each at severities 1 to 5; speckle_noise, gaussian_blur, spatter and saturate are never averaged",
     )
     corruption_images: int = Field(default=0, ge=0, le=10**7, description="first test images to corrupt; 0: all")
     perturbations: tuple[PerturbationName, ...] = Field(
-        default=("gaussian_noise", "brightness", "translate"), description="generated perturbation sequences"
+        default=_TEN, description="perturbation sequences; beyond the ten of the default they are never averaged"
     )
     perturbation_images: int = Field(default=0, ge=0, le=10**7, description="first test images to perturb; 0: all")
+    frost_textures: str = Field(
+        default="", description="folder with the published frost photographs; empty: textures of our own"
+    )
     fgsm_epsilons: Annotated[tuple[Fraction, ...], Field(min_length=1)] = Field(
         default=(0.0, 0.01, 0.02, 0.03, 0.04, 0.05, 0.06, 0.07, 0.08, 0.09, 0.1),
         description="sizes of the FGSM step on pixels in [0, 1]",

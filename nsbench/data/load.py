@@ -1,10 +1,10 @@
 """A data set by its name."""
 
-import os
 from pathlib import Path
 
-from nsbench.data.cifar10 import load_cifar10
+from nsbench.data.cifar import load_cifar
 from nsbench.data.digits import load_digits
+from nsbench.data.folder import data_folder
 from nsbench.data.images import Dataset
 from nsbench.data.manifests import load_manifest
 
@@ -13,7 +13,7 @@ def load_dataset(name: str, folder: Path | None) -> Dataset:
     """The data set `name`, read from the data folder where it is not embedded.
 
     Args:
-        name: of a manifest: `digits` or `cifar10`.
+        name: of a manifest: `digits`, `cifar10` or `cifar100`.
         folder: the --data option; None stands for the default of `data_folder`.
 
     Raises:
@@ -22,9 +22,4 @@ def load_dataset(name: str, folder: Path | None) -> Dataset:
     manifest = load_manifest(name)
     if manifest.kind == "embedded":
         return load_digits(manifest)
-    return load_cifar10(manifest, data_folder(folder))
-
-
-def data_folder(option: Path | None) -> Path:
-    """Where data files lie: the --data option, else the variable NSBENCH_DATA, else `data` in the working folder."""
-    return (option or Path(os.environ.get("NSBENCH_DATA") or "data")).expanduser()
+    return load_cifar(manifest, data_folder(folder))

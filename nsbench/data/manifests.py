@@ -9,15 +9,14 @@ import tomllib
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field, TypeAdapter
 
 from nsbench.data.images import Dataset, ImageSet, content_checksum
+from nsbench.data.sources import Count, DataFile, FileSet, Md5, Sha256, Source
 from nsbench.errors import UserError
 
 _PACKAGE = Path(__file__).resolve().parents[1]
 
-Count = Annotated[int, Field(gt=0)]
-Sha256 = Annotated[str, Field(pattern="^[0-9a-f]{64}$")]
 Channels = Annotated[
     tuple[
         Annotated[float, Field(gt=0, lt=1)],
@@ -28,30 +27,20 @@ Channels = Annotated[
 ]
 
 
-class _Strict(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
+class ManifestFile(DataFile):
+    """One file of a training set that nsbench reads."""
 
-
-class ManifestFile(_Strict):
-    """One file of a downloaded data set."""
-
-    name: str = Field(min_length=1, description="file name inside the unpacked folder")
     bytes: Count
-    md5: Annotated[str, Field(pattern="^[0-9a-f]{32}$")] = Field(description="as its authors published it")
+    md5: Md5
     content: Sha256 | None = Field(default=None, description="checksum of a training batch's images and labels")
 
 
-class Manifest(_Strict):
-    """All that is known of a data set before its files are opened."""
+class Manifest(Source):
+    """A training set that nsbench reads, with all that is known of it before its files are opened."""
 
-    name: str = Field(min_length=1, description="what the user types; also the name of the manifest file")
-    title: str = Field(min_length=1, description="what a report prints")
     kind: Literal["embedded", "archive"] = Field(
         description="comes with a Python package, or is downloaded and unpacked"
     )
-    licence: str = Field(min_length=1)
-    citation: str = Field(min_length=1)
-    url: str = Field(pattern="^https://", description="where it comes from; the download itself for an archive")
     files: Annotated[tuple[ManifestFile, ...], Field(strict=False)] = Field(
         default=(), description="none when embedded"
     )
@@ -65,12 +54,14 @@ class Manifest(_Strict):
     )
     mean: Channels = Field(description="of each channel over the training images, pixels in [0, 1]")
     std: Channels = Field(description="standard deviation of each channel, pixels in [0, 1]")
-    checksum: Sha256 = Field(description="images.content_checksum of the training and test images")
+    checksum: Sha256 | None = Field(
+        default=None, description="images.content_checksum of the training and test images; unset where not known"
+    )
 
     def dataset(self, train: ImageSet, test: ImageSet, remedy: str) -> Dataset:
         """The data set of these images; UserError, ending in `remedy`, if they are not the manifest's."""
         found = content_checksum(train, test)
-        if found != self.checksum:
+        if self.checksum is not None and found != self.checksum:
             raise UserError(
                 f"The images read as {self.title} are not the known ones "
                 f"(expected SHA-256 {self.checksum}, found {found}): {remedy}."
@@ -89,13 +80,25 @@ class Manifest(_Strict):
         )
 
 
+_ANY: TypeAdapter[Manifest | FileSet] = TypeAdapter(Annotated[Manifest | FileSet, Field(discriminator="kind")])
+
+
 def list_manifests() -> list[str]:
     """Names of the known data sets, sorted."""
     return sorted(path.stem for path in _folder().glob("*.toml"))
 
 
 def load_manifest(name: str) -> Manifest:
-    """The manifest of the data set `name`; UserError when there is none of that name."""
+    """The manifest of the training set `name`; UserError when there is none of that name."""
+    found = load_source(name)
+    if isinstance(found, Manifest):
+        return found
+    known = [other for other in list_manifests() if isinstance(load_source(other), Manifest)]
+    raise UserError(f"{found.title} is no set to train on: choose one of {', '.join(known)}.")
+
+
+def load_source(name: str) -> Manifest | FileSet:
+    """The manifest of the data set `name`, whatever its kind; UserError when there is none of that name."""
     known = list_manifests()
     if name not in known:
         near = difflib.get_close_matches(name, known, n=1, cutoff=0.5)
@@ -104,9 +107,9 @@ def load_manifest(name: str) -> Manifest:
     return read_manifest(_folder() / f"{name}.toml")
 
 
-def read_manifest(path: Path) -> Manifest:
+def read_manifest(path: Path) -> Manifest | FileSet:
     """The manifest in a TOML file; pydantic's ValidationError when it is not one."""
-    return Manifest.model_validate(tomllib.loads(path.read_text(encoding="utf-8")))
+    return _ANY.validate_python(tomllib.loads(path.read_text(encoding="utf-8")))
 
 
 def _folder() -> Path:

@@ -1,7 +1,6 @@
 """Every checkpoint shown every benchmark image; each image is made once for all of them."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
@@ -15,34 +14,16 @@ from nsbench.checkpoints.record import CheckpointRecord
 from nsbench.checkpoints.store import folder_of, load_network
 from nsbench.config.resolve import fingerprint
 from nsbench.config.schema import EvaluationConfig
-from nsbench.corruptions.corruptions import SEVERITIES, corrupt, corruption_set_version
-from nsbench.corruptions.perturbations import frame_count, perturb, perturbation_set_version
+from nsbench.corruptions.perturbations import frame_count
+from nsbench.corruptions.spec import SEVERITIES
 from nsbench.data.images import Dataset
 from nsbench.networks.classifier import Classifier
 from nsbench.networks.inference import batches, logits
+from nsbench.predictions.sources import Source, Subset
 from nsbench.predictions.store import Arrays, has_predictions, path_of, save_predictions
 from nsbench.progress import Reporter, Task
 
-GENERATED_SEED = 0
-"""The generated sets are the same for every run, so that runs can be compared."""
-
 BENCHMARKS = ("clean", "fgsm", "corruption", "perturbation")
-
-
-@dataclass(frozen=True)
-class Subset:
-    """The first images of the test set on the device, with their indices."""
-
-    images: Tensor
-    labels: Tensor
-    indices: Tensor
-
-    def __len__(self) -> int:
-        return len(self.images)
-
-    def part(self, rows: slice) -> "Subset":
-        """Some of the images."""
-        return Subset(self.images[rows], self.labels[rows], self.indices[rows])
 
 
 def subset_size(limit: int, available: int) -> int:
@@ -56,12 +37,15 @@ class Evaluation:
     Args:
         config: what to measure.
         dataset: whose test images.
+        source: of corrupted and perturbed images.
         run: the run folder.
         device: where to compute.
     """
 
-    def __init__(self, config: EvaluationConfig, dataset: Dataset, run: Path, device: torch.device) -> None:
-        self.config, self.dataset, self.run, self.device = config, dataset, run, device
+    def __init__(
+        self, config: EvaluationConfig, dataset: Dataset, source: Source, run: Path, device: torch.device
+    ) -> None:
+        self.config, self.dataset, self.source, self.run, self.device = config, dataset, source, run, device
 
     def collect(self, checkpoints: list[CheckpointRecord], reporter: Reporter) -> None:
         """Make the predictions that are missing."""
@@ -90,10 +74,10 @@ class Evaluation:
         settings: dict[str, list[str]] = {
             "clean": [],
             "fgsm": [str(self.config.attack_images), *map(str, self.config.fgsm_epsilons)],
-            "corruption": [str(self.config.corruption_images), corruption_set_version(), *self.config.corruptions],
+            "corruption": [str(self.config.corruption_images), self.source.identity, *self.config.corruptions],
             "perturbation": [
                 str(self.config.perturbation_images),
-                perturbation_set_version(),
+                self.source.identity,
                 *self.config.perturbations,
             ],
         }
@@ -124,7 +108,6 @@ class Evaluation:
         return Subset(
             torch.tensor(self.dataset.test.images[:size]).to(self.device),
             torch.tensor(self.dataset.test.labels[:size]).to(self.device),
-            torch.arange(size, device=self.device),
         )
 
     def _clean(self, networks: list[Classifier], task: Task) -> list[Arrays]:
@@ -157,7 +140,7 @@ class Evaluation:
         cells: list[list[NDArray[np.uint8]]] = [[] for _ in networks]
         for name in self.config.corruptions:
             for severity in SEVERITIES:
-                self._show(networks, cells, subset, partial(_corrupt, name=name, severity=severity), task)
+                self._show(networks, cells, subset, partial(self.source.corrupted, name=name, severity=severity), task)
         shape = (len(self.config.corruptions), len(SEVERITIES), len(subset))
         return [{"predicted": np.stack(own).reshape(shape)} for own in cells]
 
@@ -166,10 +149,13 @@ class Evaluation:
         results: list[Arrays] = [{} for _ in networks]
         for name in self.config.perturbations:
             found: list[list[NDArray[np.uint8]]] = [[] for _ in networks]
-            self._show(networks, found, subset, partial(_perturb, name=name), task)
+            self._show(networks, found, subset, partial(self._frames, name=name), task)
             for result, (frames,) in zip(results, found, strict=True):
                 result[name] = frames.reshape(len(subset), frame_count(name))
         return results
+
+    def _frames(self, part: Subset, name: str) -> Tensor:
+        return self.source.sequences(part, name).flatten(0, 1)
 
     def _show(
         self,
@@ -189,11 +175,3 @@ class Evaluation:
                     task.advance(inner.stop - inner.start)
         for own, out in zip(found, parts, strict=True):
             own.append(torch.cat(out).cpu().numpy())
-
-
-def _corrupt(part: Subset, name: str, severity: int) -> Tensor:
-    return corrupt(part.images, name, severity, indices=part.indices, seed=GENERATED_SEED)
-
-
-def _perturb(part: Subset, name: str) -> Tensor:
-    return perturb(part.images, name, indices=part.indices, seed=GENERATED_SEED).flatten(0, 1)

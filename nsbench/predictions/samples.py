@@ -9,13 +9,13 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from nsbench.config.schema import Config
-from nsbench.corruptions.corruptions import SEVERITIES, corrupt
-from nsbench.corruptions.perturbations import frame_count, perturb
+from nsbench.corruptions.perturbations import frame_count
+from nsbench.corruptions.spec import SEVERITIES
 from nsbench.data.images import Dataset
 from nsbench.files import write_bytes
 from nsbench.noise.augment import Augmenter
 from nsbench.noise.draws import InputNoise
-from nsbench.predictions.collect import GENERATED_SEED
+from nsbench.predictions.sources import Source, Subset
 from nsbench.seeds import derive_seed
 
 ROWS = 3
@@ -25,17 +25,16 @@ GAP = 1
 Strip = NDArray[np.uint8]
 
 
-def write_samples(config: Config, dataset: Dataset, run: Path) -> None:
+def write_samples(config: Config, dataset: Dataset, source: Source, run: Path) -> None:
     """Write `samples/*.png`, the same bytes every time."""
     folder = run / "samples"
-    images = torch.tensor(dataset.test.images[:ROWS])
-    indices = torch.arange(len(images))
+    part = Subset(torch.tensor(dataset.test.images[:ROWS]), torch.tensor(dataset.test.labels[:ROWS]))
     _write(folder / "noise.png", noise_strip(config, dataset))
     for name in config.evaluation.corruptions:
-        cells = [corrupt(images, name, severity, indices=indices, seed=GENERATED_SEED) for severity in SEVERITIES]
-        _write(folder / f"corruption-{name}.png", torch.stack([images, *cells], 1).numpy())
+        cells = [source.corrupted(part, name, severity) for severity in SEVERITIES]
+        _write(folder / f"corruption-{name}.png", torch.stack([part.images, *cells], 1).numpy())
     for moving in config.evaluation.perturbations:
-        frames = perturb(images, moving, indices=indices, seed=GENERATED_SEED)
+        frames = source.sequences(part, moving)
         _write(folder / f"perturbation-{moving}.png", frames[:, shown_frames(moving)].numpy())
 
 

@@ -96,12 +96,13 @@ def weights(lookup: Lookup) -> Topic:
 def corruptions(benchmark: BenchmarkSet) -> list[Topic]:
     """Cautions about corruption errors, in words that fit the set measured."""
     relative = "Relative mCE" if benchmark.complete else "Relative corruption error"
+    text = f"Measured on {benchmark.name}."
+    if benchmark.seed is not None:
+        text += " Images that nsbench generates follow the published recipes but are not the official files."
+    if not benchmark.complete:
+        text += " A mean over a subset does not compare with the mean over the whole set."
     return [
-        (
-            "Corrupted images.",
-            f"Measured on {benchmark.name}. Images that nsbench generates follow the published recipes but are not the "
-            "official files, and a mean over a subset of corruptions does not compare with a mean over all of them.",
-        ),
+        ("Corrupted images.", text),
         (
             f"{relative}.",
             "It divides by how much the baseline's error grows under a corruption. Where that growth is small the "

@@ -9,8 +9,6 @@ import numpy as np
 from nsbench.checkpoints.record import CheckpointRecord
 from nsbench.checkpoints.stages import warnings_of
 from nsbench.config.schema import Config, EvaluationConfig
-from nsbench.corruptions.corruptions import corruption_set_version
-from nsbench.corruptions.perturbations import perturbation_set_version
 from nsbench.data.images import Dataset
 from nsbench.data.splits import Split
 from nsbench.metrics.calibration import reliability_bins
@@ -18,8 +16,9 @@ from nsbench.metrics.classification import confusion_matrix, softmax
 from nsbench.metrics.corruption import SEVERITIES, corruption_set
 from nsbench.metrics.declared import DeclaredSet
 from nsbench.metrics.perturbation import perturbation_set
-from nsbench.predictions.collect import BENCHMARKS, GENERATED_SEED, subset_size
+from nsbench.predictions.collect import BENCHMARKS, subset_size
 from nsbench.predictions.samples import shown_frames
+from nsbench.predictions.sources import Source
 from nsbench.predictions.store import Arrays, load_predictions, path_of
 from nsbench.results import measure
 from nsbench.results.record import (
@@ -38,7 +37,13 @@ Predictions = dict[str, Arrays]
 
 
 def assemble(
-    config: Config, dataset: Dataset, split: Split, run: Path, records: list[CheckpointRecord], provenance: Provenance
+    config: Config,
+    dataset: Dataset,
+    split: Split,
+    source: Source,
+    run: Path,
+    records: list[CheckpointRecord],
+    provenance: Provenance,
 ) -> Results:
     """Measure every checkpoint and describe the run.
 
@@ -46,12 +51,13 @@ def assemble(
         config: the run.
         dataset: its images.
         split: which of them were labelled.
+        source: of corrupted and perturbed images.
         run: the run folder with `predictions/`.
         records: the checkpoints, one of them the baseline.
         provenance: software and hardware.
     """
     (baseline,) = (record for record in records if record.role == "baseline")
-    benchmarks = benchmark_sets(config.evaluation, len(dataset.test))
+    benchmarks = benchmark_sets(config.evaluation, source, len(dataset.test))
     kinds = [benchmark.kind for benchmark in benchmarks]
     found = {str(record): _load(run, record, kinds) for record in records}
     assembler = _Assembler(config, dataset.test.labels, found, baseline)
@@ -161,7 +167,7 @@ def _load(run: Path, record: CheckpointRecord, kinds: Sequence[str]) -> Predicti
     return {kind: load_predictions(path_of(run, record, kind)) for kind in BENCHMARKS if kind in kinds}
 
 
-def benchmark_sets(settings: EvaluationConfig, test: int) -> list[BenchmarkSet]:
+def benchmark_sets(settings: EvaluationConfig, source: Source, test: int) -> list[BenchmarkSet]:
     """The images that each group of numbers is measured on."""
     attacked = subset_size(settings.attack_images, test)
     sets = [
@@ -170,16 +176,17 @@ def benchmark_sets(settings: EvaluationConfig, test: int) -> list[BenchmarkSet]:
     ]
     if settings.corruptions:
         n, declared = subset_size(settings.corruption_images, test), corruption_set(settings.corruptions)
-        sets.append(_generated("corruption", corruption_set_version(), declared, n, test))
+        sets.append(_described("corruption", source, declared, n, test))
     if settings.perturbations:
         n, moving = subset_size(settings.perturbation_images, test), perturbation_set(settings.perturbations)
-        sets.append(_generated("perturbation", perturbation_set_version(), moving, n, test))
+        sets.append(_described("perturbation", source, moving, n, test))
     return sets
 
 
-def _generated(
-    kind: Literal["corruption", "perturbation"], version: str, declared: DeclaredSet, n: int, test: int
+def _described(
+    kind: Literal["corruption", "perturbation"], source: Source, declared: DeclaredSet, n: int, test: int
 ) -> BenchmarkSet:
+    version = source.corruptions if kind == "corruption" else source.perturbations
     canonical = len(declared.counted) + len(declared.missing)
     return BenchmarkSet(
         kind=kind,
@@ -190,7 +197,7 @@ def _generated(
         shown=list(declared.shown),
         missing=list(declared.missing),
         severities=list(SEVERITIES) if kind == "corruption" else [],
-        seed=GENERATED_SEED,
+        seed=source.seed,
     )
 
 

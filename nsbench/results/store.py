@@ -24,6 +24,7 @@ COLUMNS = (
     "n",
     "baseline",
     "weights_selection",
+    "measured_on",
 )
 
 
@@ -37,9 +38,11 @@ def to_csv(results: Results) -> str:
     """One row a measurement; an undefined number is an empty cell.
 
     A row travels without the record that would tell, so a mean over less than the canonical set says so in its
-    benchmark, such as `corruption (5 of 15)`, and `weights_selection` says where test images chose the weights.
+    benchmark, such as `corruption (5 of 15)` or `corruption (first 600 images)`, `measured_on` has the set's whole name,
+    and `weights_selection` says where test images chose the weights.
     """
-    labels: dict[str, str] = {one.kind: _label(one) for one in results.benchmarks if one.missing}
+    labels: dict[str, str] = {one.kind: _label(one) for one in results.benchmarks if one.counted and not one.complete}
+    sets: dict[str, str] = {one.kind: one.name for one in results.benchmarks}
     selections: dict[str, str] = {str(one): one.weights_selection for one in results.checkpoints}
     buffer = io.StringIO()
     writer = csv.writer(buffer, lineterminator="\n")
@@ -47,6 +50,7 @@ def to_csv(results: Results) -> str:
     for measurement in results.measurements:
         row = measurement.model_dump() | {
             "benchmark": labels.get(measurement.benchmark, measurement.benchmark),
+            "measured_on": sets[measurement.benchmark.split("/")[0]],
             "weights_selection": selections[str(measurement)],
         }
         writer.writerow(["" if row[column] is None else row[column] for column in COLUMNS])
@@ -54,6 +58,8 @@ def to_csv(results: Results) -> str:
 
 
 def _label(benchmark: BenchmarkSet) -> str:
+    if not benchmark.missing:
+        return f"{benchmark.kind} (first {benchmark.images} images)"
     total = len(benchmark.counted) + len(benchmark.missing)
     return f"{benchmark.kind} ({len(benchmark.counted)} of {total})"
 

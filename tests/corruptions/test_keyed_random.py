@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 from scipy import special, stats
 
-from nsbench.corruptions.keyed_random import keyed_bits, keyed_normal, keyed_uniform
+from nsbench.corruptions.keyed_random import alias_table, keyed_bits, keyed_choice, keyed_normal, keyed_uniform
 
 WORD = 1 << 64
 INCREMENT = 0x9E3779B97F4A7C15
@@ -49,6 +49,16 @@ def image_with_first_word(word: int, key: int) -> int:
 
 def uniform(key: int, images: int, count: int, stream: int = 0) -> NDArray[np.float64]:
     return keyed_uniform(key, torch.arange(images), count, stream).numpy()
+
+
+def distributions() -> NDArray[np.float64]:
+    """Even, certain, a coin, a bell that leaves many outcomes next to impossible, and eight of any shape."""
+    even, coin, certain = np.ones(256), np.zeros(256), np.zeros(256)
+    certain[77], coin[[3, 250]] = 1, (0.3, 0.7)
+    shapes = np.random.default_rng(0).exponential(size=(8, 256)) ** 3
+    rows = np.stack([even, certain, coin, stats.norm.pdf(np.arange(256), 90.5, 9), *shapes])
+    normalised: NDArray[np.float64] = rows / rows.sum(axis=1, keepdims=True)
+    return normalised
 
 
 def assert_uncorrelated(first: NDArray[np.float64], second: NDArray[np.float64]) -> None:
@@ -179,6 +189,75 @@ def test_the_smallest_and_the_largest_word_stay_inside_the_open_interval_and_giv
     assert keyed_normal(4, images, 1).flatten().tolist() == pytest.approx([-8.2095, 8.2095], abs=1e-4)
 
 
+@pytest.mark.parametrize("row", range(12))
+def test_an_alias_table_holds_its_distribution_to_within_rounding(row: int) -> None:
+    probabilities = distributions()
+    masses = [0] * 256
+    for place, record in enumerate(alias_table(probabilities)[row].tolist()):
+        threshold, step = record >> 8, record & 255
+        masses[place] += threshold
+        masses[(place + step) % 256] += 2**55 - threshold
+    assert sum(masses) == 2**63
+    np.testing.assert_allclose([mass / 2**63 for mass in masses], probabilities[row], rtol=0, atol=2.0**-50)
+    assert all(mass == 0 for mass, probability in zip(masses, probabilities[row], strict=True) if probability == 0)
+
+
+def test_a_chosen_number_is_the_bin_of_its_words_lowest_8_bits_or_what_the_table_puts_above_its_threshold() -> None:
+    table = alias_table(distributions())
+    rows = torch.arange(12, dtype=torch.uint8).repeat(2, 50)
+    numbers = keyed_choice(9, torch.tensor([4, 70]), table, rows, stream=3)
+    assert numbers.dtype == torch.uint8
+    for position, image in enumerate((4, 70)):
+        for element in range(600):
+            word = expected_word(9, image, element, 3)
+            place, height = word % 256, (word >> 8) % 2**55
+            record = int(table[element % 12, place])
+            above = (place + record % 256) % 256
+            assert numbers[position, element] == (place if height < record >> 8 else above)
+
+
+def test_the_other_outcome_begins_exactly_at_the_threshold() -> None:
+    table = alias_table(distributions()[-1:])
+    pairs = [(place, record) for place, record in enumerate(table[0].tolist()) if record >> 8]
+    words = [[(record & ~255) + step + place for place, record in pairs] for step in (-256, 0)]
+    rows = torch.zeros((len(pairs), 1), dtype=torch.uint8)
+    below, at = (
+        keyed_choice(4, torch.tensor([image_with_first_word(word, key=4) for word in row]), table, rows).flatten()
+        for row in words
+    )
+    assert below.tolist() == [place for place, _ in pairs]
+    assert at.tolist() == [(place + record) % 256 for place, record in pairs]
+
+
+@pytest.mark.parametrize("row", range(12))
+def test_chosen_numbers_follow_their_distribution(row: int) -> None:
+    probabilities = distributions()
+    rows = torch.full((100, 3072), row, dtype=torch.uint8)
+    numbers = keyed_choice(2, torch.arange(100), alias_table(probabilities), rows).numpy()
+    counts, expected = np.bincount(numbers.ravel(), minlength=256), probabilities[row] * numbers.size
+    assert not counts[expected == 0].any()
+    rare = expected < 10
+    observed = np.append(counts[~rare], counts[rare].sum())
+    expected = np.append(expected[~rare], expected[rare].sum())
+    possible = expected > 0
+    assert possible.sum() == 1 or stats.chisquare(observed[possible], expected[possible]).pvalue > 1e-3
+
+
+def test_chosen_numbers_do_not_depend_on_the_batch_and_differ_between_streams() -> None:
+    table = alias_table(distributions())
+    rows = torch.from_numpy(np.random.default_rng(1).integers(0, 12, (30, 500), dtype=np.uint8))
+    before = rows.clone()
+    whole = keyed_choice(7, torch.arange(30), table, rows, 1)
+    part = torch.tensor([29, 4, 11])
+    assert torch.equal(keyed_choice(7, part, table, rows[part], 1), whole[part])
+    assert torch.equal(rows, before)
+    rows = torch.zeros((300, 3072), dtype=torch.uint8)
+    one, other = (keyed_choice(7, torch.arange(300), table, rows, stream).double().numpy() for stream in (0, 1))
+    assert_uncorrelated(one, other)
+    assert_uncorrelated(one[:, 1:], one[:, :-1])
+    assert_uncorrelated(one[1:], one[:-1])
+
+
 def test_image_indices_are_left_alone() -> None:
     images = torch.arange(5)
     keyed_normal(0, images, 7)
@@ -199,3 +278,11 @@ def test_a_gpu_draws_the_same_bits_and_the_same_normal_numbers_but_for_a_last_bi
     on_gpu, on_cpu = keyed_normal(6, images.cuda(), 3072).cpu().numpy(), keyed_normal(6, images, 3072).numpy()
     np.testing.assert_array_max_ulp(on_gpu, on_cpu, maxulp=1)
     assert np.mean(on_gpu != on_cpu) < 1e-6
+
+
+@pytest.mark.gpu
+def test_a_gpu_chooses_the_same_numbers() -> None:
+    images, table = torch.arange(100), alias_table(distributions())
+    rows = torch.from_numpy(np.random.default_rng(1).integers(0, 12, (100, 3072), dtype=np.uint8))
+    on_gpu = keyed_choice(6, images.cuda(), table.cuda(), rows.cuda())
+    assert torch.equal(on_gpu.cpu(), keyed_choice(6, images, table, rows))

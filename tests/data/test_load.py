@@ -4,7 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from nsbench.data.load import data_folder, load_dataset
+from nsbench.data.folder import data_folder
+from nsbench.data.load import load_dataset
 from nsbench.errors import UserError
 
 
@@ -31,6 +32,11 @@ def test_cifar10_is_looked_for_in_the_default_folder(monkeypatch: pytest.MonkeyP
 def test_an_unknown_data_set_is_refused(tmp_path: Path) -> None:
     with pytest.raises(UserError, match="no data set 'mnist'"):
         load_dataset("mnist", tmp_path)
+
+
+def test_files_that_are_no_training_set_are_refused(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match=r"CIFAR-10-C is no set to train on: choose one of cifar10, cifar100, digits"):
+        load_dataset("cifar10-c", tmp_path)
 
 
 def test_the_option_goes_before_the_variable_and_the_variable_before_the_default(

@@ -6,10 +6,13 @@ from typing import Any
 
 import numpy as np
 import pytest
-from pydantic import ValidationError
+from pydantic import TypeAdapter, ValidationError
 
+from nsbench.corruptions.corruptions import GENERATED_CORRUPTIONS
+from nsbench.corruptions.perturbations import GENERATED_PERTURBATIONS
 from nsbench.data.images import Dataset, ImageSet, content_checksum
-from nsbench.data.manifests import Manifest, list_manifests, load_manifest, read_manifest
+from nsbench.data.manifests import Manifest, list_manifests, load_manifest, load_source, read_manifest
+from nsbench.data.sources import DataFile, Download, FileSet
 from nsbench.errors import UserError
 
 
@@ -19,8 +22,10 @@ def image_set(*labels: int, side: int = 2) -> ImageSet:
 
 
 def test_every_manifest_is_valid_and_named_as_its_file() -> None:
-    assert {"digits", "cifar10"} <= set(list_manifests())
-    assert [load_manifest(name).name for name in list_manifests()] == list_manifests()
+    official = {"cifar10-c", "cifar10-p", "cifar10.1", "stl10", "imagenet-c", "imagenet-p", "imagenet-a"}
+    assert {"digits", "cifar10", "cifar100"} | official <= set(list_manifests())
+    assert [load_source(name).name for name in list_manifests()] == list_manifests()
+    assert {name for name in list_manifests() if isinstance(load_source(name), FileSet)} == official
 
 
 def test_cifar10_has_the_published_md5_of_each_file() -> None:
@@ -40,8 +45,119 @@ def test_cifar10_has_the_published_md5_of_each_file() -> None:
     ("name", "hint"), [("cifar", "did you mean 'cifar10'"), ("digit", "did you mean 'digits'"), ("x", "choose one")]
 )
 def test_an_unknown_name_lists_the_known_ones_and_the_nearest(name: str, hint: str) -> None:
-    with pytest.raises(UserError, match=rf"no data set '{name}' among .*cifar10, digits.*{hint}"):
+    with pytest.raises(UserError, match=rf"no data set '{name}' among cifar10, .*digits.*{hint}"):
         load_manifest(name)
+
+
+def test_cifar100_has_the_published_md5_of_each_file_and_its_classes_in_order() -> None:
+    manifest = load_manifest("cifar100")
+    published = {
+        "train": "16019d7e3df5f24257cddd939b257f8d",
+        "test": "f0ef6b0ae62326f3e7ffdfab6717acfc",
+        "meta": "7973b15100ade9c7d40fb424638fde48",
+    }
+    assert {file.name: file.md5 for file in manifest.files} == published
+    assert len(manifest.classes) == 100
+    assert list(manifest.classes) == sorted(manifest.classes)
+    assert (manifest.classes[0], manifest.classes[52], manifest.classes[99]) == ("apple", "oak_tree", "worm")
+    assert manifest.checksum is None
+
+
+def test_cifar10_c_has_19_corruptions_and_labels_that_fill_its_archive() -> None:
+    source = load_source("cifar10-c")
+    assert {file.name.removesuffix(".npy") for file in source.files} == {*GENERATED_CORRUPTIONS, "labels"}
+    for file in source.files:
+        assert file.bytes == 128 + file.array_bytes
+    sizes = [file.bytes or 0 for file in source.files]
+    blocks = 1 + sum(1 + -(-size // 512) for size in sizes)  # a header for the folder and for each file
+    assert source.downloads[0].bytes == -(-(512 * blocks + 1024) // 10240) * 10240  # tar's own rounding
+
+
+def test_cifar10_p_has_20_perturbations_of_31_21_or_16_frames() -> None:
+    source = load_source("cifar10-p")
+    frames = {file.name.removesuffix(".npy"): file.shape[1] for file in source.files if file.shape}
+    assert set(frames) == set(GENERATED_PERTURBATIONS)
+    assert len(frames) == 20
+    assert {name: count for name, count in frames.items() if count != 31} == {"motion_blur": 21, "translate": 16}
+
+
+def test_imagenet_c_has_each_corruption_in_one_archive() -> None:
+    source = load_source("imagenet-c")
+    assert {folder.name for folder in source.folders} == set(GENERATED_CORRUPTIONS)
+    assert sorted(name for download in source.downloads for name in download.holds) == sorted(GENERATED_CORRUPTIONS)
+
+
+def test_every_download_has_a_published_checksum() -> None:
+    for name in list_manifests():
+        assert all(download.published for download in load_source(name).downloads), name
+
+
+def test_a_set_that_nobody_trains_on_is_no_training_set() -> None:
+    with pytest.raises(UserError, match=r"CIFAR-10-C is no set to train on: choose one of cifar10, cifar100, digits\."):
+        load_manifest("cifar10-c")
+
+
+def download(**changed: Any) -> dict[str, Any]:
+    return {"name": "x.tar", "urls": ["https://example.org/x.tar"]} | changed
+
+
+@pytest.mark.parametrize(
+    ("change", "told"),
+    [
+        ({"urls": ["http://example.org/x.tar"]}, "without a checksum, urls must begin with https"),
+        ({"urls": []}, "urls"),
+        ({"urls": ["file:///x.tar"]}, "urls"),
+        ({"name": "x.npy"}, "holds must name the one file that it is"),
+        ({"name": "../x.tar"}, "name"),
+        ({"inside": "../x"}, "inside"),
+        ({"inside": "/x"}, "inside"),
+        ({"bytes": 0}, "bytes"),
+        ({"sha256": "0" * 63}, "sha256"),
+    ],
+)
+def test_a_download_that_is_not_safe_or_not_whole_is_refused(change: dict[str, Any], told: str) -> None:
+    assert Download.model_validate(download(urls=["http://example.org/x.tar"], md5="0" * 32))
+    with pytest.raises(ValidationError, match=told):
+        Download.model_validate(download(**change))
+
+
+@pytest.mark.parametrize(
+    ("described", "told"),
+    [
+        ({"name": "a.npy"}, "shape is missing"),
+        ({"name": "a.npy", "shape": [2]}, "shape and dtype go together"),
+        ({"name": "a.npy", "shape": [2], "dtype": "float32"}, "dtype"),
+        ({"name": "a.npy", "shape": [2], "dtype": "uint8", "bytes": 2}, "bytes is not the size of the array"),
+        ({"name": "a.bin", "shape": [2], "dtype": "uint8", "bytes": 3}, "bytes is not the size of the array"),
+        ({"name": "a.bin"}, "bytes is missing"),
+        ({"name": "/a", "bytes": 1}, "name"),
+        ({"name": "a/../b", "bytes": 1}, "name"),
+        ({"name": "a//b", "bytes": 1}, "name"),
+        ({"name": "", "bytes": 1}, "name"),
+    ],
+)
+def test_a_file_without_a_size_or_with_an_unsafe_name_is_refused(described: dict[str, Any], told: str) -> None:
+    with pytest.raises(ValidationError, match=told):
+        DataFile.model_validate(described)
+
+
+@pytest.mark.parametrize(
+    ("change", "told"),
+    [
+        ({"folder": None}, "folder and downloads go together"),
+        ({"folder": "a/b"}, "folder"),
+        ({"downloads": [download(holds=["b"])]}, "what its downloads hold"),
+        ({"downloads": [download(), download()]}, "each once"),
+        ({"files": [{"name": "a", "bytes": 1}, {"name": "a", "bytes": 1}]}, "each once"),
+        ({"kind": "archive"}, "classes"),
+    ],
+)
+def test_each_file_comes_from_one_download(change: dict[str, Any], told: str) -> None:
+    described = load_source("imagenet-a").model_dump(mode="json", exclude_none=True)
+    described |= {"folders": [], "files": [{"name": "a", "bytes": 1}], "downloads": [download()]}
+    assert FileSet.model_validate(described)
+    with pytest.raises(ValidationError, match=told):
+        TypeAdapter(Manifest | FileSet).validate_python(described | change)
 
 
 def test_a_path_is_no_name() -> None:

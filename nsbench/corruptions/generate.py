@@ -1,0 +1,95 @@
+"""Generated sets by their name: what a user asks for, checked before any work."""
+
+import difflib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+
+from nsbench.corruptions.corruptions import GENERATED_CORRUPTIONS
+from nsbench.corruptions.generated_set import Wish, write_corruption_set, write_perturbation_set
+from nsbench.corruptions.perturbations import GENERATED_PERTURBATIONS
+from nsbench.corruptions.spec import SEVERITIES
+from nsbench.corruptions.textures import read_textures
+from nsbench.data.load import load_dataset
+from nsbench.errors import UserError
+from nsbench.progress import Reporter
+
+SETS = tuple(f"{data}-{kind}" for data in ("cifar10", "cifar100", "digits") for kind in ("c", "p"))
+"""What can be generated: corruptions (c) and perturbations (p) of a data set's test images."""
+
+
+@dataclass(frozen=True)
+class Request:
+    """What a user asks for.
+
+    Attributes:
+        names: corruptions or perturbations; () for all.
+        severities: of corruptions; () for all.
+        limit: the first test images; 0 for all.
+        seed: of the set.
+        frost: folder of the published frost photographs; None for textures of our own.
+    """
+
+    names: tuple[str, ...] = ()
+    severities: tuple[int, ...] = ()
+    limit: int = 0
+    seed: int = 0
+    frost: Path | None = None
+
+
+def generate(
+    name: str, request: Request, folder: Path, data: Path | None, device: torch.device, reporter: Reporter
+) -> int:
+    """Write a generated set in the official layout; what is there already is not made again.
+
+    Args:
+        name: one of SETS.
+        request: what of it.
+        folder: of the arrays.
+        data: where the clean images lie; None for the default.
+        device: where to compute.
+        reporter: told of progress.
+
+    Returns:
+        Arrays written.
+
+    Raises:
+        UserError: something named does not exist, data are missing, the folder holds something else, or is too small.
+    """
+    if name not in SETS:
+        near = difflib.get_close_matches(name, SETS, n=1)
+        hint = f" Did you mean {near[0]}?" if near else ""
+        raise UserError(f"{name!r} cannot be generated: choose from {', '.join(SETS)}.{hint}")
+    source, kind = name.rsplit("-", 1)
+    if kind == "p" and (request.severities or request.frost):
+        option = "--severities" if request.severities else "--frost"
+        raise UserError(f"{option} is for corruptions, and {name} has none: leave it out.")
+    known = GENERATED_CORRUPTIONS if kind == "c" else GENERATED_PERTURBATIONS
+    wish = Wish(
+        names=_chosen(request.names, known, name),
+        images=request.limit,
+        seed=request.seed,
+        severities=_severities(request.severities),
+        textures=read_textures(request.frost) if request.frost else (),
+    )
+    write = write_corruption_set if kind == "c" else write_perturbation_set
+    return write(load_dataset(source, data), wish, folder, device, reporter)
+
+
+def _chosen(wanted: Sequence[str], known: tuple[str, ...], set_name: str) -> tuple[str, ...]:
+    """The wanted names in their usual order; UserError for an unknown one."""
+    for name in wanted:
+        if name not in known:
+            near = difflib.get_close_matches(name, known, n=1)
+            hint = f" Did you mean {near[0]}?" if near else ""
+            raise UserError(f"{set_name} has no {name!r}: choose from {', '.join(known)}.{hint}")
+    return tuple(name for name in known if name in wanted) if wanted else known
+
+
+def _severities(wanted: Sequence[int]) -> tuple[int, ...]:
+    for severity in wanted:
+        if severity not in SEVERITIES:
+            raise UserError(f"Severity {severity} does not exist: choose from 1 to {SEVERITIES[-1]}.")
+    return tuple(sorted(set(wanted))) or SEVERITIES
