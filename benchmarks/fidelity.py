@@ -58,9 +58,7 @@ class Comparer:
         return Comparison(cell, published, self._summarise(cell, ours), agreement(self._sets.read(cell, 0), ours))
 
     def _seeds(self, cell: Cell) -> range:
-        if not cell.random:
-            return range(1)
-        return range(self._options.seeds if cell.severity else self._options.sequence_seeds)
+        return range(self._options.seeds if cell.random else 1)
 
     def _published(self, cell: Cell, seed: int) -> Summary:
         """Summary of a published set, kept beside it."""
@@ -132,8 +130,7 @@ def command_line() -> ArgumentParser:
         "--affine", choices=["0.2", "modern"], default="0.2", help="torchvision's convention (default: 0.2)"
     )
     made.add_argument("--images", type=positive, default=500, help="first test images (default: %(default)s)")
-    made.add_argument("--seeds", type=positive, default=4, help="of random images (default: %(default)s)")
-    made.add_argument("--sequence-seeds", type=positive, default=1, help="of random sequences (default: %(default)s)")
+    made.add_argument("--seeds", type=positive, default=4, help="of random sets, on either side (default: %(default)s)")
     made.add_argument("--workers", type=positive, default=1, help="processes of the published code (default: 1)")
     made.add_argument("--threads", type=positive, help="of PyTorch")
     made.add_argument("--only", nargs="+", metavar="NAME", help="corruptions and perturbations; default: all")
@@ -171,9 +168,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def write(options: Namespace, comparisons: Sequence[Comparison], verdict: Verdict, sets: tuple[str, ...]) -> None:
     """Write or print the page."""
     versions = published_generators.versions()
-    facts = fidelity_table.Facts(
-        options.images, (options.seeds, options.sequence_seeds), options.network, options.affine, sets, versions
-    )
+    facts = fidelity_table.Facts(options.images, options.seeds, options.network, options.affine, sets, versions)
     text = fidelity_table.page(comparisons, verdict, facts)
     if options.out is None:
         print(text)

@@ -33,8 +33,7 @@ class Facts:
     """What the page says of the comparison itself."""
 
     images: int
-    seeds: tuple[int, int]
-    """Of random images, and of random sequences."""
+    seeds: int
     network: str
     affine: str
     sets: tuple[str, ...]
@@ -76,7 +75,6 @@ def _tables(comparisons: Sequence[Comparison]) -> list[str]:
 
 def _introduction(facts: Facts) -> str:
     libraries = ", ".join(f"{name} {version}" for name, version in facts.versions.items())
-    images, sequences = facts.seeds
     return f"""The published generators, of the public repository `hendrycks/robustness`, and ours on the first
 {facts.images} test images of CIFAR-10. This page is written by
 
@@ -90,8 +88,8 @@ torchvision {facts.affine}.
   the reports: of noise against the first frame, otherwise against the frame before.
 - **mean**, **spread**: mean and standard deviation of the pixels of an image or a sequence; **distance**: their mean
   absolute difference to the clean image. In grey levels, averaged over images.
-- **difference**: ours less published. Where random numbers enter, either side is made with seeds of its
-  own, {images} for images and {sequences} for sequences, and averaged.
+- **difference**: ours less published. What random numbers enter into is made with {facts.seeds} seeds on either
+  side and averaged.
 - **interval**: 95 % interval of the mean difference, paired by image after averaging its seeds. With random numbers
   it holds the variation from seed to seed, without that from image to image, which both sides share; otherwise it is
   the paired interval over images."""

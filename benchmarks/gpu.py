@@ -32,10 +32,10 @@ from interleaved import (
 )
 from torch import Tensor, nn
 
+from nsbench.devices import prepare
 from nsbench.networks.classifier import ModelNoise
 from nsbench.networks.inference import logits
 from nsbench.noise.draws import Draws
-from nsbench.pipeline import prepare
 
 NORM = ((0.4913, 0.4821, 0.4465), (0.2470, 0.2434, 0.2615))
 CPU = torch.device("cpu")

@@ -30,7 +30,7 @@ from interleaved import (
 )
 from torch.nn.functional import cross_entropy
 
-from nsbench.pipeline import prepare
+from nsbench.devices import prepare
 
 NORM = ((0.4913, 0.4821, 0.4465), (0.2470, 0.2434, 0.2615))
 BASE = "float32, channels-last"

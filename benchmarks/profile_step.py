@@ -31,8 +31,8 @@ from torch.autograd.profiler import DeviceType  # type: ignore[attr-defined]  # 
 from torch.autograd.profiler_util import FunctionEvent
 from torch.profiler import ProfilerActivity, profile, record_function
 
+from nsbench.devices import prepare
 from nsbench.noise.draws import Draws
-from nsbench.pipeline import prepare
 from nsbench.training.step import Noise
 
 NORM = ((0.4913, 0.4821, 0.4465), (0.2470, 0.2434, 0.2615))

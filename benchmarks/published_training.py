@@ -33,7 +33,7 @@ from interleaved import (
 
 from nsbench.data.images import Dataset, ImageSet
 from nsbench.data.load import load_dataset
-from nsbench.pipeline import prepare
+from nsbench.devices import prepare
 
 Build = Callable[[Namespace, int, ours.Precision], Callable[[], int]]
 

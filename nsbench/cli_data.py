@@ -127,7 +127,7 @@ def generate(
     """
     from nsbench.corruptions.generate import Request
     from nsbench.corruptions.generate import generate as generate_set
-    from nsbench.pipeline import choose_device, prepare
+    from nsbench.devices import choose_device, prepare
     from nsbench.progress import Reporter
 
     chosen = choose_device(device)

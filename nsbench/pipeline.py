@@ -13,7 +13,6 @@ from typing import Any
 import torch
 
 import nsbench
-from nsbench.allocator import keep_freed_memory
 from nsbench.checkpoints.chain import Chain
 from nsbench.checkpoints.record import CheckpointRecord
 from nsbench.checkpoints.stages import CONTROL, SUPERVISED, stages, warnings_of
@@ -25,6 +24,7 @@ from nsbench.data.folder import data_folder
 from nsbench.data.images import Dataset
 from nsbench.data.load import load_dataset
 from nsbench.data.splits import Split, split
+from nsbench.devices import choose_device, prepare
 from nsbench.errors import UserError
 from nsbench.files import remove_leftovers, write_json, write_text
 from nsbench.networks.build import build_network
@@ -190,24 +190,6 @@ def check_folder(config: Config, folder: Path) -> None:
             f"{folder} was made with {key} = {theirs!r}, not {ours!r}: "
             "choose another folder with --out, or delete that one."
         )
-
-
-def choose_device(name: str) -> torch.device:
-    """The device to compute on; `auto` takes CUDA where there is one."""
-    if name not in ("auto", "cpu", "cuda"):
-        raise UserError(f"--device {name!r} does not exist: use auto, cpu or cuda.")
-    if name == "cuda" and not torch.cuda.is_available():
-        raise UserError("--device cuda was asked for, but PyTorch finds no CUDA device here: use --device cpu or auto.")
-    return torch.device("cuda" if name != "cpu" and torch.cuda.is_available() else "cpu")
-
-
-def prepare(device: torch.device) -> None:
-    """Make a device fast or exact where that is not its default: repeatable float32 on CUDA."""
-    if device.type == "cpu":
-        keep_freed_memory()
-        return
-    torch.backends.cudnn.deterministic = True
-    torch.backends.cudnn.allow_tf32 = False
 
 
 def provenance(device: torch.device) -> Provenance:

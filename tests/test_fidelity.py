@@ -156,7 +156,7 @@ def test_what_is_shown_only_is_not_judged() -> None:
 
 def page(comparisons: list[Any]) -> str:
     table = script("fidelity_table")
-    facts = table.Facts(200, (4, 1), "resnet20", "0.2", ("nsbench-c v1 abc",), {"numpy": "2.0"})
+    facts = table.Facts(200, 4, "resnet20", "0.2", ("nsbench-c v1 abc",), {"numpy": "2.0"})
     text: str = table.page(comparisons, script("fidelity_verdict").judge(comparisons), facts)
     return text
 

@@ -2,9 +2,10 @@
 
 import difflib
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
+import numpy as np
 import torch
 
 from nsbench.corruptions.corruptions import GENERATED_CORRUPTIONS
@@ -75,7 +76,9 @@ def generate(
         textures=read_textures(request.frost) if request.frost else (),
     )
     write = write_corruption_set if kind == "c" else write_perturbation_set
-    return write(load_dataset(source, data), wish, folder, device, reporter)
+    dataset = load_dataset(source, data)
+    no_training_images = dataset.train.select(np.arange(0))  # they would take more memory than the work
+    return write(replace(dataset, train=no_training_images), wish, folder, device, reporter)
 
 
 def _chosen(wanted: Sequence[str], known: tuple[str, ...], set_name: str) -> tuple[str, ...]:

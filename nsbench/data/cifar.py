@@ -4,7 +4,6 @@ from pathlib import Path
 
 from nsbench.data.arrays import readable
 from nsbench.data.cifar_layout import LAYOUTS
-from nsbench.data.cifar_parquet import holds_parquet, read_parquet
 from nsbench.data.cifar_pickles import read_pickles
 from nsbench.data.images import Dataset
 from nsbench.data.manifests import Manifest
@@ -25,6 +24,8 @@ def load_cifar(manifest: Manifest, folder: Path) -> Dataset:
         pickles = _find_pickles(manifest, folder)
         if pickles:
             return read_pickles(manifest, layout, pickles)
+        from nsbench.data.cifar_parquet import read_parquet  # noqa: PLC0415  # 50 MB that pickles do not need
+
         return read_parquet(manifest, layout, _find_parquet(manifest, layout.parquet_folders, folder))
 
 
@@ -36,6 +37,8 @@ def _find_pickles(manifest: Manifest, folder: Path) -> Path | None:
 
 
 def _find_parquet(manifest: Manifest, places: tuple[str, ...], folder: Path) -> Path:
+    from nsbench.data.cifar_parquet import holds_parquet  # noqa: PLC0415  # likewise
+
     for candidate in (folder / name for name in places):
         if holds_parquet(candidate):
             return candidate

@@ -3,7 +3,6 @@
 from pathlib import Path
 
 from nsbench.data.cifar import load_cifar
-from nsbench.data.digits import load_digits
 from nsbench.data.folder import data_folder
 from nsbench.data.images import Dataset
 from nsbench.data.manifests import load_manifest
@@ -21,5 +20,7 @@ def load_dataset(name: str, folder: Path | None) -> Dataset:
     """
     manifest = load_manifest(name)
     if manifest.kind == "embedded":
+        from nsbench.data.digits import load_digits  # noqa: PLC0415  # 100 MB that no other set needs
+
         return load_digits(manifest)
     return load_cifar(manifest, data_folder(folder))

@@ -37,9 +37,9 @@ def save_results(run: Path, results: Results) -> None:
 def to_csv(results: Results) -> str:
     """One row a measurement; an undefined number is an empty cell.
 
-    A row travels without the record that would tell, so a mean over less than the canonical set says so in its
-    benchmark, such as `corruption (5 of 15)` or `corruption (first 600 images)`, `measured_on` has the set's whole name,
-    and `weights_selection` says where test images chose the weights.
+    A row travels without the record that would tell. So a mean over less than the canonical set says so in its
+    benchmark, such as `corruption (5 of 15)` or `corruption (first 600 images)`; `measured_on` has the set's whole
+    name; and `weights_selection` says where test images chose the weights.
     """
     labels: dict[str, str] = {one.kind: _label(one) for one in results.benchmarks if one.counted and not one.complete}
     sets: dict[str, str] = {one.kind: one.name for one in results.benchmarks}

@@ -77,7 +77,10 @@ def test_every_field_says_what_it_means_and_may_be() -> None:
         ),
         ("training.batch_size=1.5", "must be a whole number"),
         ("data.labeled_fraction=0", "must be a number above 0 and at most 1."),
-        ("data.name=mnist", 'data.name = "mnist" is not allowed: data.name (data set) must be one of digits, cifar10, cifar100.'),
+        (
+            "data.name=mnist",
+            'data.name = "mnist" is not allowed: data.name (data set) must be one of digits, cifar10, cifar100.',
+        ),
         ("input_noise.flip=1", "must be true or false."),
         ("study.networks=[]", "must be a list of at least one, each text."),
         ("evaluation.corruptions=['smog']", 'evaluation.corruptions = "smog" is not allowed'),
