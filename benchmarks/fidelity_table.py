@@ -98,7 +98,7 @@ torchvision {facts.affine}.
 def _verdict(verdict: Verdict) -> str:
     criteria = [
         f"Without random numbers, no pixel differs by more than {LARGEST_DIFFERENCE} level, and no error or flip "
-        f"probability by more than {100 * SCORE_TOLERANCE:g} percentage points.",
+        f"probability by more than {100 * SCORE_TOLERANCE:g} percentage point.",
         f"With random numbers, mean, spread and distance differ by no more than {LEVEL_TOLERANCE:g} levels beyond "
         "their intervals.",
         f"Of the {verdict.family} errors and flip probabilities with random numbers, Holm's procedure rejects none at "

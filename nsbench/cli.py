@@ -160,12 +160,13 @@ def _resumable() -> Iterator[None]:
 
 
 def _wait_asleep() -> None:
-    """Have PyTorch's threads wait for each other asleep rather than spinning.
+    """Have PyTorch's threads wait for each other asleep after a short spin, not a long one.
 
-    A thread that spins keeps its core from the one it waits for when any other program shares the machine: measured on
-    two cores with one other busy program, work took ten times as long. Read once, when PyTorch is imported.
+    A thread that spins keeps its core from the one it waits for when another program shares the machine: on two cores
+    with one other busy program, work took six times as long (docs/performance.md). Read once, when PyTorch is
+    imported.
     """
-    os.environ.setdefault("GOMP_SPINCOUNT", "1000")
+    os.environ.setdefault("GOMP_SPINCOUNT", "10000")
 
 
 def main() -> None:

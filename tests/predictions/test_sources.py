@@ -1,0 +1,123 @@
+"""Where corrupted images come from: made, or read from files that are never taken for what they are not."""
+
+import os
+from pathlib import Path
+
+import pytest
+import torch
+
+from nsbench.config.resolve import resolve
+from nsbench.config.schema import EvaluationConfig
+from nsbench.corruptions.corruptions import corruption_set_version
+from nsbench.corruptions.generate import Request, generate
+from nsbench.data.array_folder import DESCRIPTION
+from nsbench.data.images import Dataset
+from nsbench.data.load import load_dataset
+from nsbench.errors import UserError
+from nsbench.pipeline import Options, Run
+from nsbench.predictions.sources import Files, Generated, Source, Subset, open_source
+from nsbench.progress import Reporter
+from nsbench.results.assemble import benchmark_sets
+from tests.conftest import TINY
+
+
+def config(**changes: object) -> EvaluationConfig:
+    settings: dict[str, object] = {"source": "official", "corruptions": ("contrast",), "perturbations": ()}
+    return EvaluationConfig.model_validate(settings | changes)
+
+
+def some(dataset: Dataset, first: int, count: int) -> Subset:
+    rows = slice(first, first + count)
+    return Subset(torch.tensor(dataset.test.images[rows]), torch.tensor(dataset.test.labels[rows]), first)
+
+
+@pytest.fixture(scope="module")
+def cifar10() -> Dataset:
+    return load_dataset("cifar10", Path(os.environ["NSBENCH_TEST_CIFAR10"]))
+
+
+def written(folder: Path, name: str, request: Request) -> Path:
+    data = Path(os.environ["NSBENCH_TEST_CIFAR10"])
+    generate(name, request, folder, data, torch.device("cpu"), Reporter(quiet=True))
+    return folder
+
+
+def agree(one: Source, other: Source, part: Subset) -> bool:
+    return all(
+        torch.equal(one.corrupted(part, "contrast", severity), other.corrupted(part, "contrast", severity))
+        for severity in range(1, 6)
+    )
+
+
+@pytest.mark.cifar
+def test_files_that_nsbench_made_give_its_images_and_its_name(cifar10: Dataset, tmp_path: Path) -> None:
+    written(tmp_path / "CIFAR-10-C", "cifar10-c", Request(("contrast",), limit=40))
+    source = open_source(config(corruption_images=30), cifar10, tmp_path)
+    assert isinstance(source, Files)
+    assert source.corruptions == corruption_set_version()
+    assert agree(source, Generated(), some(cifar10, 7, 9))
+    (corrupted,) = (
+        one for one in benchmark_sets(config(corruption_images=30), source, 10_000) if one.kind not in {"clean", "fgsm"}
+    )
+    assert corrupted.name == f"{corruption_set_version()} (1 of 15 corruptions, first 30 test images)"
+    assert not corrupted.complete
+    with pytest.raises(UserError, match=r"holds 40 of the 10,000 test images: set evaluation\.corruption_images to 40"):
+        open_source(config(), cifar10, tmp_path)
+
+
+@pytest.mark.cifar
+def test_a_seed_of_its_own_is_part_of_the_name(cifar10: Dataset, tmp_path: Path) -> None:
+    written(tmp_path / "CIFAR-10-C", "cifar10-c", Request(("contrast",), limit=5, seed=4))
+    source = open_source(config(corruption_images=5), cifar10, tmp_path)
+    assert source.corruptions == f"{corruption_set_version()} seed 4"
+
+
+@pytest.mark.cifar
+def test_files_without_a_description_are_the_official_ones(cifar10: Dataset, tmp_path: Path) -> None:
+    folder = written(tmp_path / "CIFAR-10-C", "cifar10-c", Request(("contrast",)))
+    (folder / DESCRIPTION).unlink()
+    source = open_source(config(), cifar10, tmp_path)
+    assert (source.corruptions, source.seed) == ("CIFAR-10-C", None)
+    assert agree(source, Generated(), some(cifar10, 9_990, 10))
+
+
+@pytest.mark.cifar
+def test_sequences_are_read_as_they_were_written(cifar10: Dataset, tmp_path: Path) -> None:
+    written(tmp_path / "CIFAR-10-P", "cifar10-p", Request(("translate",), limit=20))
+    settings = config(corruptions=(), perturbations=("translate",), perturbation_images=20)
+    source, part = open_source(settings, cifar10, tmp_path), some(cifar10, 3, 5)
+    assert torch.equal(source.sequences(part, "translate"), Generated().sequences(part, "translate"))
+
+
+@pytest.mark.cifar
+def test_other_images_give_another_identity(cifar10: Dataset, tmp_path: Path) -> None:
+    found = []
+    for name, request in (("a", Request(("fog",), limit=8)), ("b", Request(("fog",), limit=8, seed=1))):
+        written(tmp_path / name / "CIFAR-10-C", "cifar10-c", request)
+        (tmp_path / name / "CIFAR-10-C" / DESCRIPTION).write_text(
+            (tmp_path / "a" / "CIFAR-10-C" / DESCRIPTION).read_text()
+        )
+        found.append(open_source(config(corruptions=("fog",), corruption_images=8), cifar10, tmp_path / name).identity)
+    assert found[0] != found[1]
+    assert Generated().identity not in found
+
+
+@pytest.mark.cifar
+def test_missing_files_are_told_before_anything_is_trained(tmp_path: Path) -> None:
+    data = Path(os.environ["NSBENCH_TEST_CIFAR10"])
+    settings = ["data.name=cifar10", "evaluation.source=official"]
+    with pytest.raises(UserError, match="holds no CIFAR-10-C: download it with `nsbench data fetch cifar10-c`"):
+        Run(resolve("quick", [*TINY, *settings]), Options(tmp_path / "run", data, device="cpu", quiet=True))
+    assert not (tmp_path / "run").exists()
+
+
+def test_digits_have_no_official_files(tmp_path: Path) -> None:
+    with pytest.raises(
+        UserError, match=r"no official files of Handwritten digits.*set evaluation\.source to 'generated'"
+    ):
+        open_source(config(), load_dataset("digits", None), tmp_path)
+
+
+def test_frost_of_a_users_photographs_is_another_set(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match=r"frost1\.png"):
+        open_source(config(source="generated", frost_textures=str(tmp_path)), load_dataset("digits", None), tmp_path)
