@@ -92,10 +92,16 @@ def verify(name: Name, data: Data = None, quiet: Quiet = False) -> None:
         typer.echo(fault)
     if shown.faults:
         count = f"{len(shown.faults)} fault{'s' if len(shown.faults) > 1 else ''}"
+        again = f"nsbench data {'generate' if shown.generated else 'fetch'} {name}"
         raise UserError(
-            f"{source.title} in {shown.folder} has {count}: delete the files named above and run "
-            f"`nsbench data fetch {name}`."
+            f"{source.title} in {shown.folder} has {count}: delete the files named above and run `{again}`."
         )
+    if shown.generated:
+        typer.echo(
+            f"{shown.folder} holds {shown.generated}, which nsbench made and which is not the official {source.title}: "
+            f"its {shown.recorded} files are as they were made."
+        )
+        return
     typer.echo(
         f"{source.title} in {shown.folder} is as it should be: {shown.published} with published checksums, "
         f"{shown.recorded} as recorded earlier, {len(shown.first_seen)} recorded now."

@@ -1,5 +1,6 @@
 """Every file of a data set read and compared with its manifest."""
 
+import json
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -28,6 +29,7 @@ class Verification:
         recorded: how many files and folders, without a published checksum, are as recorded earlier.
         first_seen: names of those that were recorded now.
         extras: paths of files that are no part of the set, sorted.
+        generated: name of the set where nsbench made it, such as `nsbench-c v1 3f9a2c`; None for the official one.
     """
 
     folder: Path
@@ -36,16 +38,17 @@ class Verification:
     recorded: int
     first_seen: tuple[str, ...]
     extras: tuple[str, ...]
+    generated: str | None = None
 
 
 def verify(source: Manifest | FileSet, data: Path, reporter: Reporter) -> Verification:
     """Compare sizes, shapes, types and checksums of all files of `source` with its manifest.
 
     Where no checksum is published, the recorded one is compared; a file without a fault that has
-    none is recorded now.
+    none is recorded now. A set that nsbench made is compared with what it wrote down when it made it.
 
     Raises:
-        UserError: the set has no files, is not there at all, is one that nsbench made, or cannot be read.
+        UserError: the set has no files, is not there at all, or cannot be read.
     """
     folder = set_folder(source, data)
     if folder is None:
@@ -54,12 +57,9 @@ def verify(source: Manifest | FileSet, data: Path, reporter: Reporter) -> Verifi
         raise UserError(
             f"{folder} does not exist: run `nsbench data fetch {source.name}`, or name the data folder with --data."
         )
-    if (folder / DESCRIPTION).exists():
-        raise UserError(
-            f"{folder} holds a set that nsbench made, not the official {source.title}: verify another folder."
-        )
+    work = _verify_generated if (folder / DESCRIPTION).exists() else _verify
     try:
-        return _verify(source, data, folder, reporter)
+        return work(source, data, folder, reporter)
     except OSError as error:
         name, reason = error.filename or folder, error.strerror or error
         raise UserError(f"{name} cannot be read ({reason}): check the disk and the permissions.") from error
@@ -91,6 +91,27 @@ def _verify(source: Manifest | FileSet, data: Path, folder: Path, reporter: Repo
         first_seen=first_seen,
         extras=tuple(sorted(_extras(source, data, folder))),
     )
+
+
+def _verify_generated(source: Manifest | FileSet, _: Path, folder: Path, reporter: Reporter) -> Verification:
+    """Compare the files of a set that nsbench made with their checksums in its description."""
+    remedy = f"delete it and run `nsbench data generate {source.name}` again"
+    try:
+        described = json.loads((folder / DESCRIPTION).read_text(encoding="utf-8"))
+        name, files = str(described["set"]), {str(key): str(value) for key, value in described["files"].items()}
+    except (ValueError, RecursionError, KeyError, TypeError, AttributeError):
+        raise UserError(f"{folder / DESCRIPTION} is damaged: delete that folder and generate the set again.") from None
+    faults = []
+    with reporter.task(f"verifying {name}", len(files), "files") as task:
+        for file, checksum in files.items():
+            path = folder / file
+            if Path(file).name != file or not path.is_file():
+                faults.append(f"{path} is missing: {remedy}.")
+            elif digest_file(path, lambda _: None).digits("sha256") != checksum:
+                faults.append(f"{path} is not as it was made (its SHA-256 is another): {remedy}.")
+            task.advance(1)
+    extras = sorted(path.name for path in folder.iterdir() if path.name not in {*files, DESCRIPTION})
+    return Verification(folder, tuple(faults), 0, len(files) - len(faults), (), tuple(extras), name)
 
 
 def _readers(

@@ -1,24 +1,18 @@
 """Gaussian, defocus and glass blur, against slow restatements of their definitions, one image at a time."""
 
 import hashlib
-import io
-import os
 from collections.abc import Callable
-from pathlib import Path
 
 import numpy as np
-import pyarrow.parquet as pq
 import pytest
 import torch
 from numpy.typing import NDArray
-from PIL import Image
 from scipy import ndimage, stats
 
 from nsbench.corruptions.blurs import BLUR_SEQUENCES, BLURS, copy_neighbours, disk_kernel, draw_moves
 from nsbench.corruptions.gaussian import blur
 from nsbench.corruptions.spec import Draw
-
-Pixels = NDArray[np.uint8]
+from tests.corruptions.pictures import Pixels, coloured_waves, real_images
 
 SIGMAS = (0.4, 0.6, 0.7, 0.8, 1.0)
 DISKS = ((0.3, 0.4), (0.4, 0.5), (0.5, 0.6), (1, 0.2), (1.5, 0.1))
@@ -33,12 +27,7 @@ def random_images() -> Pixels:
 
 
 def smooth_images() -> Pixels:
-    """Coloured waves, the nearest thing to photographs that a formula gives."""
-    rng = np.random.default_rng(1)
-    down, across = np.mgrid[:32, :32] / 32
-    phase, pitch_down, pitch_across = rng.uniform(0, 6, (3, 20, 1, 1, 3))
-    waves = np.sin(phase + pitch_down * down[..., None] + pitch_across * across[..., None])
-    return np.asarray(127.5 + 127.5 * waves, dtype=np.uint8)
+    return coloured_waves(20)
 
 
 def plain_images() -> Pixels:
@@ -48,12 +37,7 @@ def plain_images() -> Pixels:
 
 
 def cifar_images() -> Pixels:
-    folder = os.environ.get("NSBENCH_TEST_CIFAR10")
-    files = sorted(Path(folder, "parquet").glob("test*.parquet")) if folder else []
-    if not files:
-        pytest.skip("NSBENCH_TEST_CIFAR10 names no folder that holds parquet/test*.parquet")
-    rows = pq.read_table(files[0], columns=["img"]).slice(0, 100)["img"].to_pylist()
-    return np.stack([np.array(Image.open(io.BytesIO(row["bytes"]))) for row in rows])
+    return real_images(100)
 
 
 IMAGES = [random_images, smooth_images, pytest.param(cifar_images, marks=pytest.mark.cifar)]

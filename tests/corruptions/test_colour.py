@@ -2,23 +2,17 @@
 
 import colorsys
 import hashlib
-import io
-import os
 from collections.abc import Callable
-from pathlib import Path
 
 import numpy as np
-import pyarrow.parquet as pq
 import pytest
 import torch
 from matplotlib.colors import hsv_to_rgb, rgb_to_hsv
 from numpy.typing import NDArray
-from PIL import Image
 
 from nsbench.corruptions.colour import COLOUR_SEQUENCES, COLOURS
 from nsbench.corruptions.spec import Draw
-
-Pixels = NDArray[np.uint8]
+from tests.corruptions.pictures import Pixels, coloured_waves, real_images
 
 SHIFTS = (0.05, 0.1, 0.15, 0.2, 0.3)
 FACTORS = (0.75, 0.5, 0.4, 0.3, 0.15)
@@ -66,12 +60,7 @@ def random_images() -> Pixels:
 
 
 def smooth_images() -> Pixels:
-    """Coloured waves, the nearest thing to photographs that a formula gives."""
-    rng = np.random.default_rng(1)
-    down, across = np.mgrid[:32, :32] / 32
-    phase, pitch_down, pitch_across = rng.uniform(0, 6, (3, 20, 1, 1, 3))
-    waves = np.sin(phase + pitch_down * down[..., None] + pitch_across * across[..., None])
-    return np.asarray(127.5 + 127.5 * waves, dtype=np.uint8)
+    return coloured_waves(20)
 
 
 def nearly_grey_images() -> Pixels:
@@ -83,12 +72,7 @@ def nearly_grey_images() -> Pixels:
 
 
 def cifar_images() -> Pixels:
-    folder = os.environ.get("NSBENCH_TEST_CIFAR10")
-    files = sorted(Path(folder, "parquet").glob("test*.parquet")) if folder else []
-    if not files:
-        pytest.skip("NSBENCH_TEST_CIFAR10 names no folder that holds parquet/test*.parquet")
-    rows = pq.read_table(files[0], columns=["img"]).slice(0, 200)["img"].to_pylist()
-    return np.stack([np.array(Image.open(io.BytesIO(row["bytes"]))) for row in rows])
+    return real_images(200)
 
 
 def run(pixels: Pixels, name: str, severity: int) -> Pixels:

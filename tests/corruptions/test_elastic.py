@@ -1,25 +1,20 @@
 """Elastic transform, against a slow restatement of its definition on the same random numbers, one image at a time."""
 
 import hashlib
-import io
 import itertools
-import os
 from collections.abc import Callable
-from pathlib import Path
 
 import numpy as np
-import pyarrow.parquet as pq
 import pytest
 import torch
 from numpy.typing import NDArray
-from PIL import Image
 from scipy import ndimage, stats
 
 from nsbench.corruptions import elastic
 from nsbench.corruptions.elastic import ELASTIC, affine_sources, corner_shifts, field_noise, smooth_fields
 from nsbench.corruptions.spec import SEVERITIES, Draw
+from tests.corruptions.pictures import Pixels, coloured_waves, real_images
 
-Pixels = NDArray[np.uint8]
 Floats = NDArray[np.float64]
 
 # Strength and blur of the displacements and the greatest shift of a corner, all in pixels.
@@ -32,21 +27,11 @@ def random_images() -> Pixels:
 
 
 def smooth_images() -> Pixels:
-    """Coloured waves, the nearest thing to photographs that a formula gives."""
-    rng = np.random.default_rng(1)
-    down, across = np.mgrid[:32, :32] / 32
-    phase, pitch_down, pitch_across = rng.uniform(0, 6, (3, 8, 1, 1, 3))
-    waves = np.sin(phase + pitch_down * down[..., None] + pitch_across * across[..., None])
-    return np.asarray(127.5 + 127.5 * waves, dtype=np.uint8)
+    return coloured_waves(8)
 
 
 def cifar_images() -> Pixels:
-    folder = os.environ.get("NSBENCH_TEST_CIFAR10")
-    files = sorted(Path(folder, "parquet").glob("test*.parquet")) if folder else []
-    if not files:
-        pytest.skip("NSBENCH_TEST_CIFAR10 names no folder that holds parquet/test*.parquet")
-    rows = pq.read_table(files[0], columns=["img"]).slice(0, 20)["img"].to_pylist()
-    return np.stack([np.array(Image.open(io.BytesIO(row["bytes"]))) for row in rows])
+    return real_images(20)
 
 
 def draw_of(count: int) -> Draw:

@@ -2,22 +2,17 @@
 
 import hashlib
 import io
-import os
 from collections.abc import Callable
-from pathlib import Path
 
 import numpy as np
-import pyarrow.parquet as pq
 import pytest
 import torch
-from numpy.typing import NDArray
 from PIL import Image, JpegImagePlugin, features
 
 from nsbench.corruptions import jpeg
 from nsbench.corruptions.jpeg import JPEG, quantisation_steps
 from nsbench.corruptions.spec import Draw
-
-Pixels = NDArray[np.uint8]
+from tests.corruptions.pictures import Pixels, coloured_waves, real_images
 
 QUALITIES = (80, 65, 58, 50, 40)
 
@@ -31,12 +26,7 @@ def random_images() -> Pixels:
 
 
 def smooth_images() -> Pixels:
-    """Coloured waves, the nearest thing to photographs that a formula gives."""
-    rng = np.random.default_rng(1)
-    down, across = np.mgrid[:32, :32] / 32
-    phase, pitch_down, pitch_across = rng.uniform(0, 6, (3, 50, 1, 1, 3))
-    waves = np.sin(phase + pitch_down * down[..., None] + pitch_across * across[..., None])
-    return np.asarray(127.5 + 127.5 * waves, dtype=np.uint8)
+    return coloured_waves(50)
 
 
 def loud_images() -> Pixels:
@@ -56,12 +46,7 @@ def extreme_images() -> Pixels:
 
 
 def cifar_images() -> Pixels:
-    folder = os.environ.get("NSBENCH_TEST_CIFAR10")
-    files = sorted(Path(folder, "parquet").glob("test*.parquet")) if folder else []
-    if not files:
-        pytest.skip("NSBENCH_TEST_CIFAR10 names no folder that holds parquet/test*.parquet")
-    rows = pq.read_table(files[0], columns=["img"]).slice(0, 500)["img"].to_pylist()
-    return np.stack([np.array(Image.open(io.BytesIO(row["bytes"]))) for row in rows])
+    return real_images(500)
 
 
 def pillow_file(pixels: Pixels, quality: int) -> JpegImagePlugin.JpegImageFile:

@@ -1,19 +1,13 @@
 """Motion blur, against ImageMagick's definition restated slowly, and against values that ImageMagick itself gave."""
 
 import hashlib
-import io
 import math
-import os
 from collections import Counter
 from collections.abc import Callable
-from pathlib import Path
 
 import numpy as np
-import pyarrow.parquet as pq
 import pytest
 import torch
-from numpy.typing import NDArray
-from PIL import Image
 from scipy import stats
 
 from nsbench.corruptions.motion import (
@@ -26,8 +20,8 @@ from nsbench.corruptions.motion import (
     line_weights,
 )
 from nsbench.corruptions.spec import Draw
+from tests.corruptions.pictures import Pixels, real_images
 
-Pixels = NDArray[np.uint8]
 CORRUPTION = MOTION["motion_blur"]
 SEQUENCE = MOTION_SEQUENCES["motion_blur"]
 KERNELS = [(6, 1.0), (6, 1.5), (6, 2.0), (8, 2.0), (9, 2.5)]
@@ -39,12 +33,7 @@ def random_images(count: int = 20) -> Pixels:
 
 
 def cifar_images() -> Pixels:
-    folder = os.environ.get("NSBENCH_TEST_CIFAR10")
-    files = sorted(Path(folder, "parquet").glob("test*.parquet")) if folder else []
-    if not files:
-        pytest.skip("NSBENCH_TEST_CIFAR10 names no folder that holds parquet/test*.parquet")
-    rows = pq.read_table(files[0], columns=["img"]).slice(0, 80)["img"].to_pylist()
-    return np.stack([np.array(Image.open(io.BytesIO(row["bytes"]))) for row in rows])
+    return real_images(80)
 
 
 def rippled_image() -> Pixels:

@@ -1,22 +1,16 @@
 """Pixelate, against Pillow: not one pixel may differ."""
 
 import hashlib
-import io
-import os
 from collections.abc import Callable
-from pathlib import Path
 
 import numpy as np
-import pyarrow.parquet as pq
 import pytest
 import torch
-from numpy.typing import NDArray
 from PIL import Image
 
 from nsbench.corruptions.pixelate import PIXELATE, covered_pixels, sources
 from nsbench.corruptions.spec import Draw
-
-Pixels = NDArray[np.uint8]
+from tests.corruptions.pictures import Pixels, real_images
 
 FACTORS = (0.95, 0.9, 0.85, 0.75, 0.65)
 
@@ -32,12 +26,7 @@ def loud_images() -> Pixels:
 
 
 def cifar_images() -> Pixels:
-    folder = os.environ.get("NSBENCH_TEST_CIFAR10")
-    files = sorted(Path(folder, "parquet").glob("test*.parquet")) if folder else []
-    if not files:
-        pytest.skip("NSBENCH_TEST_CIFAR10 names no folder that holds parquet/test*.parquet")
-    rows = pq.read_table(files[0], columns=["img"]).slice(0, 500)["img"].to_pylist()
-    return np.stack([np.array(Image.open(io.BytesIO(row["bytes"]))) for row in rows])
+    return real_images(500)
 
 
 def pillow_pixelate(pixels: Pixels, factor: float) -> Pixels:

@@ -1,23 +1,18 @@
 """Zoom and zoom blur, against scipy's interpolation used as the published generator uses it."""
 
 import hashlib
-import io
-import os
 from collections.abc import Callable
-from pathlib import Path
 
 import numpy as np
-import pyarrow.parquet as pq
 import pytest
 import torch
 from numpy.typing import NDArray
-from PIL import Image
 from scipy import ndimage
 
 from nsbench.corruptions.spec import Draw
 from nsbench.corruptions.zoom import ZOOMS, zoom, zoom_axis, zoom_blur_weights
+from tests.corruptions.pictures import Pixels, coloured_waves, real_images
 
-Pixels = NDArray[np.uint8]
 ZOOM_BLUR = ZOOMS["zoom_blur"]
 STOPS = (1.06, 1.11, 1.16, 1.21, 1.26)
 SNOW_FACTORS = (1, 1.25, 1.75, 2, 2.25)
@@ -28,21 +23,11 @@ def random_images(count: int = 20) -> Pixels:
 
 
 def smooth_images() -> Pixels:
-    """Coloured waves, the nearest thing to photographs that a formula gives."""
-    rng = np.random.default_rng(1)
-    down, across = np.mgrid[:32, :32] / 32
-    phase, pitch_down, pitch_across = rng.uniform(0, 6, (3, 20, 1, 1, 3))
-    waves = np.sin(phase + pitch_down * down[..., None] + pitch_across * across[..., None])
-    return np.asarray(127.5 + 127.5 * waves, dtype=np.uint8)
+    return coloured_waves(20)
 
 
 def cifar_images() -> Pixels:
-    folder = os.environ.get("NSBENCH_TEST_CIFAR10")
-    files = sorted(Path(folder, "parquet").glob("test*.parquet")) if folder else []
-    if not files:
-        pytest.skip("NSBENCH_TEST_CIFAR10 names no folder that holds parquet/test*.parquet")
-    rows = pq.read_table(files[0], columns=["img"]).slice(0, 40)["img"].to_pylist()
-    return np.stack([np.array(Image.open(io.BytesIO(row["bytes"]))) for row in rows])
+    return real_images(40)
 
 
 def slow_zoom(image: NDArray[np.floating], factor: float) -> NDArray[np.floating]:

@@ -8,9 +8,14 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from typer.testing import CliRunner
 
 from nsbench.cli_data import data_app
+from nsbench.corruptions.corruptions import corruption_set_version
+from nsbench.corruptions.generate import Request, generate
+from nsbench.data.array_folder import DESCRIPTION
+from nsbench.data.inventory import set_folder
 from nsbench.data.manifests import load_source
 from nsbench.data.sources import FileSet
 from nsbench.data.verify import Verification, verify
@@ -181,14 +186,32 @@ def test_a_count_that_is_not_published_need_only_be_positive(folder: Path) -> No
     assert "snow holds 0 files ending in .jpg where some are needed" in found
 
 
-def test_a_set_that_is_not_there_or_not_official_cannot_be_verified(tmp_path: Path) -> None:
+def test_a_set_that_is_not_there_cannot_be_verified(tmp_path: Path) -> None:
     with pytest.raises(UserError, match=r"TINY-C does not exist: run `nsbench data fetch tiny-c`"):
         verify(tiny(), tmp_path, Reporter(quiet=True))
     with pytest.raises(UserError, match="comes with a Python package: there are no files to verify"):
         verify(load_source("digits"), tmp_path, Reporter(quiet=True))
-    (tmp_path / "TINY-C").mkdir()
-    (tmp_path / "TINY-C" / "nsbench-set.json").write_text("{}")
-    with pytest.raises(UserError, match="holds a set that nsbench made, not the official TINY-C"):
+
+
+def test_a_set_that_nsbench_made_is_verified_as_what_it_is(tmp_path: Path) -> None:
+    folder = set_folder(tiny(), tmp_path)
+    assert folder is not None
+    generate("digits-c", Request(("contrast", "fog"), limit=3), folder, None, torch.device("cpu"), Reporter(quiet=True))
+    shown = verify(tiny(), tmp_path, Reporter(quiet=True))
+    assert (shown.generated, shown.faults, shown.recorded) == (corruption_set_version(), (), 3)
+    content = bytearray((folder / "fog.npy").read_bytes())
+    content[-1] ^= 1
+    (folder / "fog.npy").write_bytes(content)
+    (folder / "contrast.npy").unlink()
+    (folder / "stranger.npy").touch()
+    shown = verify(tiny(), tmp_path, Reporter(quiet=True))
+    assert [fault.split(":")[0].rsplit("/", 1)[1] for fault in shown.faults] == [
+        "contrast.npy is missing",
+        "fog.npy is not as it was made (its SHA-256 is another)",
+    ]
+    assert shown.extras == ("stranger.npy",)
+    (folder / DESCRIPTION).write_text("[]")
+    with pytest.raises(UserError, match="is damaged: delete that folder"):
         verify(tiny(), tmp_path, Reporter(quiet=True))
 
 
