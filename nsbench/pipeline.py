@@ -77,6 +77,8 @@ class Run:
             self.dataset.train.labels, config.data.labeled_fraction, config.data.validation_fraction, config.seed
         )
         self.source = open_source(config.evaluation, self.dataset, data_folder(options.data))
+        for note in self.source.notes:
+            self.reporter.say(note)
         check_transfer(config, self.dataset)
         remove_leftovers(self.folder)
         write_text(self.folder / "config.toml", to_toml(config))

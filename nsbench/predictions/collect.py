@@ -74,10 +74,14 @@ class Evaluation:
         settings: dict[str, list[str]] = {
             "clean": [],
             "fgsm": [str(self.config.attack_images), *map(str, self.config.fgsm_epsilons)],
-            "corruption": [str(self.config.corruption_images), self.source.identity, *self.config.corruptions],
+            "corruption": [
+                str(self.config.corruption_images),
+                self.source.identities["corruption"],
+                *self.config.corruptions,
+            ],
             "perturbation": [
                 str(self.config.perturbation_images),
-                self.source.identity,
+                self.source.identities["perturbation"],
                 *self.config.perturbations,
             ],
         }

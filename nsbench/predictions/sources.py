@@ -60,13 +60,15 @@ class Source(ABC):
         corruptions: name of the set of corrupted images, such as `nsbench-c v1 3f9a2c` or `CIFAR-10-C`.
         perturbations: name of the set of sequences.
         seed: of a generated set, None for files.
-        identity: changes when the images do.
+        identities: of the images behind `corruption` and `perturbation`; they change when the images do.
+        notes: sentences that a user should read before the work.
     """
 
     corruptions: str
     perturbations: str
     seed: int | None
-    identity: str
+    identities: dict[str, str]
+    notes: tuple[str, ...] = ()
 
     @abstractmethod
     def corrupted(self, part: Subset, name: str, severity: int) -> Tensor:
@@ -87,7 +89,7 @@ class Generated(Source):
     def __init__(self, textures: tuple[Tensor, ...] = ()) -> None:
         self.corruptions, self.perturbations = corruption_set_version(textures), perturbation_set_version()
         self.seed, self.textures = GENERATED_SEED, textures
-        self.identity = f"{self.corruptions} {self.perturbations} {self.seed}"
+        self.identities = {"corruption": self.corruptions, "perturbation": self.perturbations}
 
     def corrupted(self, part: Subset, name: str, severity: int) -> Tensor:
         """As `corrupt` makes them."""
@@ -108,10 +110,15 @@ class Files(Source):
         self.corruptions = _set_name(f"{title}-C", corruptions.generated if corruptions else None)
         self.perturbations = _set_name(f"{title}-P", perturbations.generated if perturbations else None)
         self.seed = None
-        digest = hashlib.sha256(f"{self.corruptions} {self.perturbations}".encode())
-        for sample in self._samples():
-            digest.update(sample.tobytes())
-        self.identity = digest.hexdigest()
+        self.identities = {
+            "corruption": _identity(self.corruptions, self._corruption_samples()),
+            "perturbation": _identity(self.perturbations, self._perturbation_samples()),
+        }
+        self.notes = tuple(
+            f"{files.folder}: not measured: {', '.join(files.ignored)}"
+            for files in (corruptions, perturbations)
+            if files is not None and files.ignored
+        )
 
     def corrupted(self, part: Subset, name: str, severity: int) -> Tensor:
         """As the file has them."""
@@ -123,13 +130,16 @@ class Files(Source):
         assert self._perturbations is not None
         return torch.from_numpy(self._perturbations.read(name, part.rows)).to(part.images.device)
 
-    def _samples(self) -> Iterator[NDArray[np.uint8]]:
+    def _corruption_samples(self) -> Iterator[NDArray[np.uint8]]:
         """A few images of every file and severity: reading gigabytes to name a set would take longer than using it."""
         if self._corruptions:
             for name in self._corruptions.names:
                 for severity in self._corruptions.severities:
                     for row in _spread(len(self._corruptions)):
                         yield self._corruptions.read(name, severity, row)
+
+    def _perturbation_samples(self) -> Iterator[NDArray[np.uint8]]:
+        """A few sequences of every file."""
         if self._perturbations:
             for name in self._perturbations.names:
                 for row in _spread(len(self._perturbations)):
@@ -173,6 +183,13 @@ def _set_name(official: str, generated: dict[str, Any] | None) -> str:
         return official
     seed = generated.get("seed", GENERATED_SEED)
     return str(generated.get("set")) + (f" seed {seed}" if seed != GENERATED_SEED else "")
+
+
+def _identity(name: str, samples: Iterator[NDArray[np.uint8]]) -> str:
+    digest = hashlib.sha256(name.encode())
+    for sample in samples:
+        digest.update(sample.tobytes())
+    return digest.hexdigest()
 
 
 def _spread(count: int) -> list[slice]:

@@ -97,9 +97,17 @@ def test_other_images_give_another_identity(cifar10: Dataset, tmp_path: Path) ->
         (tmp_path / name / "CIFAR-10-C" / DESCRIPTION).write_text(
             (tmp_path / "a" / "CIFAR-10-C" / DESCRIPTION).read_text()
         )
-        found.append(open_source(config(corruptions=("fog",), corruption_images=8), cifar10, tmp_path / name).identity)
+        settings = config(corruptions=("fog",), corruption_images=8)
+        found.append(open_source(settings, cifar10, tmp_path / name).identities["corruption"])
     assert found[0] != found[1]
-    assert Generated().identity not in found
+    assert Generated().identities["corruption"] not in found
+
+
+@pytest.mark.cifar
+def test_files_that_are_not_measured_are_named(cifar10: Dataset, tmp_path: Path) -> None:
+    folder = written(tmp_path / "CIFAR-10-C", "cifar10-c", Request(("contrast", "fog"), limit=5))
+    source = open_source(config(corruption_images=5), cifar10, tmp_path)
+    assert source.notes == (f"{folder}: not measured: fog",)
 
 
 @pytest.mark.cifar
