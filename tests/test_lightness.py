@@ -7,8 +7,9 @@ from typing import get_args
 import pytest
 
 from nsbench.config.schema import CorruptionName, PerturbationName
-from nsbench.corruptions import corruptions
+from nsbench.corruptions import corruptions, spec
 from nsbench.corruptions.perturbations import GENERATED_PERTURBATIONS
+from nsbench.data import corruption_files
 from nsbench.metrics import corruption
 
 HEAVY = ("torch", "torchvision", "matplotlib", "sklearn", "pyarrow", "scipy", "pydantic")
@@ -38,5 +39,5 @@ def test_the_configuration_allows_exactly_what_can_be_generated(configured: obje
     assert set(get_args(configured)) == set(generated)
 
 
-def test_severities_are_the_same_where_images_are_made_and_where_they_are_averaged() -> None:
-    assert corruptions.SEVERITIES == corruption.SEVERITIES
+def test_severities_are_the_same_where_images_are_made_read_and_averaged() -> None:
+    assert spec.SEVERITIES == corruption_files.SEVERITIES == corruption.SEVERITIES
