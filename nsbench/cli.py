@@ -2,15 +2,16 @@
 
 import os
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from nsbench import __version__
+from nsbench.cli_compare import compare
 from nsbench.cli_data import data_app
+from nsbench.cli_evaluate import evaluate
+from nsbench.cli_options import Data, Device, Quiet, Settings, resumable
 from nsbench.errors import UserError
 
 if TYPE_CHECKING:
@@ -31,15 +32,6 @@ app.add_typer(data_app)
 Source = Annotated[str, typer.Argument(metavar="[PRESET|FILE.toml]", help="A preset or a configuration file.")]
 RunFolder = Annotated[Path, typer.Argument(metavar="RUN", help="A run folder.")]
 Out = Annotated[Path | None, typer.Option("--out", metavar="DIR", help="Run folder. Default: runs/NAME.")]
-Data = Annotated[
-    Path | None, typer.Option("--data", metavar="DIR", help="Data folder. Default: NSBENCH_DATA, else ./data.")
-]
-Device = Annotated[str, typer.Option("--device", metavar="auto|cpu|cuda", help="Where to compute.")]
-Settings = Annotated[
-    list[str] | None,
-    typer.Option("--set", metavar="dotted.key=value", help="Change one value of the configuration; repeatable."),
-]
-Quiet = Annotated[bool, typer.Option("--quiet", help="Show warnings only.")]
 SaveEvery = Annotated[
     float, typer.Option("--save-every", metavar="SECONDS", min=0, help="Save a training in progress this often.")
 ]
@@ -70,7 +62,7 @@ def run_all(
     Run the same command again after an interruption: it continues where it was and gives the same results.
     """
     config = _config(source, settings, show_config)
-    with _resumable():
+    with resumable():
         from nsbench import pipeline
 
         path = pipeline.run_all(config, _options(config, out, data, device, quiet, save_every))
@@ -90,7 +82,7 @@ def train(
 ) -> None:
     """Train the teacher, the students and the baseline."""
     config = _config(source, settings, show_config)
-    with _resumable():
+    with resumable():
         from nsbench import pipeline
 
         folder = pipeline.train(config, _options(config, out, data, device, quiet, save_every))
@@ -112,14 +104,7 @@ def models(
     typer.echo(json.dumps([asdict(entry) for entry in entries], indent=1) if as_json else format_catalog(entries))
 
 
-@app.command()
-def evaluate(run: RunFolder, data: Data = None, device: Device = "auto", quiet: Quiet = False) -> None:
-    """Measure the checkpoints of a run folder: predictions, results.json and metrics.csv."""
-    with _resumable():
-        from nsbench import pipeline
-
-        path = pipeline.evaluate(run, pipeline.Options(run, data, device, quiet))
-    typer.echo(f"The results are in {path}")
+app.command()(evaluate)
 
 
 @app.command()
@@ -129,6 +114,9 @@ def report(run: RunFolder) -> None:
     from nsbench.results.store import load_results
 
     typer.echo(f"The report is {write_report(load_results(run), run)}")
+
+
+app.command()(compare)
 
 
 def _config(source: str, settings: list[str] | None, show: bool) -> "Config":
@@ -147,16 +135,6 @@ def _options(
     from nsbench.pipeline import Options
 
     return Options(out or Path("runs") / config.name, data, device, quiet, save_every)
-
-
-@contextmanager
-def _resumable() -> Iterator[None]:
-    """Tell whoever interrupts long work how to go on."""
-    try:
-        yield
-    except KeyboardInterrupt:
-        typer.echo("interrupted: run the same command again to continue", err=True)
-        raise typer.Exit(130) from None
 
 
 def _wait_asleep() -> None:

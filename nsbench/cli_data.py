@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from nsbench.cli_options import Data, Quiet
 from nsbench.errors import UserError
 
 data_app = typer.Typer(
@@ -17,10 +18,6 @@ data_app = typer.Typer(
 )
 
 Name = Annotated[str, typer.Argument(metavar="NAME", help="A data set; `nsbench data list` shows them.")]
-Data = Annotated[
-    Path | None, typer.Option("--data", metavar="DIR", help="Data folder. Default: NSBENCH_DATA, else ./data.")
-]
-Quiet = Annotated[bool, typer.Option("--quiet", help="Show warnings only.")]
 
 _MOST_EXTRAS = 20
 

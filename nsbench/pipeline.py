@@ -1,23 +1,14 @@
 """The stages of a run, in order, each skipped when its output exists."""
 
-import json
-import os
-import platform
-import sys
 from dataclasses import dataclass
-from datetime import UTC, datetime
-from importlib.metadata import version
 from pathlib import Path
-from typing import Any
 
-import torch
-
-import nsbench
 from nsbench.checkpoints.chain import Chain
 from nsbench.checkpoints.record import CheckpointRecord
 from nsbench.checkpoints.stages import CONTROL, SUPERVISED, stages, warnings_of
 from nsbench.checkpoints.store import folder_of, read_checkpoint
 from nsbench.checkpoints.transfer import initialise, weights_sha256_of
+from nsbench.config.evaluation import EvaluationConfig
 from nsbench.config.resolve import first_difference, load_file, to_toml
 from nsbench.config.schema import Config
 from nsbench.data.folder import data_folder
@@ -26,17 +17,22 @@ from nsbench.data.load import load_dataset
 from nsbench.data.splits import Split, split
 from nsbench.devices import choose_device, prepare
 from nsbench.errors import UserError
-from nsbench.files import remove_leftovers, write_json, write_text
+from nsbench.files import remove_leftovers, write_text
+from nsbench.models.trained import Trained
 from nsbench.networks.build import build_network
 from nsbench.networks.names import parse_network_name
 from nsbench.predictions.collect import Evaluation
-from nsbench.predictions.samples import write_samples
+from nsbench.predictions.disagreement import disagreements
+from nsbench.predictions.samples import write_benchmark_samples, write_noise_sample
 from nsbench.predictions.sources import open_source
 from nsbench.progress import Reporter
 from nsbench.report.render import write_report
-from nsbench.results.assemble import assemble
-from nsbench.results.record import Provenance
+from nsbench.results.assemble import Setup, assemble, checkpoint_pairs
+from nsbench.results.describe import describe
+from nsbench.results.record import DatasetRecord
+from nsbench.results.samples import NOISE, benchmark_samples
 from nsbench.results.store import load_results, save_results
+from nsbench.session import Session, provenance
 
 
 @dataclass(frozen=True)
@@ -104,20 +100,44 @@ class Run:
 
     def evaluate(self, records: list[CheckpointRecord]) -> None:
         """Make the predictions that are missing, and measure."""
-        evaluation = Evaluation(self.config.evaluation, self.dataset, self.source, self.folder, self.device)
-        evaluation.collect(records, self.reporter)
-        write_samples(self.config, self.dataset, self.source, self.folder)
+        held_out = self.dataset.train.select(self.split.validation) if len(self.split.validation) else None
+        settings = self.config.evaluation
+        evaluation = Evaluation(settings, self.dataset, self.source, self.folder, self.device, held_out)
+        evaluation.collect([Trained(self.folder, record) for record in records], self.reporter)
+        write_noise_sample(self.config, self.dataset, self.folder)
+        write_benchmark_samples(settings, self.dataset, self.source, self.folder)
         self.reporter.say("measure")
-        results = assemble(
-            self.config, self.dataset, self.split, self.source, self.folder, records, provenance(self.device)
+        save_results(self.folder, assemble(self._setup(records)))
+
+    def _setup(self, records: list[CheckpointRecord]) -> Setup:
+        (baseline,) = (str(record) for record in records if record.role == "baseline")
+        return Setup(
+            name=self.config.name,
+            config=self.config.model_dump(mode="json"),
+            seed=self.config.seed,
+            evaluation=self.config.evaluation,
+            data=self._data(),
+            source=self.source,
+            run=self.folder,
+            records=list(records),
+            baseline=baseline,
+            provenance=provenance(self.device),
+            samples=[NOISE, *benchmark_samples(self.config.evaluation)],
+            warnings=[
+                *(sentence for record in records for sentence in warnings_of(record, self.dataset.classes)),
+                *disagreements(self.config.evaluation, self.folder, [str(record) for record in records]),
+            ],
+            pairs=checkpoint_pairs(records),
         )
-        save_results(self.folder, results)
+
+    def _data(self) -> DatasetRecord:
+        return describe(self.dataset, len(self.split.labeled), len(self.split.unlabeled), len(self.split.validation))
 
 
 def run_all(config: Config, options: Options) -> Path:
     """Train, evaluate and report; returns the report's path. What exists already is not made again."""
     run = Run(config, options)
-    with Session(run):
+    with Session(run.folder, run.device):
         run.evaluate(run.train())
     return report(options.out)
 
@@ -125,7 +145,7 @@ def run_all(config: Config, options: Options) -> Path:
 def train(config: Config, options: Options) -> Path:
     """Train only; returns the run folder."""
     run = Run(config, options)
-    with Session(run):
+    with Session(run.folder, run.device):
         run.train()
     return run.folder
 
@@ -133,7 +153,7 @@ def train(config: Config, options: Options) -> Path:
 def evaluate(folder: Path, options: Options) -> Path:
     """Evaluate a trained run folder; returns the path of its results."""
     run = Run(run_config(folder), options)
-    with Session(run):
+    with Session(run.folder, run.device):
         run.evaluate(run.checkpoints())
     return folder / "results.json"
 
@@ -159,10 +179,7 @@ def check_config(config: Config) -> None:
         raise UserError(f"study.name = {config.study.name!r} is taken: choose another name.")
     if config.study.control and len(config.study.networks) < 2:
         raise UserError("study.control = true needs a student to compare with: name two study.networks or more.")
-    for key in ("corruptions", "perturbations", "fgsm_epsilons"):
-        values = getattr(config.evaluation, key)
-        if len(set(values)) < len(values):
-            raise UserError(f"evaluation.{key} = {list(values)} names something twice: name each once.")
+    check_evaluation(config.evaluation)
     if config.training.nesterov and config.training.momentum == 0:
         raise UserError("training.nesterov = true needs momentum: set training.momentum above 0.")
     if config.training.selection == "best-validation" and config.data.validation_fraction == 0:
@@ -171,6 +188,14 @@ def check_config(config: Config) -> None:
         )
     if config.transfer.weights:
         weights_sha256_of(Path(config.transfer.weights))
+
+
+def check_evaluation(config: EvaluationConfig) -> None:
+    """Raise UserError for something that would be measured twice."""
+    for key in ("corruptions", "perturbations", "fgsm_epsilons", "attacks", "attack_epsilons"):
+        values = getattr(config, key)
+        if len(set(values)) < len(values):
+            raise UserError(f"evaluation.{key} = {list(values)} names something twice: name each once.")
 
 
 def check_transfer(config: Config, dataset: Dataset) -> None:
@@ -192,63 +217,3 @@ def check_folder(config: Config, folder: Path) -> None:
             f"{folder} was made with {key} = {theirs!r}, not {ours!r}: "
             "choose another folder with --out, or delete that one."
         )
-
-
-def provenance(device: torch.device) -> Provenance:
-    """Software and hardware of this process."""
-    name = torch.cuda.get_device_name(device) if device.type == "cuda" else processor()
-    return Provenance(
-        nsbench=nsbench.__version__,
-        python=platform.python_version(),
-        torch=torch.__version__,
-        torchvision=version("torchvision"),
-        numpy=version("numpy"),
-        platform=platform.platform(),
-        device=f"{device.type} ({name})",
-        threads=torch.get_num_threads(),
-    )
-
-
-def processor() -> str:
-    """The CPU's name."""
-    info = Path("/proc/cpuinfo")
-    if info.is_file():
-        for line in info.read_text().splitlines():
-            if line.startswith("model name"):
-                return line.partition(":")[2].strip()
-    return platform.processor() or platform.machine()
-
-
-class Session:
-    """Writes down in `environment.json` when and where work was done; results hold no clock time."""
-
-    def __init__(self, run: Run) -> None:
-        self.run = run
-        self.path = run.folder / "environment.json"
-        self.earlier = self._read()
-        self.entry: dict[str, Any] = {}
-
-    def __enter__(self) -> None:
-        self.entry = {
-            "command": [Path(sys.argv[0]).name, *sys.argv[1:]],
-            "started": datetime.now(UTC).isoformat(timespec="seconds"),
-            "finished": None,
-            "pid": os.getpid(),
-            **provenance(self.run.device).model_dump(),
-        }
-        self._write()
-
-    def __exit__(self, *failure: object) -> None:
-        if failure[0] is None:
-            self.entry["finished"] = datetime.now(UTC).isoformat(timespec="seconds")
-            self._write()
-
-    def _read(self) -> list[Any]:
-        try:
-            found = json.loads(self.path.read_text())
-        except (OSError, ValueError):
-            return []
-        return found["sessions"] if isinstance(found, dict) and "sessions" in found else []
-
-    def _write(self) -> None:
-        write_json(self.path, {"sessions": [*self.earlier, self.entry]})

@@ -2,15 +2,20 @@
 
 import importlib
 import json
+import os
 import runpy
 import subprocess
 import sys
+import zipfile
 from pathlib import Path
+from types import ModuleType
 
+import numpy as np
 import pytest
 
 FOLDER = Path(__file__).parents[1] / "benchmarks"
 SCRIPTS = sorted(path.name for path in FOLDER.glob("*.py") if "options_from" in path.read_text(encoding="utf-8"))
+FULL_SETS = {"CIFAR-10-C": 19 * 5 * 10_000, "CIFAR-10-P": (18 * 31 + 21 + 16) * 10_000}
 PAGE = (FOLDER / "README.md").read_text(encoding="utf-8")
 
 
@@ -59,6 +64,70 @@ def test_sides_are_measured_in_turn_and_compared_within_a_round(monkeypatch: pyt
     assert calls == ["a", "b", "a", "b", "a", "b"]
     assert interleaved.ratios(readings, "a", "b") == [2.0, 4.0, 3.0]
     assert interleaved.spread(readings["a"], ".0f") == "30 (10 to 40)"
+
+
+def test_the_full_sets_have_as_many_images_as_the_published_ones(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.syspath_prepend(FOLDER)
+    full = importlib.import_module("published_evaluation").FULL
+    assert {title: part.count for title, part in full.parts().items()} == FULL_SETS
+
+
+def test_sides_that_predict_otherwise_are_not_measured(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.syspath_prepend(FOLDER)
+    check_equal = importlib.import_module("evaluation").check_equal
+    one = {"fog": np.arange(2000).reshape(2, 1000) % 10, "snow": np.zeros(1000, np.uint8)}
+    near, far = ({**one, "snow": np.where(np.arange(1000) < count, 1, 0)} for count in (3, 4))
+    assert check_equal("ours and theirs", near, one).startswith("ours and theirs: 3 of 3,000 predictions differ")
+    with pytest.raises(SystemExit, match="ours and theirs: 4 of 3,000 predictions differ"):
+        check_equal("ours and theirs", far, one)
+
+
+def test_modules_that_stand_in_are_gone_afterwards(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.syspath_prepend(FOLDER)
+    loop = importlib.import_module("robustbench_loop")
+    with loop.standing_in({"json": ModuleType("json"), "not_installed": ModuleType("not_installed")}):
+        assert importlib.import_module("json") is not json
+        importlib.import_module("not_installed")
+    assert importlib.import_module("json") is json
+    with pytest.raises(ModuleNotFoundError):
+        importlib.import_module("not_installed")
+
+
+@pytest.mark.slow
+@pytest.mark.cifar
+def test_evaluation_is_measured_from_files_for_several_networks_and_for_generated_images(tmp_path: Path) -> None:
+    few = ["--network", "resnet8", "--images", "4", "--rounds", "1", "--threads", "1", "--models", "2"]
+    few += ["--corruptions", "fog", "--perturbations", "translate"]
+    few += ["--data", os.environ["NSBENCH_TEST_CIFAR10"], "--json", str(tmp_path / "evaluation.json")]
+    text = run("published_evaluation.py", *few, "--parts", "files", "models", "generated")
+    parts = json.loads((tmp_path / "evaluation.json").read_text(encoding="utf-8"))["readings"]
+    assert {name: set(readings) - {"matmul"} for name, readings in parts.items()} == {
+        "files": {"CIFAR-10-C, ours", "CIFAR-10-P, ours"},
+        "models": {f"{images}, in one{each}" for images in ("from files", "generated") for each in ("", " each")},
+        "generated": {"CIFAR-10-C", "CIFAR-10-P"},
+    }
+    assert all(len(values) == 1 and values[0] > 0 for readings in parts.values() for values in readings.values())
+    assert "from files, network1 with others and alone: 0 of 84 predictions differ" in text
+    (together,) = [line for line in text.splitlines() if "together" in line]
+    seconds = sum(count / parts["generated"][title][0] for title, count in FULL_SETS.items())
+    assert float(together.split(" | ")[4].split()[0]) == pytest.approx(seconds, abs=0.1)
+
+
+@pytest.mark.slow
+@pytest.mark.cifar
+def test_robustbench_is_measured_on_the_same_images(tmp_path: Path) -> None:
+    pip = [sys.executable, "-m", "pip", "download", "--quiet", "--no-deps", "--dest", str(tmp_path)]
+    subprocess.run([*pip, "robustbench==1.1.1"], check=True)
+    (wheel,) = tmp_path.glob("robustbench-*.whl")
+    with zipfile.ZipFile(wheel) as archive:
+        archive.extractall(tmp_path / "checkout")
+    few = ["--corruptions", "contrast", "--network", "resnet8", "--images", "30", "--rounds", "1", "--threads", "1"]
+    few += ["--data", os.environ["NSBENCH_TEST_CIFAR10"], "--json", str(tmp_path / "loop.json")]
+    text = run("robustbench_loop.py", "--robustbench", str(tmp_path / "checkout"), *few)
+    readings = json.loads((tmp_path / "loop.json").read_text(encoding="utf-8"))["readings"]
+    assert readings.keys() == {"RobustBench", "ours", "matmul"}
+    assert all(len(values) == 1 and values[0] > 0 for values in readings.values())
+    assert "ours and RobustBench: 0 of 150 predictions differ" in text
 
 
 @pytest.mark.slow

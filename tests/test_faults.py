@@ -127,7 +127,7 @@ def test_a_wrong_checksum_is_named(nsbench: Command, tmp_path: Path) -> None:
         (["run-all", "quik"], "Did you mean quick?"),
         (["run-all", "--set", "seeed=1"], "did you mean 'seed'?"),
         (["report", "nowhere"], "There is no nowhere"),
-        (["evaluate", "nowhere"], "nowhere is not a run folder"),
+        (["evaluate", "nowhere", "--out", "somewhere"], "There is no model 'nowhere'"),
     ],
 )
 def test_a_wrong_word_on_the_command_line_is_one_sentence(nsbench: Command, arguments: list[str], text: str) -> None:

@@ -18,7 +18,7 @@ MOMENTS = {
     "in a student's training": "hard/seed0/gen1-resnet8-w0.25/training.safetensors",
     "between weights and description": f"{BASELINE}/weights.safetensors",
     "in the evaluation": f"predictions/{BASELINE}/clean.safetensors",
-    "before the results": f"predictions/{BASELINE}/perturbation.safetensors",
+    "before the results": f"predictions/{BASELINE}/perturbation/translate.safetensors",
     "before the report": "results.json",
 }
 

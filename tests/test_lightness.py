@@ -6,7 +6,7 @@ from typing import get_args
 
 import pytest
 
-from nsbench.config.schema import CorruptionName, PerturbationName
+from nsbench.config.evaluation import CorruptionName, PerturbationName
 from nsbench.corruptions import corruptions, spec
 from nsbench.corruptions.perturbations import GENERATED_PERTURBATIONS
 from nsbench.data import corruption_files

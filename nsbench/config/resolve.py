@@ -7,7 +7,7 @@ import tomllib
 from collections.abc import Iterable, Sequence
 from importlib import resources
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar, get_args
 
 import tomli_w
 from pydantic import BaseModel, TypeAdapter, ValidationError
@@ -18,6 +18,7 @@ from nsbench.config.schema import Config
 from nsbench.errors import UserError
 
 Table = dict[str, Any]
+Root = TypeVar("Root", bound=BaseModel)
 
 
 def preset_names() -> list[str]:
@@ -36,26 +37,33 @@ def resolve(source: str, settings: Sequence[str] = ()) -> Config:
     Raises:
         UserError: naming the key, its value, what is allowed and the nearest known key.
     """
-    table = _read(source)
+    return from_table(with_settings(_read(source), settings), Config)
+
+
+def with_settings(table: Table, settings: Sequence[str]) -> Table:
+    """The table with each `dotted.key=value` put in; the table itself is changed."""
     for setting in settings:
         _assign(table, setting)
-    return from_table(table)
+    return table
 
 
-def from_table(table: Table) -> Config:
-    """Validate a nested table; raises UserError for the first thing wrong."""
+def from_table(table: Table, root: type[Root]) -> Root:
+    """Validate a nested table as the kind of configuration that `root` is.
+
+    Raises UserError for the first thing wrong.
+    """
     try:
-        return Config.model_validate_json(json.dumps(table, default=str))
+        return root.model_validate_json(json.dumps(table, default=str))
     except ValidationError as error:
-        raise UserError(_sentence(error.errors()[0])) from None
+        raise UserError(_sentence(error.errors()[0], root)) from None
 
 
 def load_file(path: Path) -> Config:
-    """The configuration in a TOML file."""
-    return from_table(_parse(path))
+    """The configuration of a run in a TOML file."""
+    return from_table(read_toml(path), Config)
 
 
-def to_toml(config: Config) -> str:
+def to_toml(config: BaseModel) -> str:
     """The complete configuration as TOML, each key under a comment that says what it means and may be."""
     lines = _section(config)
     for name in type(config).model_fields:
@@ -82,7 +90,7 @@ def _read(source: str) -> Table:
         return tomllib.loads((resources.files("nsbench") / "presets" / f"{source}.toml").read_text())
     path = Path(source)
     if path.suffix == ".toml":
-        return _parse(path)
+        return read_toml(path)
     near = difflib.get_close_matches(source, preset_names(), n=1)
     hint = f" Did you mean {near[0]}?" if near else ""
     raise UserError(
@@ -90,7 +98,8 @@ def _read(source: str) -> Table:
     )
 
 
-def _parse(path: Path) -> Table:
+def read_toml(path: Path) -> Table:
+    """The tables of a TOML file, not validated; raises UserError when it cannot be read."""
     try:
         return tomllib.loads(path.read_text(encoding="utf-8"))
     except OSError as error:
@@ -114,21 +123,21 @@ def _assign(table: Table, setting: str) -> None:
         table[last] = text.strip()
 
 
-def _sentence(error: ErrorDetails) -> str:
+def _sentence(error: ErrorDetails, root: type[BaseModel]) -> str:
     path = [part for part in error["loc"] if isinstance(part, str)]
     key = ".".join(path)
     if error["type"] == "extra_forbidden":
-        near = _nearest(path)
+        near = _nearest(path, root)
         return f"Unknown key {key!r} in the configuration" + (f": did you mean {near!r}?" if near else ".")
-    field = _field(path)
+    field = _field(path, root)
     allowed = _allowed(field) if field else error["msg"]
     meaning = f" ({field.description})" if field and field.description else ""
     return f"{key} = {json.dumps(error['input'], default=str)} is not allowed: {key}{meaning} must be {allowed}."
 
 
-def _nearest(path: Sequence[str]) -> str | None:
+def _nearest(path: Sequence[str], root: type[BaseModel]) -> str | None:
     """The known key most like the unknown one: by the whole name, else by its last part."""
-    known = _known_keys()
+    known = list(_known_keys(root))
     whole = difflib.get_close_matches(".".join(path), known, n=1, cutoff=0.75)
     if whole:
         return whole[0]
@@ -137,24 +146,34 @@ def _nearest(path: Sequence[str]) -> str | None:
     return last[near[0]] if near else None
 
 
-def _known_keys() -> list[str]:
-    sections = Config.model_fields
-    return [*sections, *(key for key, _ in _flat(Config().model_dump(mode="json")))]
+def _known_keys(root: type[BaseModel], prefix: str = "") -> Iterable[str]:
+    for name, field in root.model_fields.items():
+        yield prefix + name
+        section = _section_of(field)
+        if section is not None:
+            yield from _known_keys(section, f"{prefix}{name}.")
 
 
-def _field(path: Sequence[str]) -> FieldInfo | None:
-    model: type[BaseModel] = Config
+def _field(path: Sequence[str], root: type[BaseModel]) -> FieldInfo | None:
     for name in path[:-1]:
-        annotation = model.model_fields[name].annotation
-        assert isinstance(annotation, type)
-        model = annotation
-    return model.model_fields.get(path[-1])
+        section = _section_of(root.model_fields[name])
+        assert section is not None
+        root = section
+    return root.model_fields.get(path[-1])
+
+
+def _section_of(field: FieldInfo) -> type[BaseModel] | None:
+    """The section that a field holds, or holds a list of."""
+    for kind in (field.annotation, *get_args(field.annotation)):
+        if isinstance(kind, type) and issubclass(kind, BaseModel):
+            return kind
+    return None
 
 
 def _allowed(field: FieldInfo) -> str:
     """What a field accepts, in words, read off its JSON schema."""
-    if isinstance(field.annotation, type) and issubclass(field.annotation, BaseModel):
-        return "a section"
+    if _section_of(field) is not None:
+        return "a section" if isinstance(field.annotation, type) else "a list of sections"
     schema = TypeAdapter[Any](field.annotation or str).json_schema()
     return _words({**schema, **_bounds(field)})
 

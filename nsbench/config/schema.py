@@ -1,17 +1,11 @@
 """The whole configuration of a run: one frozen model, every field with its range and its meaning."""
 
-from typing import Annotated, Literal, get_args
+from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
-Fraction = Annotated[float, Field(ge=0, le=1)]
-Images = Annotated[int, Field(ge=1, le=10**10)]
-
-
-class Section(BaseModel):
-    """Base of all parts: immutable, unknown keys refused, no silent conversion of types."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid", strict=True, allow_inf_nan=False)
+from nsbench.config.evaluation import EvaluationConfig
+from nsbench.config.section import Fraction, Images, Section
 
 
 class DataConfig(Section):
@@ -181,83 +175,6 @@ class TrainingConfig(Section):
     )
     micro_batch: int = Field(
         default=0, ge=0, le=65536, description="images per backward pass, to save memory; 0: the whole batch"
-    )
-
-
-CorruptionName = Literal[
-    "gaussian_noise",
-    "shot_noise",
-    "impulse_noise",
-    "defocus_blur",
-    "glass_blur",
-    "motion_blur",
-    "zoom_blur",
-    "snow",
-    "frost",
-    "fog",
-    "brightness",
-    "contrast",
-    "elastic_transform",
-    "pixelate",
-    "jpeg_compression",
-    "speckle_noise",
-    "gaussian_blur",
-    "spatter",
-    "saturate",
-]
-PerturbationName = Literal[
-    "gaussian_noise",
-    "shot_noise",
-    "motion_blur",
-    "zoom_blur",
-    "spatter",
-    "brightness",
-    "translate",
-    "rotate",
-    "tilt",
-    "scale",
-    "snow",
-    "shear",
-    "gaussian_blur",
-    "speckle_noise",
-    "gaussian_noise_2",
-    "gaussian_noise_3",
-    "shot_noise_2",
-    "shot_noise_3",
-    "speckle_noise_2",
-    "speckle_noise_3",
-]
-_TEN: tuple[PerturbationName, ...] = get_args(PerturbationName)[:10]
-
-
-class EvaluationConfig(Section):
-    """What every checkpoint is measured on."""
-
-    batch_size: int = Field(default=500, ge=1, le=65536, description="images per forward pass")
-    source: Literal["generated", "official"] = Field(
-        default="generated",
-        description="of corrupted and perturbed images; official: read from CIFAR-10-C and -P in the data folder",
-    )
-    corruptions: tuple[CorruptionName, ...] = Field(
-        default=get_args(CorruptionName),
-        description="each at severities 1 to 5; speckle_noise, gaussian_blur, spatter and saturate are never averaged",
-    )
-    corruption_images: int = Field(default=0, ge=0, le=10**7, description="first test images to corrupt; 0: all")
-    perturbations: tuple[PerturbationName, ...] = Field(
-        default=_TEN, description="perturbation sequences; beyond the ten of the default they are never averaged"
-    )
-    perturbation_images: int = Field(default=0, ge=0, le=10**7, description="first test images to perturb; 0: all")
-    frost_textures: str = Field(
-        default="", description="folder with the published frost photographs; empty: textures of our own"
-    )
-    fgsm_epsilons: Annotated[tuple[Fraction, ...], Field(min_length=1)] = Field(
-        default=(0.0, 0.01, 0.02, 0.03, 0.04, 0.05, 0.06, 0.07, 0.08, 0.09, 0.1),
-        description="sizes of the FGSM step on pixels in [0, 1]",
-    )
-    attack_images: int = Field(default=0, ge=0, le=10**7, description="first test images to attack; 0: all")
-    calibration_bins: int = Field(default=15, ge=1, le=1000, description="equal-width bins of the calibration error")
-    bootstrap_resamples: int = Field(
-        default=1000, ge=100, le=100_000, description="resamples behind each 95 % interval"
     )
 
 

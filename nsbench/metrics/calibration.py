@@ -1,12 +1,8 @@
-"""Calibration errors and reliability bins.
+"""Calibration errors over bins of equal width, and the bins of a reliability diagram.
 
-M bins of equal width divide [0, 1] into ((m-1)/M, m/M]; 0.0 belongs to the first. Membership has
-one rule: probabilities and edges are compared exactly as float64, and an edge is the float64 nearest
-to m/M. So the float64 written 0.2 closes the bin that ends at 3/15 or at 2/10, while the float32
-written 0.2, whose value is 0.2000000030, lies in the next one.
-
-`weights` count the images as everywhere in `nsbench.metrics` (see `classification`). A resample
-counts the whole set at once: errors are never summed over batches.
+The bins and their exact rule are those of `nsbench.metrics.bins`; `weights` count the images as
+everywhere in `nsbench.metrics` (see `classification`). A resample counts the whole set at once:
+errors are never summed over batches.
 """
 
 from dataclasses import dataclass
@@ -14,18 +10,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from nsbench.metrics.classification import (
-    Floats,
-    Integers,
-    Value,
-    check_scores,
-    float_if_scalar,
-    ratio,
-    weighted_mean,
-)
-
-ROUNDING = 1e-5
-"""How far outside [0, 1] a probability may lie; a float32 softmax may exceed 1 by its rounding."""
+from nsbench.metrics.bins import bin_edges, bin_index, check_probabilities, sums_by_bin
+from nsbench.metrics.classification import Floats, Integers, Value, float_if_scalar, ratio, weighted_mean
+from nsbench.metrics.top_label import top_label, top_label_calibration_error
 
 
 @dataclass(frozen=True)
@@ -62,9 +49,7 @@ def expected_calibration_error(
     >>> expected_calibration_error(sure, np.array([0, 1]))
     0.25
     """
-    confidence, correct = _top_label(probabilities, labels)
-    _, gaps = _outcomes_by_bin(confidence, correct, bins)
-    return float_if_scalar(np.abs(weighted_mean(gaps, weights)).sum(axis=-1))
+    return top_label_calibration_error(*top_label(probabilities, labels), bins, weights)
 
 
 def maximum_calibration_error(
@@ -78,9 +63,10 @@ def maximum_calibration_error(
     >>> maximum_calibration_error(two_bins, np.array([0, 1, 1]))
     1.0
     """
-    confidence, correct = _top_label(probabilities, labels)
+    confidence, correct = top_label(probabilities, labels)
+    errors = _bin_errors(confidence[:, None], correct[:, None], bins, weights)
     # Empty bins are nan, and fmax passes over nan: it is left only where no bin holds an image.
-    return float_if_scalar(np.fmax.reduce(_bin_errors(confidence, correct, bins, weights), axis=-1))
+    return float_if_scalar(np.fmax.reduce(errors, axis=-1))
 
 
 def paper_calibration_error(
@@ -99,7 +85,7 @@ def paper_calibration_error(
     >>> paper_calibration_error(np.array([[0.75, 0.25], [0.75, 0.25]]), np.array([0, 1]))
     0.25
     """
-    _check_probabilities(probabilities, labels)
+    check_probabilities(probabilities, labels)
     is_label = labels[:, None] == np.arange(probabilities.shape[1])
     errors = _bin_errors(probabilities, is_label, bins, weights)
     filled = ~np.isnan(errors)
@@ -115,66 +101,22 @@ def reliability_bins(probabilities: Floats, labels: Integers, bins: int = 15) ->
     >>> found.counts, found.accuracy, found.confidence
     (array([0, 2]), array([nan, 0.5]), array([  nan, 0.875]))
     """
-    confidence, correct = _top_label(probabilities, labels)
-    member = bin_index(confidence, bins)[:, 0]
+    confidence, correct = top_label(probabilities, labels)
+    member = bin_index(confidence, bins)
     counts = np.bincount(member, minlength=bins).astype(np.int64)
     return ReliabilityBins(
-        edges=_edges(bins),
+        edges=bin_edges(bins),
         counts=counts,
-        accuracy=np.asarray(ratio(np.bincount(member, weights=correct[:, 0], minlength=bins), counts)),
-        confidence=np.asarray(ratio(np.bincount(member, weights=confidence[:, 0], minlength=bins), counts)),
+        accuracy=np.asarray(ratio(np.bincount(member, weights=correct, minlength=bins), counts)),
+        confidence=np.asarray(ratio(np.bincount(member, weights=confidence, minlength=bins), counts)),
     )
-
-
-def bin_index(probabilities: Floats, bins: int) -> NDArray[np.intp]:
-    """Bin of each probability, 0..bins-1, by the rule at the head of this module.
-
-    >>> bin_index(np.array([0.0, 0.2, 0.2000001, 1.0]), 15)
-    array([ 0,  2,  3, 14])
-    """
-    above = np.searchsorted(_edges(bins), probabilities.astype(np.float64), side="left")
-    return np.clip(above - 1, 0, bins - 1)
-
-
-def _edges(bins: int) -> NDArray[np.float64]:
-    """The M + 1 edges; each quotient is correctly rounded, which repeated steps of 1/M are not."""
-    if bins < 1:
-        raise ValueError(f"bins must be at least 1, but it is {bins}")
-    return np.arange(bins + 1) / bins
-
-
-def _check_probabilities(probabilities: Floats, labels: Integers) -> None:
-    check_scores(probabilities, labels)
-    if probabilities.size and (probabilities.min() < -ROUNDING or probabilities.max() > 1 + ROUNDING):
-        raise ValueError("probabilities must lie in [0, 1]; turn logits into probabilities with softmax")
-
-
-def _top_label(probabilities: Floats, labels: Integers) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
-    """Confidence (N, 1) of the predicted class, the first of equals, and whether it is right (N, 1)."""
-    _check_probabilities(probabilities, labels)
-    confidence = probabilities.max(axis=1, keepdims=True).astype(np.float64)
-    return confidence, probabilities.argmax(axis=1, keepdims=True) == labels[:, None]
-
-
-def _outcomes_by_bin(
-    confidence: Floats, correct: NDArray[np.bool_], bins: int
-) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
-    """What each image adds to each bin: how many of its J confidences, and the sum of correct - confidence.
-
-    From (N, J) arrays to two of shape (M, N): averages of these over images are all that the
-    calibration errors need, so a resample is a product of its weights with them.
-    """
-    images = len(confidence)
-    cell = (bin_index(confidence, bins) * images + np.arange(images)[:, None]).ravel()
-    gap = np.subtract(correct, confidence, dtype=np.float64).ravel()
-    counts = np.bincount(cell, minlength=bins * images)
-    gaps = np.bincount(cell, weights=gap, minlength=bins * images)
-    return counts.astype(np.int64).reshape(bins, images), gaps.astype(np.float64).reshape(bins, images)
 
 
 def _bin_errors(
     confidence: Floats, correct: NDArray[np.bool_], bins: int, weights: Floats | None
 ) -> NDArray[np.float64]:
-    """|acc_m - conf_m| of shape (..., M); nan for an empty bin."""
-    counts, gaps = _outcomes_by_bin(confidence, correct, bins)
-    return np.abs(ratio(weighted_mean(gaps, weights), weighted_mean(counts, weights)))
+    """|acc_m - conf_m| of shape (..., M) over the J confidences (N, J) of every image; nan for an empty bin."""
+    member = bin_index(confidence, bins)
+    counts = weighted_mean(sums_by_bin(np.ones(confidence.shape), member, bins), weights)
+    gaps = weighted_mean(sums_by_bin(np.subtract(correct, confidence, dtype=np.float64), member, bins), weights)
+    return np.abs(ratio(gaps, counts))

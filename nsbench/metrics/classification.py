@@ -27,6 +27,9 @@ def weighted_mean(outcomes: NDArray[Any], weights: Floats | None = None) -> Valu
     Returns:
         Shape (*W, *O), or (*O) without weights; nan where the weights sum to 0.
 
+    Raises:
+        ValueError: the weights are of another number of images.
+
     >>> weighted_mean(np.array([1.0, 0.0, 0.5]))
     0.5
     >>> weighted_mean(np.array([1.0, 0.0, 0.5]), np.array([[2.0, 0.0, 0.0], [0.0, 1.0, 2.0]]))
@@ -34,6 +37,8 @@ def weighted_mean(outcomes: NDArray[Any], weights: Floats | None = None) -> Valu
     """
     if weights is None:
         weights = np.ones(outcomes.shape[-1])
+    if weights.shape[-1:] != outcomes.shape[-1:]:
+        raise ValueError(f"weights are {weights.shape}, but there are {outcomes.shape[-1]} images or sequences")
     # Never an integer product: that would cut outcomes such as a log-likelihood down to whole numbers.
     precision = np.result_type(weights, np.float32)
     totals = np.tensordot(weights.astype(precision, copy=False), outcomes.astype(precision, copy=False), axes=(-1, -1))

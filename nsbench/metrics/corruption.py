@@ -2,7 +2,8 @@
 
 Errors are arrays (..., C, S) over C corruptions and the five severities. Leading axes are
 resamples; a model and its baseline share them, so that their ratio is paired. A mean states what
-it averages: see `CorruptionSet`.
+it averages: see `CorruptionSet`. A cell that was not measured is NaN, and every sum or mean over
+severities refuses it by name; so it refuses fewer than five severities.
 """
 
 from collections.abc import Sequence
@@ -11,7 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from nsbench.metrics.classification import Floats, Integers, Value, float_if_scalar, ratio, weighted_mean
+from nsbench.metrics.classification import Floats, Integers, Value, ratio, weighted_mean
 from nsbench.metrics.declared import DeclaredSet, declared_mean
 
 CORRUPTIONS = (
@@ -100,7 +101,7 @@ def corruption_error(errors: Floats, baseline_errors: Floats) -> NDArray[np.floa
     >>> corruption_error(np.full((1, 5), 0.1), np.full((1, 5), 0.4))
     array([0.25])
     """
-    _check_cells(errors, baseline_errors)
+    _check_pair(errors, baseline_errors)
     return np.asarray(ratio(errors.sum(axis=-1), baseline_errors.sum(axis=-1)))
 
 
@@ -127,8 +128,29 @@ def relative_corruption_error(
     >>> relative_corruption_error(np.full((1, 5), 0.3), 0.1, np.full((1, 5), 0.6), 0.2)
     array([0.5])
     """
-    _check_cells(errors, baseline_errors)
+    _check_pair(errors, baseline_errors)
     return np.asarray(ratio(_rise(errors, clean_error), _rise(baseline_errors, baseline_clean_error)))
+
+
+def severity_mean(cells: Floats, names: Sequence[str]) -> NDArray[np.float64]:
+    """Mean over the five severities of each corruption, for any number of a cell in [0, 1].
+
+    Args:
+        cells: shape (..., C, 5).
+        names: of the C rows.
+
+    Returns:
+        Shape (..., C).
+
+    Raises:
+        ValueError: a severity is missing, or a cell is NaN.
+
+    >>> severity_mean(np.array([[0.25, 0.5, 0.75, np.nan, 1.0]]), ["fog"])
+    Traceback (most recent call last):
+    ValueError: fog has no number at severity 4
+    """
+    _check_cells(cells, names)
+    return np.asarray(cells.mean(axis=-1, dtype=np.float64))
 
 
 def mean_error(errors: Floats, names: Sequence[str], declared: CorruptionSet) -> Value:
@@ -148,9 +170,30 @@ def mean_error(errors: Floats, names: Sequence[str], declared: CorruptionSet) ->
     >>> mean_error(np.array([[0.1, 0.2, 0.3, 0.4, 0.5]]), ["fog"], corruption_set(["fog"]))
     0.3
     """
-    _check_cells(errors, errors)
-    declared.require(names, errors.shape[-2])
-    return float_if_scalar(np.asarray(errors.mean(axis=(-2, -1), dtype=np.float64)))
+    return declared_mean(severity_mean(errors, names), names, declared)
+
+
+def mean_expected_calibration_error(calibration_errors: Floats, names: Sequence[str], declared: CorruptionSet) -> Value:
+    """Plain mean of the expected calibration error over corruptions and severities, in [0, 1].
+
+    A mean of the errors of cells, not the error of all cells thrown together, in which too much
+    confidence under one corruption would make good too little under another.
+
+    Args:
+        calibration_errors: shape (..., C, 5), what `top_label.top_label_calibration_error` returns.
+        names: of the C rows, in any order.
+        declared: what the mean stands for.
+
+    Returns:
+        Shape (...).
+
+    Raises:
+        ValueError: as `mean_error`.
+
+    >>> mean_expected_calibration_error(np.full((1, 5), 0.125), ["fog"], corruption_set(["fog"]))
+    0.125
+    """
+    return declared_mean(severity_mean(calibration_errors, names), names, declared)
 
 
 def mean_corruption_error(corruption_errors: Floats, names: Sequence[str], declared: CorruptionSet) -> Value:
@@ -198,9 +241,13 @@ def small_denominators(
     Returns:
         By name, the mean rise that is below the threshold; it may be 0 or negative.
 
+    Raises:
+        ValueError: a severity is missing, or the names do not fit the rows.
+
     >>> small_denominators(np.array([[0.265625] * 5, [0.5] * 5, [0.125] * 5]), 0.25, ["brightness", "fog", "snow"])
     {'brightness': 0.015625, 'snow': -0.125}
     """
+    _check_cells(baseline_errors, names)
     rises = _rise(baseline_errors, baseline_clean_error) / len(SEVERITIES)
     return {name: float(rise) for name, rise in zip(names, rises, strict=True) if rise < threshold}
 
@@ -210,9 +257,21 @@ def _rise(errors: Floats, clean_error: Value) -> NDArray[np.float64]:
     return np.asarray((errors - np.asarray(clean_error, np.float64)[..., None, None]).sum(axis=-1))
 
 
-def _check_cells(errors: Floats, baseline_errors: Floats) -> None:
-    for cells in (errors, baseline_errors):
-        if cells.ndim < 2 or cells.shape[-1] != len(SEVERITIES):
-            raise ValueError(f"errors must be (..., C, 5), all five severities, but they are {cells.shape}")
-    if errors.shape[-2] != baseline_errors.shape[-2]:
-        raise ValueError(f"there are {errors.shape[-2]} corruptions, but {baseline_errors.shape[-2]} of the baseline")
+def _check_pair(errors: Floats, baseline_errors: Floats) -> None:
+    if errors.shape[-2:-1] != baseline_errors.shape[-2:-1]:
+        raise ValueError(f"errors are {errors.shape}, but the baseline's are {baseline_errors.shape}")
+    places = [f"corruption {row + 1}" for row in range(errors.shape[-2] if errors.ndim > 1 else 0)]
+    _check_cells(errors, places)
+    _check_cells(baseline_errors, [f"{place} of the baseline" for place in places])
+
+
+def _check_cells(cells: Floats, names: Sequence[str]) -> None:
+    """Refuse what would average less than five severities of each named row."""
+    if cells.ndim < 2 or cells.shape[-1] != len(SEVERITIES):
+        raise ValueError(f"errors must be (..., C, 5), all five severities, but they are {cells.shape}")
+    if len(names) != cells.shape[-2]:
+        raise ValueError(f"{len(names)} names cannot name {cells.shape[-2]} rows")
+    unmeasured = np.isnan(cells).reshape(-1, len(names), len(SEVERITIES)).any(axis=0)
+    if unmeasured.any():
+        row, column = np.argwhere(unmeasured)[0]
+        raise ValueError(f"{names[row]} has no number at severity {SEVERITIES[column]}")

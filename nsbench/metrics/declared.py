@@ -26,6 +26,22 @@ class DeclaredSet:
         return not self.missing
 
     @classmethod
+    def exactly(cls, names: Sequence[str]) -> Self:
+        """Declare a mean over all of these names, be they corruptions, perturbations or seeds, and no other.
+
+        Raises:
+            ValueError: a name comes twice.
+
+        >>> declared_mean(np.array([0.25, 0.75]), ["seed0", "seed1"], DeclaredSet.exactly(["seed0", "seed1"]))
+        0.5
+        >>> declared_mean(np.array([0.25]), ["seed0"], DeclaredSet.exactly(["seed0", "seed1"]))
+        Traceback (most recent call last):
+        ValueError: the mean is declared over seed0, seed1, but the array has missing seed1
+        """
+        _refuse_repeated(names)
+        return cls(counted=tuple(names), shown=(), missing=())
+
+    @classmethod
     def divide(cls, names: Sequence[str], canonical: Sequence[str], shown: Sequence[str]) -> Self:
         """Divide measured names into those that count and those that are only shown.
 
@@ -59,7 +75,7 @@ class DeclaredSet:
 
 
 def declared_mean(values: Floats, names: Sequence[str], declared: DeclaredSet) -> Value:
-    """Average (..., C) over its last axis, whose entries must be exactly the declared ones."""
+    """Average (..., C) over its last axis, whose entries must be exactly the declared ones; nan if one of them is."""
     declared.require(names, values.shape[-1])
     return float_if_scalar(np.asarray(values.mean(axis=-1, dtype=np.float64)))
 

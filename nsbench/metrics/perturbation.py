@@ -49,6 +49,9 @@ FRAMES: Mapping[str, int] = MappingProxyType(
 )
 """Frames in a sequence of the official files."""
 
+IMAGENET_PERTURBATIONS = tuple("snow" if name == "spatter" else name for name in PERTURBATIONS)
+"""The paper's own ten, those of ImageNet-P: snow in spatter's place."""
+
 
 @dataclass(frozen=True)
 class PerturbationSet(DeclaredSet):
@@ -66,6 +69,9 @@ def perturbation_set(names: Sequence[str]) -> PerturbationSet:
     (('tilt',), ('snow',), 9, False)
     """
     return PerturbationSet.divide(names, PERTURBATIONS, EXTRA_PERTURBATIONS)
+
+
+IMAGENET_SET = PerturbationSet.exactly(IMAGENET_PERTURBATIONS)
 
 
 def flip_probability(predicted: Integers, noise: bool, weights: Floats | None = None) -> Value:
@@ -94,6 +100,46 @@ def flip_probability(predicted: Integers, noise: bool, weights: Floats | None = 
         raise ValueError(f"predicted must be (Q, T) with at least two frames, but it is {predicted.shape}")
     reference = predicted[:, :1] if noise else predicted[:, :-1]
     return weighted_mean((predicted[:, 1:] != reference).mean(axis=1), weights)
+
+
+def flip_probabilities(predicted: Mapping[str, Integers], weights: Floats | None = None) -> NDArray[np.float64]:
+    """`flip_probability` of each perturbation by its name, over whole official sequences only.
+
+    Args:
+        predicted: by perturbation, predicted classes (Q, T): the same Q sequences of all `FRAMES`.
+        weights: shape (..., Q); one resample of the sequences serves all perturbations.
+
+    Returns:
+        Shape (..., P), in the order of the mapping.
+
+    Raises:
+        ValueError: a name is unknown, or a perturbation has too few or too many frames or sequences.
+
+    >>> constant = {"translate": np.zeros((3, 16), np.uint8), "tilt": np.zeros((3, 31), np.uint8)}
+    >>> flip_probabilities(constant)
+    array([0., 0.])
+    """
+    check_sequences(predicted)
+    flips = [flip_probability(found, name in NOISE_PERTURBATIONS, weights) for name, found in predicted.items()]
+    return np.stack([np.asarray(flip) for flip in flips], axis=-1)
+
+
+def check_sequences(predicted: Mapping[str, Integers]) -> None:
+    """Raise ValueError unless every perturbation has all its `FRAMES`, and all have the same number of sequences.
+
+    >>> check_sequences({"motion_blur": np.zeros((3, 20), np.uint8)})
+    Traceback (most recent call last):
+    ValueError: motion_blur has sequences of 21 frames, but the predictions are (3, 20)
+    """
+    perturbation_set(list(predicted))
+    for name, found in predicted.items():
+        if found.ndim != 2 or found.shape[1] != FRAMES[name]:
+            raise ValueError(f"{name} has sequences of {FRAMES[name]} frames, but the predictions are {found.shape}")
+    sequences = {name: len(found) for name, found in predicted.items()}
+    most = max(sequences.values(), default=0)
+    short = [f"{name} {count}" for name, count in sequences.items() if count != most]
+    if short:
+        raise ValueError(f"there are {most} sequences, but fewer of: {', '.join(short)}")
 
 
 def flip_rate(flip_probabilities: Floats, baseline_flip_probabilities: Floats) -> NDArray[np.float64]:
@@ -148,3 +194,25 @@ def mean_flip_rate(flip_rates: Floats, names: Sequence[str], declared: Perturbat
         Shape (...); nan where one of the flip rates is.
     """
     return declared_mean(flip_rates, names, declared)
+
+
+def imagenet_mean_flip_probability(flip_probabilities: Floats, names: Sequence[str]) -> Value:
+    """`mean_flip_probability` over the paper's own ten perturbations, with snow in spatter's place.
+
+    Raises:
+        ValueError: the entries are not exactly `IMAGENET_PERTURBATIONS`.
+
+    >>> imagenet_mean_flip_probability(np.linspace(0.0, 1.0, 10), PERTURBATIONS)  # doctest: +ELLIPSIS
+    Traceback (most recent call last):
+    ValueError: the mean is declared over gaussian_noise, ..., but the array has missing snow; extra spatter
+    """
+    return mean_flip_probability(flip_probabilities, names, IMAGENET_SET)
+
+
+def imagenet_mean_flip_rate(flip_rates: Floats, names: Sequence[str]) -> Value:
+    """`mean_flip_rate` over the paper's own ten perturbations, with snow in spatter's place.
+
+    Raises:
+        ValueError: the entries are not exactly `IMAGENET_PERTURBATIONS`.
+    """
+    return mean_flip_rate(flip_rates, names, IMAGENET_SET)

@@ -1,11 +1,52 @@
 """The one way predictions are made, for teachers and for every benchmark."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import TypeVar
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
+
+T = TypeVar("T")
+
+CPU_BATCH = 100
+"""Images whose activations in a small network still fit a CPU's caches."""
+CUDA_BATCH = 2000
+"""Images that keep every part of a GPU at work."""
+
+
+@dataclass
+class BatchSize:
+    """Images per forward pass, fewer from the moment that memory lacks."""
+
+    size: int
+
+    @classmethod
+    def choose(cls, wanted: int, device: torch.device) -> "BatchSize":
+        """The size asked for, or what suits the device where 0 is."""
+        return cls(wanted or (CUDA_BATCH if device.type == "cuda" else CPU_BATCH))
+
+    def over(self, count: int, work: Callable[[slice], T]) -> list[T]:
+        """What `work` gives for consecutive slices that cover range(count).
+
+        A slice that runs out of memory is cut in half and tried again; torch.OutOfMemoryError is left when a single
+        image is too much.
+        """
+        found, start = [], 0
+        while start < count:
+            stop = min(start + self.size, count)
+            try:
+                found.append(work(slice(start, stop)))
+            except torch.OutOfMemoryError:
+                if self.size == 1:
+                    raise
+                self.size = max(1, min(self.size, stop - start) // 2)
+                torch.cuda.empty_cache()
+            else:
+                start = stop
+        return found
 
 
 def to_float(images: Tensor) -> Tensor:
@@ -23,23 +64,26 @@ def batches(count: int, batch_size: int) -> Iterator[slice]:
 
 
 @torch.inference_mode()
-def logits(network: nn.Module, images: Tensor) -> Tensor:
-    """Float32 logits (N, classes) of one uint8 batch (N, H, W, 3), on the network's device."""
+def logits(network: nn.Module, images: Tensor, *, fast: bool = False) -> Tensor:
+    """Float32 logits (N, classes) of one uint8 batch (N, H, W, 3), on the network's device.
+
+    With `fast` the arithmetic inside the network is bfloat16 where PyTorch's autocast allows it.
+    """
     assert not network.training, "a network predicts in evaluation mode"
-    out: Tensor = network(to_float(images)).float()
-    return out
+    with torch.autocast(images.device.type, torch.bfloat16, enabled=fast):
+        out: Tensor = network(to_float(images))
+    return out.float()
 
 
 def predict_logits(
     network: nn.Module, images: NDArray[np.uint8], device: torch.device, batch_size: int
 ) -> NDArray[np.float32]:
-    """Float32 logits (N, classes) of uint8 images (N, H, W, 3) in host memory.
+    """Float32 logits (N, classes) of uint8 images (N, H, W, 3) in host memory; a batch size of 0 suits the device.
 
     Results reach the host once, at the end, so the device never waits for it.
     """
     network.eval()
-    parts = [
-        logits(network, torch.tensor(images[part]).to(device, non_blocking=True))
-        for part in batches(len(images), batch_size)
-    ]
+    parts = BatchSize.choose(batch_size, device).over(
+        len(images), lambda part: logits(network, torch.tensor(images[part]).to(device, non_blocking=True))
+    )
     return torch.cat(parts).cpu().numpy()

@@ -1,181 +1,146 @@
-"""Every checkpoint shown every benchmark image; each image is made once for all of them."""
+"""Every model shown every benchmark image; each image is made, or read, once for all of them."""
 
-from collections.abc import Callable
-from functools import partial
+from collections.abc import Iterator, Sequence
+from itertools import groupby
 from pathlib import Path
 
-import numpy as np
 import torch
-from numpy.typing import NDArray
-from torch import Tensor
+from torch import Tensor, nn
 
-from nsbench.attacks.fgsm import fgsm_sweep
-from nsbench.checkpoints.record import CheckpointRecord
-from nsbench.checkpoints.store import folder_of, load_network
-from nsbench.config.resolve import fingerprint
-from nsbench.config.schema import EvaluationConfig
-from nsbench.corruptions.perturbations import frame_count
-from nsbench.corruptions.spec import SEVERITIES
-from nsbench.data.images import Dataset
-from nsbench.networks.classifier import Classifier
-from nsbench.networks.inference import batches, logits
+from nsbench.config.evaluation import EvaluationConfig
+from nsbench.data.images import Dataset, ImageSet
+from nsbench.errors import UserError
+from nsbench.models.check import check_model
+from nsbench.models.subject import Subject
+from nsbench.networks.inference import BatchSize, to_float
+from nsbench.predictions.ahead import read_ahead
+from nsbench.predictions.cells import Cell, Part, cells
+from nsbench.predictions.pool import Pool
 from nsbench.predictions.sources import Source, Subset
-from nsbench.predictions.store import Arrays, has_predictions, path_of, save_predictions
+from nsbench.predictions.store import Stored, save_labels
 from nsbench.progress import Reporter, Task
 
-BENCHMARKS = ("clean", "fgsm", "corruption", "perturbation")
+PROBE = 100
+"""Images that a model is tried on before the work."""
 
+LEAST_PROBE = 8
+"""Fewer cannot be cut in half and still be checked."""
 
-def subset_size(limit: int, available: int) -> int:
-    """Images used under a limit; 0 means all."""
-    return min(limit, available) if limit else available
+Work = list[tuple[Cell, list[Subject]]]
 
 
 class Evaluation:
-    """Collects the predictions of a run's checkpoints.
+    """Collects the predictions of models, cell by cell; what is stored already is not made again.
 
     Args:
         config: what to measure.
         dataset: whose test images.
         source: of corrupted and perturbed images.
-        run: the run folder.
+        run: the folder that gets `predictions/`.
         device: where to compute.
+        held_out: labelled images that no model has seen, to fit temperatures on.
     """
 
     def __init__(
-        self, config: EvaluationConfig, dataset: Dataset, source: Source, run: Path, device: torch.device
+        self,
+        config: EvaluationConfig,
+        dataset: Dataset,
+        source: Source,
+        run: Path,
+        device: torch.device,
+        held_out: ImageSet | None = None,
     ) -> None:
         self.config, self.dataset, self.source, self.run, self.device = config, dataset, source, run, device
+        self.held_out = held_out
+        self.batch = BatchSize.choose(config.batch_size, device)
+        self.pool = Pool(device, to_float(torch.tensor(dataset.test.images[:2]).to(device)))
 
-    def collect(self, checkpoints: list[CheckpointRecord], reporter: Reporter) -> None:
-        """Make the predictions that are missing."""
-        work: dict[str, Callable[[list[Classifier], Task], list[Arrays]]] = {
-            "clean": self._clean,
-            "fgsm": self._fgsm,
-            "corruption": self._corruption,
-            "perturbation": self._perturbation,
-        }
-        for benchmark in BENCHMARKS:
-            missing = [record for record in checkpoints if not self._is_there(record, benchmark)]
-            if not missing or not self._images_per_network(benchmark):
+    def collect(self, subjects: Sequence[Subject], reporter: Reporter) -> None:
+        """Make the predictions that are missing.
+
+        Raises:
+            UserError: a model fails on the images, an attack is asked for on one without gradients, or a single image
+                is too much for the memory.
+        """
+        self._try_out(subjects, reporter)
+        save_labels(
+            self.run, self.dataset.test.labels, self.held_out.labels if self.held_out else self.dataset.test.labels[:0]
+        )
+        for benchmark, found in groupby(self._cells(), lambda cell: cell.benchmark):
+            work: Work = [(cell, missing) for cell in found if (missing := self._missing(cell, subjects))]
+            if not work:
                 continue
-            networks = [load_network(folder_of(self.run, record), self.device) for record in missing]
-            total = self._images_per_network(benchmark) * len(networks)
+            total = sum(len(cell.subset) * cell.passes * len(missing) for cell, missing in work)
             with reporter.task(f"evaluate {benchmark}", total) as task:
-                predictions = work[benchmark](networks, task)
-                task.log(f"{len(networks)} networks")
-            for record, arrays in zip(missing, predictions, strict=True):
-                save_predictions(path_of(self.run, record, benchmark), arrays, self._fingerprint(record, benchmark))
+                self._run(work, task)
+                task.log("done")
 
-    def _is_there(self, record: CheckpointRecord, benchmark: str) -> bool:
-        return has_predictions(path_of(self.run, record, benchmark), self._fingerprint(record, benchmark))
+    def _try_out(self, subjects: Sequence[Subject], reporter: Reporter) -> None:
+        """Check, before the work, each model that has not shown yet that it can classify these images."""
+        (clean,) = (cell for cell in self._cells() if cell.name == "clean")
+        for subject in self._missing(clean, subjects):
+            for warning in self._check(subject, subject.load(self.device), clean.subset.part(slice(0, PROBE))):
+                reporter.warn(warning)
 
-    def _fingerprint(self, record: CheckpointRecord, benchmark: str) -> str:
-        settings: dict[str, list[str]] = {
-            "clean": [],
-            "fgsm": [str(self.config.attack_images), *map(str, self.config.fgsm_epsilons)],
-            "corruption": [
-                str(self.config.corruption_images),
-                self.source.identities["corruption"],
-                *self.config.corruptions,
-            ],
-            "perturbation": [
-                str(self.config.perturbation_images),
-                self.source.identities["perturbation"],
-                *self.config.perturbations,
-            ],
-        }
-        return fingerprint(
-            record.weights_sha256, self.dataset.checksum, benchmark, self.config.batch_size, settings[benchmark]
-        )
+    def _check(self, subject: Subject, network: nn.Module, probe: Subset) -> list[str]:
+        """What `check_model` says, from as many images as fit into memory."""
+        try:
+            return check_model(subject, network, probe.images, probe.labels, len(self.dataset.classes))
+        except torch.OutOfMemoryError:
+            if len(probe) < LEAST_PROBE:
+                raise _too_large(subject) from None
+        return self._check(subject, network, probe.part(slice(0, len(probe) // 2)))
 
-    def _images_per_network(self, benchmark: str) -> int:
-        per_image = {
-            "clean": 1,
-            "fgsm": len(self.config.fgsm_epsilons),
-            "corruption": len(self.config.corruptions) * len(SEVERITIES),
-            "perturbation": sum(frame_count(name) for name in self.config.perturbations),
-        }
-        return per_image[benchmark] * self._size(benchmark)
+    def _cells(self) -> Iterator[Cell]:
+        test = self._on_device(self.dataset.test)
+        held_out = self._on_device(self.held_out) if self.held_out else None
+        return cells(self.config, test, held_out, self.dataset.checksum, self.source)
 
-    def _size(self, benchmark: str) -> int:
-        limits = {
-            "clean": 0,
-            "fgsm": self.config.attack_images,
-            "corruption": self.config.corruption_images,
-            "perturbation": self.config.perturbation_images,
-        }
-        return subset_size(limits[benchmark], len(self.dataset.test))
+    def _on_device(self, images: ImageSet) -> Subset:
+        return Subset(torch.tensor(images.images).to(self.device), torch.tensor(images.labels).to(self.device))
 
-    def _subset(self, benchmark: str) -> Subset:
-        size = self._size(benchmark)
-        return Subset(
-            torch.tensor(self.dataset.test.images[:size]).to(self.device),
-            torch.tensor(self.dataset.test.labels[:size]).to(self.device),
-        )
-
-    def _clean(self, networks: list[Classifier], task: Task) -> list[Arrays]:
-        subset = self._subset("clean")
-        parts: list[list[Tensor]] = [[] for _ in networks]
-        for rows in batches(len(subset), self.config.batch_size):
-            for network, out in zip(networks, parts, strict=True):
-                out.append(logits(network, subset.images[rows]))
-                task.advance(rows.stop - rows.start)
-        return [{"logits": torch.cat(out).cpu().numpy()} for out in parts]
-
-    def _fgsm(self, networks: list[Classifier], task: Task) -> list[Arrays]:
-        subset, epsilons = self._subset("fgsm"), self.config.fgsm_epsilons
-        parts: list[list[tuple[Tensor, Tensor]]] = [[] for _ in networks]
-        for rows in batches(len(subset), self.config.batch_size):
-            part = subset.part(rows)
-            for network, out in zip(networks, parts, strict=True):
-                out.append(fgsm_sweep(network, part.images, part.labels, epsilons))
-                task.advance(len(part) * len(epsilons))
+    def _missing(self, cell: Cell, subjects: Sequence[Subject]) -> list[Subject]:
+        if cell.attacks:
+            for subject in subjects:
+                if not subject.differentiable:
+                    raise UserError(
+                        f"{subject.name} cannot be attacked, because its format has no gradients: "
+                        f"leave {cell.benchmark} out of what it is measured on."
+                    )
         return [
-            {
-                "logits": torch.cat([attacked for attacked, _ in out], 1).cpu().numpy(),
-                "zero_gradient": torch.cat([zero for _, zero in out]).cpu().numpy(),
-            }
-            for out in parts
+            subject
+            for subject in subjects
+            if not Stored(self.run, subject.name).has(cell.name, cell.fingerprint(subject.identity))
         ]
 
-    def _corruption(self, networks: list[Classifier], task: Task) -> list[Arrays]:
-        subset = self._subset("corruption")
-        cells: list[list[NDArray[np.uint8]]] = [[] for _ in networks]
-        for name in self.config.corruptions:
-            for severity in SEVERITIES:
-                self._show(networks, cells, subset, partial(self.source.corrupted, name=name, severity=severity), task)
-        shape = (len(self.config.corruptions), len(SEVERITIES), len(subset))
-        return [{"predicted": np.stack(own).reshape(shape)} for own in cells]
+    def _run(self, work: Work, task: Task) -> None:
+        kept: dict[str, list[Part]] = {}
+        chunks = self._chunks(work)
+        if any(cell.reads for cell, _ in work):
+            chunks = read_ahead(chunks)
+        for cell, subjects, part, images in chunks:
+            for subject in subjects:
+                kept.setdefault(subject.name, []).append(self._show(cell, subject, images, part))
+                task.advance(len(part) * cell.passes)
+                if part.rows.stop == cell.subset.rows.stop:
+                    self._save(cell, subject, kept.pop(subject.name))
 
-    def _perturbation(self, networks: list[Classifier], task: Task) -> list[Arrays]:
-        subset = self._subset("perturbation")
-        results: list[Arrays] = [{} for _ in networks]
-        for name in self.config.perturbations:
-            found: list[list[NDArray[np.uint8]]] = [[] for _ in networks]
-            self._show(networks, found, subset, partial(self._frames, name=name), task)
-            for result, (frames,) in zip(results, found, strict=True):
-                result[name] = frames.reshape(len(subset), frame_count(name))
-        return results
+    def _chunks(self, work: Work) -> Iterator[tuple[Cell, list[Subject], Subset, Tensor]]:
+        for cell, subjects in work:
+            for part in cell.chunks(self.batch.size):
+                yield cell, subjects, part, cell.make(part)
 
-    def _frames(self, part: Subset, name: str) -> Tensor:
-        return self.source.sequences(part, name).flatten(0, 1)
+    def _show(self, cell: Cell, subject: Subject, images: Tensor, part: Subset) -> Part:
+        try:
+            return cell.show(self.pool.get(subject), images, part, self.batch)
+        except torch.OutOfMemoryError:
+            raise _too_large(subject) from None
 
-    def _show(
-        self,
-        networks: list[Classifier],
-        found: list[list[NDArray[np.uint8]]],
-        subset: Subset,
-        make: Callable[[Subset], Tensor],
-        task: Task,
-    ) -> None:
-        """Append to each network's list its predicted classes of all images that `make` makes."""
-        parts: list[list[Tensor]] = [[] for _ in networks]
-        for rows in batches(len(subset), self.config.batch_size):
-            images = make(subset.part(rows))
-            for inner in batches(len(images), self.config.batch_size):
-                for network, out in zip(networks, parts, strict=True):
-                    out.append(logits(network, images[inner]).argmax(1).to(torch.uint8))
-                    task.advance(inner.stop - inner.start)
-        for own, out in zip(found, parts, strict=True):
-            own.append(torch.cat(out).cpu().numpy())
+    def _save(self, cell: Cell, subject: Subject, parts: list[Part]) -> None:
+        Stored(self.run, subject.name).save(
+            cell.name, cell.join(parts), cell.fingerprint(subject.identity), cell.images
+        )
+
+
+def _too_large(subject: Subject) -> UserError:
+    return UserError(f"The memory does not suffice for {subject.name} and a few images: use a device with more.")

@@ -8,6 +8,7 @@ import torch
 from numpy.typing import NDArray
 from PIL import Image
 
+from nsbench.config.evaluation import EvaluationConfig
 from nsbench.config.schema import Config
 from nsbench.corruptions.perturbations import frame_count
 from nsbench.corruptions.spec import SEVERITIES
@@ -25,15 +26,19 @@ GAP = 1
 Strip = NDArray[np.uint8]
 
 
-def write_samples(config: Config, dataset: Dataset, source: Source, run: Path) -> None:
-    """Write `samples/*.png`, the same bytes every time."""
+def write_noise_sample(config: Config, dataset: Dataset, run: Path) -> None:
+    """Write `samples/noise.png`, the same bytes every time."""
+    _write(run / "samples" / "noise.png", noise_strip(config, dataset))
+
+
+def write_benchmark_samples(config: EvaluationConfig, dataset: Dataset, source: Source, run: Path) -> None:
+    """Write `samples/corruption-*.png` and `samples/perturbation-*.png`, the same bytes every time."""
     folder = run / "samples"
     part = Subset(torch.tensor(dataset.test.images[:ROWS]), torch.tensor(dataset.test.labels[:ROWS]))
-    _write(folder / "noise.png", noise_strip(config, dataset))
-    for name in config.evaluation.corruptions:
+    for name in config.corruptions:
         cells = [source.corrupted(part, name, severity) for severity in SEVERITIES]
         _write(folder / f"corruption-{name}.png", torch.stack([part.images, *cells], 1).numpy())
-    for moving in config.evaluation.perturbations:
+    for moving in config.perturbations:
         frames = source.sequences(part, moving)
         _write(folder / f"perturbation-{moving}.png", frames[:, shown_frames(moving)].numpy())
 

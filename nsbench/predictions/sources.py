@@ -5,14 +5,14 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from nsbench.config.schema import EvaluationConfig
+from nsbench.config.evaluation import EvaluationConfig
 from nsbench.corruptions.corruptions import corrupt, corruption_set_version
 from nsbench.corruptions.perturbations import perturb, perturbation_set_version
 from nsbench.corruptions.textures import read_textures
@@ -60,15 +60,19 @@ class Source(ABC):
         corruptions: name of the set of corrupted images, such as `nsbench-c v1 3f9a2c` or `CIFAR-10-C`.
         perturbations: name of the set of sequences.
         seed: of a generated set, None for files.
-        identities: of the images behind `corruption` and `perturbation`; they change when the images do.
+        reads: whether images wait for a disk, so that it pays to read ahead.
         notes: sentences that a user should read before the work.
     """
 
     corruptions: str
     perturbations: str
     seed: int | None
-    identities: dict[str, str]
+    reads: bool
     notes: tuple[str, ...] = ()
+
+    @abstractmethod
+    def identity(self, kind: Literal["corruption", "perturbation"], name: str) -> str:
+        """What names the images of one corruption or perturbation; it changes when they do."""
 
     @abstractmethod
     def corrupted(self, part: Subset, name: str, severity: int) -> Tensor:
@@ -86,10 +90,15 @@ class Generated(Source):
         textures: photographs that frost is cut from; () for our own.
     """
 
+    reads = False
+
     def __init__(self, textures: tuple[Tensor, ...] = ()) -> None:
         self.corruptions, self.perturbations = corruption_set_version(textures), perturbation_set_version()
         self.seed, self.textures = GENERATED_SEED, textures
-        self.identities = {"corruption": self.corruptions, "perturbation": self.perturbations}
+
+    def identity(self, kind: Literal["corruption", "perturbation"], name: str) -> str:
+        """The version of the set, and the name."""
+        return f"{self.corruptions if kind == 'corruption' else self.perturbations} {name}"
 
     def corrupted(self, part: Subset, name: str, severity: int) -> Tensor:
         """As `corrupt` makes them."""
@@ -103,6 +112,8 @@ class Generated(Source):
 class Files(Source):
     """Images read from memory-mapped files; None stands for a kind that is not measured."""
 
+    reads = True
+
     def __init__(
         self, title: str, corruptions: CorruptionFiles | None, perturbations: PerturbationFiles | None
     ) -> None:
@@ -110,10 +121,7 @@ class Files(Source):
         self.corruptions = _set_name(f"{title}-C", corruptions.generated if corruptions else None)
         self.perturbations = _set_name(f"{title}-P", perturbations.generated if perturbations else None)
         self.seed = None
-        self.identities = {
-            "corruption": _identity(self.corruptions, self._corruption_samples()),
-            "perturbation": _identity(self.perturbations, self._perturbation_samples()),
-        }
+        self._identities: dict[tuple[str, str], str] = {}
         self.notes = tuple(
             f"{files.folder}: not measured: {', '.join(files.ignored)}"
             for files in (corruptions, perturbations)
@@ -123,27 +131,34 @@ class Files(Source):
     def corrupted(self, part: Subset, name: str, severity: int) -> Tensor:
         """As the file has them."""
         assert self._corruptions is not None
-        return torch.from_numpy(self._corruptions.read(name, severity, part.rows)).to(part.images.device)
+        return _sent(self._corruptions.read(name, severity, part.rows), part.images.device)
 
     def sequences(self, part: Subset, name: str) -> Tensor:
         """As the file has them."""
         assert self._perturbations is not None
-        return torch.from_numpy(self._perturbations.read(name, part.rows)).to(part.images.device)
+        return _sent(self._perturbations.read(name, part.rows), part.images.device)
 
-    def _corruption_samples(self) -> Iterator[NDArray[np.uint8]]:
-        """A few images of every file and severity: reading gigabytes to name a set would take longer than using it."""
-        if self._corruptions:
-            for name in self._corruptions.names:
-                for severity in self._corruptions.severities:
-                    for row in _spread(len(self._corruptions)):
-                        yield self._corruptions.read(name, severity, row)
+    def identity(self, kind: Literal["corruption", "perturbation"], name: str) -> str:
+        """A checksum over a few images of the file: reading gigabytes to name it would take longer than using it."""
+        if (kind, name) not in self._identities:
+            title, samples = (
+                (self.corruptions, self._corruption_samples(name))
+                if kind == "corruption"
+                else (self.perturbations, self._perturbation_samples(name))
+            )
+            self._identities[kind, name] = _identity(f"{title} {name}", samples)
+        return self._identities[kind, name]
 
-    def _perturbation_samples(self) -> Iterator[NDArray[np.uint8]]:
-        """A few sequences of every file."""
-        if self._perturbations:
-            for name in self._perturbations.names:
-                for row in _spread(len(self._perturbations)):
-                    yield self._perturbations.read(name, row)
+    def _corruption_samples(self, name: str) -> Iterator[NDArray[np.uint8]]:
+        assert self._corruptions is not None
+        for severity in self._corruptions.severities:
+            for row in _spread(len(self._corruptions)):
+                yield self._corruptions.read(name, severity, row)
+
+    def _perturbation_samples(self, name: str) -> Iterator[NDArray[np.uint8]]:
+        assert self._perturbations is not None
+        for row in _spread(len(self._perturbations)):
+            yield self._perturbations.read(name, row)
 
 
 def open_source(config: EvaluationConfig, dataset: Dataset, folder: Path) -> Source:
@@ -175,6 +190,12 @@ def open_source(config: EvaluationConfig, dataset: Dataset, folder: Path) -> Sou
                 f"set evaluation.{key} to {len(files)} or fewer."
             )
     return Files(dataset.title, corruptions, perturbations)
+
+
+def _sent(images: NDArray[np.uint8], device: torch.device) -> Tensor:
+    """Images on the device; to CUDA through pinned memory, so that the host need not wait."""
+    found = torch.from_numpy(images)
+    return found.pin_memory().to(device, non_blocking=True) if device.type == "cuda" else found
 
 
 def _set_name(official: str, generated: dict[str, Any] | None) -> str:

@@ -1,45 +1,124 @@
-"""Predictions on disk: after them no model and no GPU is needed."""
+"""Predictions on disk: after them no model and no GPU is needed.
+
+One file a cell, so that whatever was interrupted goes on at the next cell. Cells are called `clean`, `held-out`,
+`fgsm` and the names of other attacks, `corruption/NAME-SEVERITY` and `perturbation/NAME`.
+
+| cell | arrays |
+|---|---|
+| `clean`, `held-out` | `logits` float32 (N, K) |
+| `clean-bfloat16` | `predicted` uint8 (N,) |
+| an attack | `logits` float32 (E, N, K); FGSM also `zero_gradient` bool (N,) |
+| `corruption/NAME-SEVERITY` | `predicted` uint8 (N,), `confidence` float32 (N,) of the predicted class |
+| `perturbation/NAME` | `predicted` uint8 (N, T) |
+
+The labels of the images lie beside them in `labels.safetensors`.
+"""
 
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import safetensors
 from numpy.typing import NDArray
 from safetensors.numpy import save
 
-from nsbench.checkpoints.record import CheckpointName
 from nsbench.errors import UserError
 from nsbench.files import write_bytes
 
 Arrays = dict[str, NDArray[Any]]
+Labels = NDArray[np.int64]
+
+_KEY = "fingerprint and images"  # one entry: several would come in any order, and the bytes be others each time
+
+FAST = "clean-bfloat16"
+"""The cell of clean images predicted in the faster arithmetic."""
 
 
-def path_of(run: Path, name: CheckpointName, benchmark: str) -> Path:
-    """Where the predictions of a checkpoint on a benchmark lie."""
-    return run / "predictions" / str(name) / f"{benchmark}.safetensors"
+def corruption_cell(name: str, severity: int) -> str:
+    """The cell of a corruption at a severity."""
+    return f"corruption/{name}-{severity}"
 
 
-def save_predictions(path: Path, arrays: Arrays, fingerprint: str) -> None:
-    """Write named arrays; they appear whole or not at all."""
-    write_bytes(path, save(arrays, {"fingerprint": fingerprint}))
+def perturbation_cell(name: str) -> str:
+    """The cell of a perturbation."""
+    return f"perturbation/{name}"
 
 
-def has_predictions(path: Path, fingerprint: str) -> bool:
-    """Whether predictions made under this fingerprint are there."""
-    if not path.is_file():
-        return False
-    try:
-        with safetensors.safe_open(path, framework="np") as file:
-            return bool((file.metadata() or {}).get("fingerprint") == fingerprint)
-    except safetensors.SafetensorError:
-        return False
+class Stored:
+    """The stored predictions of one model.
+
+    Args:
+        run: the run folder.
+        model: the model's name.
+    """
+
+    def __init__(self, run: Path, model: str) -> None:
+        self.model = model
+        self._folder = run / "predictions" / model
+
+    def path(self, cell: str) -> Path:
+        """Where a cell's file lies."""
+        return self._folder / f"{cell}.safetensors"
+
+    def save(self, cell: str, arrays: Arrays, fingerprint: str, images: str) -> None:
+        """Write a cell; its file appears whole or not at all.
+
+        Args:
+            cell: its name.
+            arrays: as the table at the head of this module says.
+            fingerprint: of all that determines them.
+            images: identity of the images alone; two models with the same one are paired.
+        """
+        write_bytes(self.path(cell), save(arrays, {_KEY: f"{fingerprint} {images}"}))
+
+    def has(self, cell: str, fingerprint: str | None = None) -> bool:
+        """Whether a cell is there, made under this fingerprint if one is given."""
+        found = self._origin(cell)
+        return found is not None and (fingerprint is None or found[0] == fingerprint)
+
+    def images(self, cell: str) -> str:
+        """Identity of the images that a cell shows; empty if there is none."""
+        return (self._origin(cell) or ("", ""))[1]
+
+    def load(self, cell: str) -> Arrays:
+        """The arrays of a cell.
+
+        Raises UserError when the file is missing or damaged.
+        """
+        return _load(self.path(cell))
+
+    def _origin(self, cell: str) -> tuple[str, str] | None:
+        """Fingerprint and identity of the images; None where there is no cell that can be read."""
+        path = self.path(cell)
+        if not path.is_file():
+            return None
+        try:
+            with safetensors.safe_open(path, framework="np") as file:
+                fingerprint, _, images = (file.metadata() or {}).get(_KEY, "").partition(" ")
+                return fingerprint, images
+        except safetensors.SafetensorError:
+            return None
 
 
-def load_predictions(path: Path) -> Arrays:
-    """The named arrays of a file.
+def save_labels(run: Path, test: Labels, held_out: Labels) -> None:
+    """Write the true classes of all test images and of the held-out ones."""
+    write_bytes(_labels_path(run), save({"test": test.astype(np.int64), "held_out": held_out.astype(np.int64)}))
+
+
+def load_labels(run: Path) -> tuple[Labels, Labels]:
+    """True classes (N,) of the test images and (M,) of the held-out ones.
 
     Raises UserError when the file is missing or damaged.
     """
+    found = _load(_labels_path(run))
+    return found["test"], found["held_out"]
+
+
+def _labels_path(run: Path) -> Path:
+    return run / "predictions" / "labels.safetensors"
+
+
+def _load(path: Path) -> Arrays:
     try:
         with safetensors.safe_open(path, framework="np") as file:
             return {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118  # not a mapping

@@ -1,6 +1,6 @@
 """A table as data: every cell holds its number, its interval and its footnote marks."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import groupby
 from typing import Literal
 
@@ -31,6 +31,7 @@ class Column:
     unit: str = ""
     group: str = ""
     numeric: bool = True
+    marks: tuple[str, ...] = ()
 
     @property
     def title(self) -> str:
@@ -132,7 +133,6 @@ def measured(
     decimals: int,
     scale: float = 100,
     complement: bool = False,
-    signed: bool = False,
     baseline: bool = False,
 ) -> Cell:
     """A measurement as a cell: percent by default, its interval in brackets, its note as a footnote mark.
@@ -145,10 +145,55 @@ def measured(
     value, low, high = scaled(found, scale, complement)
     if value is None:
         return Cell(UNDEFINED, marks=marks)
-    text = number_text(value, decimals, signed)
     if baseline:
-        return Cell(text, value, marks=marks, aside="by definition")
+        return Cell(number_text(value, decimals), value, marks=marks, aside="by definition")
+    return bounded(value, low, high, decimals, marks=marks)
+
+
+def bounded(
+    value: float | None,
+    low: float | None,
+    high: float | None,
+    decimals: int,
+    signed: bool = False,
+    marks: tuple[str, ...] = (),
+) -> Cell:
+    """A number in its printed unit, its interval in brackets where it has one."""
+    if value is None:
+        return Cell(UNDEFINED, marks=marks)
+    text = number_text(value, decimals, signed)
     if low is None or high is None:
         return Cell(text, value, marks=marks)
     interval = f"[{number_text(low, decimals, signed)}, {number_text(high, decimals, signed)}]"
     return Cell(text, value, low, high, interval, marks)
+
+
+def full_columns(columns: list[Column], rows: list[Row]) -> tuple[list[Column], list[Row]]:
+    """The table without the numeric columns in which no row has anything to print."""
+    kept = [
+        place
+        for place, column in enumerate(columns)
+        if not column.numeric or any(row.cells[place].text != UNDEFINED or row.cells[place].marks for row in rows)
+    ]
+    return [columns[place] for place in kept], [replace(row, cells=[row.cells[p] for p in kept]) for row in rows]
+
+
+def turned(table: Table, heading: str, emphases: list[Emphasis], naming: int = 1) -> Table:
+    """The table with a row for each of its columns, where those are too many to stand side by side.
+
+    Args:
+        table: its first `naming` columns name a row, the others are models.
+        heading: of the new first column.
+        emphases: of the new rows, in the order of the models.
+        naming: one or two; the first of two becomes the common heading of neighbouring columns.
+    """
+    columns = [Column(heading, numeric=False)]
+    for row in table.rows:
+        *group, last = row.cells[:naming]
+        above = group[0].text if group else ""
+        columns.append(Column(last.text, last.aside or table.columns[naming].unit, above))
+    rows = [
+        Row([Cell(column.heading), *(row.cells[place] for row in table.rows)], emphasis)
+        for place, (column, emphasis) in enumerate(zip(table.columns[naming:], emphases, strict=True), naming)
+    ]
+    return replace(table, columns=columns, rows=rows)

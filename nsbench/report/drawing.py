@@ -165,16 +165,21 @@ def percent_axis(axes: Axes, which: str = "both") -> None:
         axis.set_major_formatter(PercentFormatter(1, decimals, symbol=""))
 
 
-def heading(axes: Axes, text: str, below: str = "") -> None:
-    """A panel's title at the left, and a smaller line that names the vertical axis, so that nothing is set sideways."""
+def heading(axes: Axes, text: str, below: str = "", outdent: float = 0) -> None:
+    """A panel's title at the left, and a smaller line that names the vertical axis, so that nothing is set sideways.
+
+    `outdent` pixels further left than the axes, over the names of its rows.
+    """
     axes.annotate(
         printable(text, 44),
         (0, 1),
-        (0, 22 if below else 8),
+        (-outdent, 22 if below else 8),
         "axes fraction",
         "offset pixels",
         weight="bold",
         fontsize=12.5,
     )
     if below:
-        axes.annotate(printable(below, 56), (0, 1), (0, 7), "axes fraction", "offset pixels", color=MUTED, fontsize=11)
+        axes.annotate(
+            printable(below, 56), (0, 1), (-outdent, 7), "axes fraction", "offset pixels", color=MUTED, fontsize=11
+        )

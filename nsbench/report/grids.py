@@ -24,7 +24,7 @@ from nsbench.report.drawing import (
     heading,
     printable,
 )
-from nsbench.report.lookup import Lookup
+from nsbench.report.lookup import Entry, Lookup
 from nsbench.results.record import BenchmarkSet, Diagnostics
 
 STRONGEST = 0.78  # opacity of the largest value; ink stays readable on it in both modes
@@ -51,72 +51,75 @@ def bare(axes: Axes, width: float, height: float) -> None:
 Cells = dict[tuple[str, int], tuple[float, str]]
 
 
-def severity_errors(lookup: Lookup, benchmark: BenchmarkSet, one: CheckpointRecord, notes: Notes) -> Cells:
-    """Top-1 error and footnote mark by corruption and severity."""
+def severity_values(lookup: Lookup, benchmark: BenchmarkSet, one: Entry, metric: str, notes: Notes) -> Cells:
+    """A metric and its footnote mark by corruption and severity."""
     return {
         (name, severity): (found.value, "".join(notes.mark(found.note)))
         for name in benchmark.counted + benchmark.shown
         for severity in lookup.severities(benchmark)
-        if (found := lookup.find(one, f"corruption/{name}/{severity}", "top1_error")) and found.value is not None
+        if (found := lookup.find(one, f"corruption/{name}/{severity}", metric)) and found.value is not None
     }
 
 
 def severity_maps(lookup: Lookup) -> Picture | None:
-    """Top-1 error by corruption and severity for each checkpoint, and how far the last student is from the others."""
+    """Top-1 error by corruption and severity for each model, and how far the foremost is from baseline and control."""
     benchmark = lookup.benchmark("corruption")
     if benchmark is None:
         return None
     notes = Notes()
-    errors = {str(one): severity_errors(lookup, benchmark, one, notes) for one in lookup.checkpoints}
+    errors = {str(one): severity_values(lookup, benchmark, one, "top1_error", notes) for one in lookup.drawn}
+    severities = lookup.severities(benchmark)
     panels = [
-        severity_panel(
-            benchmark, lookup.severities(benchmark), lookup.label(one), "top-1 error, %", errors[str(one)], False
-        )
-        for one in lookup.checkpoints
+        severity_panel(benchmark, severities, (lookup.label(one), "top-1 error, %"), errors[str(one)])
+        for one in lookup.drawn
         if errors[str(one)]
     ]
+    if not panels:
+        return None
     caption = (
         f"Rows are corruptions, columns severities; {benchmark.name}, n = {benchmark.images:,} a cell. Severity need "
-        "not be monotone."
+        f"not be monotone.{lookup.left_out}"
     )
     if differences := difference_panels(lookup, benchmark, errors):
         panels += differences
-        caption += " Where one checkpoint is subtracted from another, blue cells are better, orange cells worse."
+        caption += f" Where one {lookup.noun} is subtracted from another, blue cells are better, orange cells worse."
     if benchmark.shown:
         caption += " Rows set apart at the bottom are validation-only corruptions, never averaged."
-    return (
-        Picture("severity", "Top-1 error by corruption and severity", caption, panels, notes.marked())
-        if panels
-        else None
-    )
+    return Picture("severity", "Top-1 error by corruption and severity", caption, panels, notes.marked())
 
 
 def difference_panels(lookup: Lookup, benchmark: BenchmarkSet, errors: dict[str, Cells]) -> list[Panel]:
-    """The last student minus the control, and minus the baseline."""
-    last, panels = lookup.last(), []
-    for other in (lookup.control(last), lookup.checkpoint(lookup.results.baseline)):
-        if other is None or other == last or not errors[str(other)]:
+    """The foremost model minus the control, and minus the baseline."""
+    first, panels = lookup.foremost(), []
+    control = lookup.control(first) if isinstance(first, CheckpointRecord) else None
+    for other in (control, lookup.baseline):
+        base = errors.get(str(other), {})
+        if other is None or str(other) == str(first) or not base:
             continue
-        base = errors[str(other)]
-        change = {key: (error - base[key][0], "") for key, (error, _) in errors[str(last)].items() if key in base}
-        title = f"{lookup.generation(last)} minus {lookup.generation(other)}"
-        panels.append(
-            severity_panel(benchmark, lookup.severities(benchmark), title, "points; blue is better", change, True)
-        )
+        own = errors.get(str(first), {})
+        change = {key: (error - base[key][0], "") for key, (error, _) in own.items() if key in base}
+        largest = max((abs(value) for value, _ in change.values()), default=1.0) or 1.0
+        titles = (f"{lookup.generation(first)} minus {lookup.generation(other)}", "points; blue is better")
+        panels.append(severity_panel(benchmark, lookup.severities(benchmark), titles, change, largest, signed=True))
     return panels
 
 
 def severity_panel(
-    benchmark: BenchmarkSet, severities: list[int], title: str, below: str, values: Cells, signed: bool
+    benchmark: BenchmarkSet,
+    severities: list[int],
+    titles: tuple[str, str],
+    values: Cells,
+    largest: float = 1.0,
+    signed: bool = False,
 ) -> Panel:
-    """One grid; signed values are coloured by direction and scaled by the largest change."""
+    """One grid under a title and a smaller line, shaded up to the `largest` value; the sign of a change is a colour."""
+    title, below = titles
     names = benchmark.counted + benchmark.shown
     tops = [
         index + (APART if index >= len(benchmark.counted) and benchmark.counted else 0) for index in range(len(names))
     ]
     rows = (tops[-1] + 1) if tops else 1
     width, height = 340, int(70 + CELL * rows)
-    largest = max((abs(value) for value, _ in values.values()), default=1.0) or 1.0
 
     def paint(figure: Figure) -> None:
         axes = figure.add_axes((0.385, 24 / height, 0.605, 1 - 70 / height))
@@ -125,22 +128,14 @@ def severity_panel(
             for column, severity in enumerate(severities):
                 if (name, severity) in values:
                     value, mark = values[name, severity]
-                    colour = (BETTER if value < 0 else WORSE) if signed else WORSE
-                    strength = abs(value) / (largest if signed else 1)
-                    grid_cell(axes, column, top, colour, strength, number_text(value * 100, 1, signed))
+                    colour = BETTER if signed and value < 0 else WORSE
+                    text = number_text(value * 100, 1, signed)
+                    grid_cell(axes, column, top, colour, abs(value) / largest, text)
                     axes.text(column + 0.97, top + 0.34, mark, ha="right", fontsize=9, color=INK)
         axes.set_yticks([top + 0.5 for top in tops], [printable(name, 18) for name in names], fontsize=11.5)
         axes.set_xticks([column + 0.5 for column in range(len(severities))], [str(severity) for severity in severities])
         if benchmark.shown and benchmark.counted:
-            line = len(benchmark.counted) + APART / 2
-            axes.plot(
-                [-0.62 * len(severities), len(severities)],
-                [line, line],
-                color=MUTED,
-                linewidth=1,
-                dashes=(3, 3),
-                clip_on=False,
-            )
+            rule(axes, -0.62 * len(severities), len(severities), len(benchmark.counted) + APART / 2)
         axes.annotate(
             "severity", (0, 0), (-6, -16), "axes fraction", "offset pixels", ha="right", color=MUTED, fontsize=11
         )
@@ -149,9 +144,14 @@ def severity_panel(
     return draw(width, height, f"{title}, {below}, by corruption and severity", paint)
 
 
+def rule(axes: Axes, left: float, right: float, y: float) -> None:
+    """A dashed line between rows that enter a mean and rows that do not."""
+    axes.plot([left, right], [y, y], color=MUTED, linewidth=1, dashes=(3, 3), clip_on=False)
+
+
 def confusion(lookup: Lookup) -> Picture | None:
-    """The confusion matrix of the last student."""
-    last = lookup.last()
+    """The confusion matrix of the foremost model."""
+    last = lookup.foremost()
     found = lookup.diagnostics(last)
     if found is None or not found.confusion:
         return None
@@ -163,7 +163,7 @@ def confusion(lookup: Lookup) -> Picture | None:
     return Picture("confusion", f"Confusion matrix, {lookup.label(last)}", caption, [panel], [])
 
 
-def confusion_panel(lookup: Lookup, last: CheckpointRecord, found: Diagnostics) -> Panel:
+def confusion_panel(lookup: Lookup, last: Entry, found: Diagnostics) -> Panel:
     """Counts, shaded by the share of the true class."""
     names = [printable(name, 14) for name in lookup.results.data.classes]
     size = len(found.confusion)

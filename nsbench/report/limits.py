@@ -28,26 +28,69 @@ FLIPS = (
 )
 
 
+TEMPERATURE = (
+    "Temperature.",
+    "A temperature mends one kind of miscalibration, confidence that is too high or too low throughout, and only for "
+    "images like those it was fitted on. It changes no prediction and promises nothing on corrupted images. "
+    "Intervals after scaling take the temperature as given.",
+)
+MASKING = (
+    "Gradient masking.",
+    "An attack by gradient fails where the gradient is hidden, which is not the same as a model that withstands it. "
+    "Signs are zero gradients, accuracy that rises with ε, and a stronger attack that does worse than FGSM; a report "
+    "without signs does not prove their absence. The lowest accuracy under any attack is an upper bound on robust "
+    "accuracy, never an estimate of it.",
+)
+PREPROCESSING = (
+    "Preprocessing.",
+    "Mean and standard deviation are what was declared for each model. Wrong ones make every number of a model worse, "
+    "and nothing here can tell.",
+)
+ORIGIN = (
+    "Origin.",
+    "How weights that nsbench did not train were chosen is not known to it. Weights picked by their accuracy on these "
+    "test images, or trained on them, come out too good.",
+)
+
+
 def limits(lookup: Lookup) -> list[Topic]:
     """Cautions that fit what was measured, as pairs of a topic and its explanation."""
-    topics = [sampling(lookup), seeds(lookup), weights(lookup)]
+    topics = [sampling(lookup)]
+    if lookup.results.comparisons:
+        topics.append(several(lookup))
+    topics.append(seeds(lookup))
+    if lookup.checkpoints:
+        topics.append(weights(lookup))
+    if lookup.results.models:
+        topics += [ORIGIN, PREPROCESSING]
     classes = len(lookup.results.data.classes)
-    if classes <= 20:
+    if classes <= 20 and lookup.checkpoints and lookup.measured("clean", "top5_error"):
         topics.append(
             (
                 "Top-5.",
                 f"On {classes} classes top-5 accuracy is close to its ceiling. It is shown and never used to rank.",
             )
         )
-    topics.append(CALIBRATION)
-    if lookup.epsilons():
-        topics.append(FGSM)
+    if lookup.measured("clean", "expected_calibration_error"):
+        topics.append(CALIBRATION)
+    if lookup.measured("scaled", "temperature"):
+        topics.append(TEMPERATURE)
+    return topics + on_attacks(lookup) + on_shifted_images(lookup)
+
+
+def on_attacks(lookup: Lookup) -> list[Topic]:
+    """Cautions about accuracy under attack."""
+    found = lookup.attacks()
+    if not found:
+        return []
+    return [FGSM, MASKING] if "fgsm" in found else [MASKING]
+
+
+def on_shifted_images(lookup: Lookup) -> list[Topic]:
+    """Cautions about corrupted and perturbed images."""
     corruption = lookup.benchmark("corruption")
-    if corruption is not None:
-        topics += corruptions(corruption)
-    if lookup.benchmark("perturbation") is not None:
-        topics.append(FLIPS)
-    return topics
+    topics = corruptions(lookup, corruption) if corruption is not None else []
+    return topics + ([FLIPS] if lookup.benchmark("perturbation") is not None else [])
 
 
 def sampling(lookup: Lookup) -> Topic:
@@ -56,8 +99,20 @@ def sampling(lookup: Lookup) -> Topic:
     margin = number_text(196 * (0.25 / max(n, 1)) ** 0.5, 1)
     return (
         "Sampling error.",
-        f"With {plural(n, 'test image')} an accuracy is known to within ±{margin} points at worst (95 %). Checkpoints "
-        "are compared on the same images, so read the interval of a difference, not whether two intervals overlap.",
+        f"With {plural(n, 'test image')} an accuracy is known to within ±{margin} points at worst (95 %). "
+        f"{lookup.noun.capitalize()}s are compared on the same images, so read the interval of a difference, not "
+        "whether two intervals overlap.",
+    )
+
+
+def several(lookup: Lookup) -> Topic:
+    """What the correction of p-values covers."""
+    count = len(lookup.results.comparisons)
+    return (
+        "Several comparisons.",
+        f"Of many comparisons some look like differences by chance. Holm's method holds the chance of even one false "
+        f"difference among the {plural(count, 'comparison')} of this record at 5 %; the intervals are not corrected. "
+        "No difference shown means that these images do not settle it, not that two models are equal.",
     )
 
 
@@ -65,9 +120,15 @@ def seeds(lookup: Lookup) -> Topic:
     """How far intervals cover the luck of training."""
     count = len({checkpoint.seed for checkpoint in lookup.checkpoints})
     if count > 1:
+        told = f"Each configuration was trained with {numeral(count)} seeds; an interval covers one trained network"
+        means = ", but for the means over seeds, whose interval covers both seeds and images"
+        few = " So few seeds tell little of how far the next one may fall." if count < 5 else ""
+        return ("Seeds.", f"{told}{means if lookup.results.seed_means else ''}.{few}")
+    if not lookup.checkpoints:
         return (
-            "Seeds.",
-            f"Each configuration was trained with {numeral(count)} seeds; an interval covers one trained network.",
+            "One training each.",
+            "Each model is one set of weights. Intervals cover the choice of test images, not the luck of training; "
+            "the same recipe trained again can move any number by more than its interval.",
         )
     return (
         "One seed.",
@@ -93,20 +154,20 @@ def weights(lookup: Lookup) -> Topic:
     )
 
 
-def corruptions(benchmark: BenchmarkSet) -> list[Topic]:
+def corruptions(lookup: Lookup, benchmark: BenchmarkSet) -> list[Topic]:
     """Cautions about corruption errors, in words that fit the set measured."""
-    relative = "Relative mCE" if benchmark.complete else "Relative corruption error"
     text = f"Measured on {benchmark.name}."
     if benchmark.seed is not None:
         text += " Images that nsbench generates follow the published recipes but are not the official files."
     if not benchmark.complete:
         text += " A mean over a subset does not compare with the mean over the whole set."
-    return [
-        ("Corrupted images.", text),
-        (
-            f"{relative}.",
+    topics = [("Corrupted images.", text)]
+    if lookup.baseline is not None:
+        relative = "Relative mCE" if benchmark.complete else "Relative corruption error"
+        told = (
             "It divides by how much the baseline's error grows under a corruption. Where that growth is small the "
             "ratio is ill-conditioned, and a model with a high clean error has less left to lose: lower is not "
-            "simply better.",
-        ),
-    ]
+            "simply better."
+        )
+        topics.append((f"{relative}.", told))
+    return topics

@@ -27,16 +27,21 @@ def escape_markdown(value: object) -> str:
 
 def cell_text(cell: Cell) -> str:
     """Number, interval and marks in one line."""
-    parts = [escape_markdown(cell.text) + "".join(f"<sup>{mark}</sup>" for mark in cell.marks)]
+    parts = [escape_markdown(cell.text) + superscript(cell.marks)]
     parts += [escape_markdown(cell.interval)] if cell.interval else []
     parts += [f"({escape_markdown(cell.aside)})"] if cell.aside else []
     return " ".join(parts)
 
 
+def superscript(marks: tuple[str, ...]) -> str:
+    """Footnote marks behind a number or a heading."""
+    return "".join(f"<sup>{mark}</sup>" for mark in marks)
+
+
 def table_markdown(table: Table) -> Markdown:
     """A GitHub-flavoured table with its footnotes beneath; baseline and control in italics, means in bold."""
     wrappers = {"reference": "*", "mean": "**"}
-    lines = [line([escape_markdown(column.title) for column in table.columns])]
+    lines = [line([escape_markdown(column.title) + superscript(column.marks) for column in table.columns])]
     lines.append(line(["---:" if column.numeric else ":---" for column in table.columns]))
     for row in table.rows:
         if row.heading:

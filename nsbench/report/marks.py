@@ -1,25 +1,29 @@
-"""How a checkpoint looks in every figure: colour, dash, marker, legend."""
+"""How a model looks in every figure: colour, dash, marker, legend."""
 
+from math import ceil
 from typing import Any
 
 from matplotlib.figure import Figure
 
-from nsbench.checkpoints.record import CheckpointName
 from nsbench.report.drawing import BASELINE, DASHES, MARKERS, PAGE, SERIES, printable
-from nsbench.report.lookup import Lookup
+from nsbench.report.lookup import Entry, Lookup
 from nsbench.results.record import Measurement
 
 
-def line_style(lookup: Lookup, checkpoint: CheckpointName) -> dict[str, Any]:
-    """Colour, dash and marker of a checkpoint, the same in every figure; the baseline is grey."""
-    index = lookup.position(checkpoint)
-    style = {"markeredgecolor": PAGE, "markeredgewidth": 1, "label": printable(lookup.label(checkpoint), 40)}
-    if lookup.is_baseline(checkpoint):
+def line_style(lookup: Lookup, one: Entry) -> dict[str, Any]:
+    """Colour, dash and marker of a model, the same in every figure; the baseline is grey.
+
+    Beyond six models colours come again, with another marker and another dash.
+    """
+    index = lookup.position(one)
+    turn = index + index // len(SERIES)
+    style = {"markeredgecolor": PAGE, "markeredgewidth": 1, "label": printable(lookup.label(one), 26)}
+    if lookup.is_baseline(one):
         return style | {"color": BASELINE, "marker": "X", "linestyle": (0, (1.2, 1.4))}
     return style | {
         "color": SERIES[index % len(SERIES)],
-        "marker": MARKERS[index % len(MARKERS)],
-        "linestyle": DASHES[index % len(DASHES)],
+        "marker": MARKERS[turn % len(MARKERS)],
+        "linestyle": DASHES[turn % len(DASHES)],
     }
 
 
@@ -29,6 +33,11 @@ def interval_ends(found: list[Measurement]) -> tuple[list[float], list[float]]:
     low = [value if one.ci_low is None else one.ci_low for one, value in zip(found, values, strict=True)]
     high = [value if one.ci_high is None else one.ci_high for one, value in zip(found, values, strict=True)]
     return low, high
+
+
+def legend_height(lookup: Lookup) -> int:
+    """Room in pixels for a legend of all models that figures draw."""
+    return max(40, 17 * ceil(len(lookup.drawn) / 3) + 6)
 
 
 def legend(figure: Figure) -> None:

@@ -5,12 +5,13 @@ from dataclasses import dataclass
 from nsbench.checkpoints.record import CheckpointRecord, SelectionRecord
 from nsbench.report.cells import UNDEFINED, Cell, Column, Emphasis, Notes, Row, Table, count, measured, places, words
 from nsbench.report.lookup import Lookup
-from nsbench.report.tables import INTERVALS, decimals
+from nsbench.report.tables import INTERVALS, decimals, fitted
 from nsbench.report.wording import coverage
 from nsbench.results.record import BenchmarkSet
 
 SCORING = "The true labels of unlabelled images are used for this score only, never in training."
 ASIDE = "Validation only, never averaged"
+IMAGENET = "mean of ImageNet-P's ten (snow in spatter's place)"
 
 
 @dataclass(frozen=True)
@@ -23,6 +24,7 @@ class Reading:
     caption: str
     ratio: bool
     with_accuracy: bool = False
+    other_means: tuple[tuple[str, str], ...] = ()
 
 
 CORRUPTIONS = (
@@ -58,6 +60,7 @@ PERTURBATIONS = (
         "with the accuracy in the first row.",
         ratio=False,
         with_accuracy=True,
+        other_means=((IMAGENET, "imagenet_mean_flip_probability"),),
     ),
     Reading(
         "flip_rate",
@@ -66,7 +69,15 @@ PERTURBATIONS = (
         "Flip probability divided by the baseline's; below 100 % is steadier than the baseline.",
         ratio=True,
         with_accuracy=True,
+        other_means=((IMAGENET, "imagenet_mean_flip_rate"),),
     ),
+)
+CALIBRATION = Reading(
+    "mean_expected_calibration_error",
+    "mean_expected_calibration_error",
+    "Expected calibration error by corruption",
+    "Mean over the severities, without any temperature.",
+    ratio=False,
 )
 
 
@@ -79,8 +90,14 @@ def by_member(lookup: Lookup, kind: str) -> list[Table]:
     return [table for reading in readings if (table := member_table(lookup, benchmark, reading)) is not None]
 
 
+def calibration(lookup: Lookup) -> Table | None:
+    """Expected calibration error of each corruption."""
+    benchmark = lookup.benchmark("corruption")
+    return member_table(lookup, benchmark, CALIBRATION) if benchmark is not None else None
+
+
 def member_table(lookup: Lookup, benchmark: BenchmarkSet, reading: Reading) -> Table | None:
-    """One row a member, one column a checkpoint; members that are never averaged stand apart at the end."""
+    """One row a member, one column a model; members that are never averaged stand apart at the end."""
     notes, kind = Notes(), benchmark.kind
 
     def row(name: str, path: str, metric: str, emphasis: Emphasis = "", heading: str = "") -> Row:
@@ -91,12 +108,13 @@ def member_table(lookup: Lookup, benchmark: BenchmarkSet, reading: Reading) -> T
                 places(benchmark.images),
                 baseline=reading.ratio and lookup.is_baseline(one),
             )
-            for one in lookup.checkpoints
+            for one in lookup.entries
         ]
         return Row([words(name), *found], emphasis, heading)
 
     rows = [row(name, f"{kind}/{name}", reading.metric) for name in benchmark.counted]
     rows.append(row("mean" if benchmark.complete else coverage(benchmark), kind, reading.mean, "mean"))
+    rows += [row(name, kind, metric, "mean") for name, metric in reading.other_means if lookup.measured(kind, metric)]
     for index, name in enumerate(benchmark.shown):
         rows.append(row(name, f"{kind}/{name}", reading.metric, "aside", "" if index else ASIDE))
     if all(cell.text == UNDEFINED for one in rows for cell in one.cells[1:]):
@@ -104,16 +122,16 @@ def member_table(lookup: Lookup, benchmark: BenchmarkSet, reading: Reading) -> T
     if reading.with_accuracy:
         rows.insert(0, accuracy_row(lookup, notes))
     columns = [Column(kind.capitalize(), numeric=False)]
-    columns += [Column(lookup.label(one), "% of baseline" if reading.ratio else "%") for one in lookup.checkpoints]
+    columns += [Column(lookup.label(one), "% of baseline" if reading.ratio else "%") for one in lookup.entries]
     caption = f"{reading.caption} {benchmark.name}, n = {benchmark.images:,}; {INTERVALS}."
-    return Table(reading.metric, reading.title, caption, columns, rows, notes.marked())
+    return fitted(lookup, Table(reading.metric, reading.title, caption, columns, rows, notes.marked()))
 
 
 def accuracy_row(lookup: Lookup, notes: Notes) -> Row:
     """Clean accuracy, so that steadiness is never read without it."""
     digits = decimals(lookup, "clean")
     found = [
-        measured(lookup.find(one, "clean", "top1_error"), notes, digits, complement=True) for one in lookup.checkpoints
+        measured(lookup.find(one, "clean", "top1_error"), notes, digits, complement=True) for one in lookup.entries
     ]
     return Row([words("clean top-1 accuracy", "%"), *found], "aside")
 

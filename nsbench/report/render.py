@@ -10,7 +10,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
 from nsbench import files
-from nsbench.report import wording
+from nsbench.report import answers
 from nsbench.report.cells import Table, column_groups
 from nsbench.report.drawing import Picture
 from nsbench.report.lookup import Lookup
@@ -64,10 +64,10 @@ def context(results: Results, found: list[Section]) -> dict[str, object]:
     lookup = Lookup(results)
     return {
         "results": results,
-        "headline": wording.headline(lookup),
-        "effect": wording.effect(lookup),
-        "summary": wording.summary(lookup),
-        "comparisons": wording.comparisons(lookup),
+        "headline": answers.headline(lookup),
+        "effect": answers.effect(lookup),
+        "summary": answers.summary(lookup),
+        "comparisons": answers.comparisons(lookup),
         "sections": found,
         "numbers": numbering(found),
         "panel_files": panel_files,

@@ -1,18 +1,32 @@
 """The report as data: sections in reading order, each with paragraphs, tables, figures and samples."""
 
 import base64
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
 
 from nsbench.errors import UserError
-from nsbench.report import curves, figures, grids, limits, members, tables, wording
+from nsbench.report import (
+    across_seeds,
+    attacks,
+    calibrated,
+    comparisons,
+    curves,
+    figures,
+    grids,
+    limits,
+    members,
+    models,
+    provenance,
+    published_counts,
+    reliability,
+    tables,
+    wording,
+)
 from nsbench.report.cells import Table
 from nsbench.report.drawing import Picture
 from nsbench.report.lookup import Lookup
-from nsbench.report.stamp import EXPLANATION, MARK, spelled_out
+from nsbench.report.stamp import EXPLANATION, MARK
 from nsbench.results.record import Results, SampleImage
 
 PNG = b"\x89PNG\r\n\x1a\n"
@@ -41,12 +55,21 @@ class Gallery:
 
 
 @dataclass(frozen=True)
+class Caution:
+    """A box that cannot be overlooked: pairs of a model and what was noticed about it."""
+
+    title: str
+    pairs: list[tuple[str, str]]
+
+
+@dataclass(frozen=True)
 class Section:
     """A heading and what stands under it; `topics` are pairs of a topic and its explanation."""
 
     identifier: str
     title: str
     paragraphs: list[str] = field(default_factory=list)
+    caution: Caution | None = None
     blocks: list[Table | Picture] = field(default_factory=list)
     galleries: list[Gallery] = field(default_factory=list)
     facts: list[tuple[str, str]] = field(default_factory=list)
@@ -56,7 +79,7 @@ class Section:
     @property
     def empty(self) -> bool:
         """Whether nothing but the heading would be printed."""
-        return not (self.blocks or self.galleries or self.facts or self.topics)
+        return not (self.caution or self.blocks or self.galleries or self.facts or self.topics)
 
 
 def blocks(*found: Table | Picture | None) -> list[Table | Picture]:
@@ -76,11 +99,13 @@ def explained(block: Table | Picture) -> Table | Picture:
 
 def sections(results: Results, run_folder: Path) -> list[Section]:
     """Every section that the record has something for, in reading order."""
-    lookup = Lookup(results)
+    lookup, strips = Lookup(results), galleries(results, run_folder)  # a missing image is told before anything is drawn
     found = [
         Section("generations", "Generations", blocks=generation_blocks(lookup)),
-        Section("calibration", "Calibration", blocks=blocks(figures.reliability(lookup), tables.calibration(lookup))),
-        Section("attack", "Attack", blocks=blocks(curves.attack(lookup), tables.attack(lookup))),
+        Section("models", "Models", blocks=model_blocks(lookup)),
+        Section("seeds", "Across seeds", blocks=blocks(across_seeds.seed_means(lookup))),
+        calibration(lookup),
+        attack(lookup),
         Section(
             "corruptions",
             "Corruptions",
@@ -94,14 +119,24 @@ def sections(results: Results, run_folder: Path) -> list[Section]:
             blocks=blocks(figures.flips(lookup), *members.by_member(lookup, "perturbation")),
         ),
         Section(
+            "published",
+            "As the published study counted",
+            blocks=blocks(published_counts.published_counts(lookup), published_counts.published_flips(lookup)),
+        ),
+        Section(
             "pseudo-labels",
             "Pseudo-labels",
             blocks=blocks(members.pseudo_labels(lookup), grids.selection(lookup), members.selection(lookup)),
         ),
         Section("training", "Training", blocks=blocks(curves.training(lookup))),
         Section("confusion", "Confusion", blocks=blocks(grids.confusion(lookup))),
-        Section("samples", "Sample images", sample_text(results), galleries=galleries(results, run_folder)),
-        Section("provenance", "Provenance", facts=provenance(lookup), configuration=configuration(results.config)),
+        Section("samples", "Sample images", sample_text(results), galleries=strips),
+        Section(
+            "provenance",
+            "Provenance",
+            facts=provenance.facts(lookup),
+            configuration=provenance.configuration(results.config),
+        ),
     ]
     cautions = unprinted_notes(results, [block for section in found for block in section.blocks])
     found.append(Section("limits", "What these numbers can and cannot say", topics=limits.limits(lookup) + cautions))
@@ -116,16 +151,51 @@ def set_text(lookup: Lookup, kind: str) -> list[str]:
 
 def generation_blocks(lookup: Lookup) -> list[Table | Picture]:
     """The answer first: the tables of the chain."""
+    if not lookup.checkpoints:
+        return []
+    found = blocks(tables.generations(lookup), tables.teachers(lookup), figures.overview(lookup))
+    return found if lookup.results.models else found + everything(lookup)
+
+
+def model_blocks(lookup: Lookup) -> list[Table | Picture]:
+    """The answer first: the tables of anybody's models."""
+    if not lookup.results.models:
+        return []
+    return blocks(models.models(lookup), models.glance(lookup)) + everything(lookup)
+
+
+def everything(lookup: Lookup) -> list[Table | Picture]:
+    """The tables in which all stand side by side."""
     return blocks(
-        tables.generations(lookup), tables.teachers(lookup), figures.overview(lookup), tables.robustness(lookup)
+        comparisons.comparisons(lookup, tables.teacher_comparisons(lookup)),
+        tables.robustness(lookup),
     )
+
+
+def calibration(lookup: Lookup) -> Section:
+    """Calibration, clean, scaled and corrupted."""
+    found = blocks(
+        reliability.reliability(lookup),
+        calibrated.calibration(lookup),
+        calibrated.scaled(lookup),
+        calibrated.severity_maps(lookup),
+        members.calibration(lookup),
+    )
+    return Section("calibration", "Calibration", calibrated.fitting_text(lookup), blocks=found)
+
+
+def attack(lookup: Lookup) -> Section:
+    """Accuracy under attack, behind the signs that it misleads."""
+    signs = attacks.masking(lookup)
+    found = blocks(attacks.attack(lookup), curves.attack(lookup), curves.attacks(lookup))
+    return Section("attack", "Attack", caution=Caution(attacks.MASKING, signs) if signs else None, blocks=found)
 
 
 def unprinted_notes(results: Results, printed: Sequence[Table | Picture]) -> list[tuple[str, str]]:
     """Cautions on numbers that no table and no figure shows, so that none is lost."""
     told = [text for block in printed for _, text in block.notes]
     left = [one for one in results.measurements if one.note and not any(one.note in text for text in told)]
-    return [(f"{one}, {one.benchmark}, {one.metric}.", one.note or "") for one in left]
+    return [(f"{one.model}, {one.benchmark}, {one.metric}.", one.note or "") for one in left]
 
 
 def sample_text(results: Results) -> list[str]:
@@ -162,54 +232,3 @@ def embedded(sample: SampleImage, run_folder: Path) -> str:
     if not content.startswith(PNG):
         raise UserError(f"Sample image {path} is not a PNG file: delete it and make it again with `nsbench evaluate`.")
     return "data:image/png;base64," + base64.b64encode(content).decode()
-
-
-def provenance(lookup: Lookup) -> list[tuple[str, str]]:
-    """Software, hardware, data and seeds, as pairs of a name and a value."""
-    data, made = lookup.results.data, lookup.results.provenance
-    facts = [
-        ("Run", lookup.results.name),
-        ("Baseline", lookup.results.baseline),
-        ("Seed", ", ".join(str(seed) for seed in sorted({one.seed for one in lookup.checkpoints}))),
-        ("Data set", f"{data.title} ({data.name})"),
-        (
-            "Images",
-            f"{data.labeled:,} labelled, {data.unlabeled:,} unlabelled, "
-            f"{data.validation:,} validation, {data.test:,} test",
-        ),
-        ("Checksum (SHA-256)", data.checksum),
-        ("Licence", data.licence),
-        ("Citation", data.citation),
-        ("nsbench", made.nsbench),
-        ("Python", made.python),
-        ("PyTorch", f"{made.torch}, torchvision {made.torchvision}, NumPy {made.numpy}"),
-        ("Platform", made.platform),
-        ("Device", f"{made.device}, {wording.plural(made.threads, 'thread')}"),
-    ]
-    facts += [
-        (f"Benchmark, {one.kind}", f"{one.name}; {one.images:,} images" + seed_text(one.seed))
-        for one in lookup.results.benchmarks
-    ]
-    facts += [
-        (f"Weights that {spelled_out(lookup.label(one))} started from", one.initial_weights)
-        for one in lookup.checkpoints
-        if one.initial_weights
-    ]
-    return facts + [(f"Weights, {spelled_out(lookup.label(one))}", one.weights_sha256) for one in lookup.checkpoints]
-
-
-def seed_text(seed: int | None) -> str:
-    """The seed of generated images."""
-    return "" if seed is None else f"; seed {seed}"
-
-
-def configuration(config: dict[str, Any], prefix: str = "") -> str:
-    """Every setting on a line of its own, as dotted.key = value."""
-    lines = []
-    for key, value in config.items():
-        name = f"{prefix}{key}"
-        nested = isinstance(value, dict) and value
-        lines.append(
-            configuration(value, f"{name}.") if nested else f"{name} = {json.dumps(value, ensure_ascii=False)}"
-        )
-    return "\n".join(lines)

@@ -1,6 +1,7 @@
 """The tables of a report, built from the record."""
 
 from nsbench.checkpoints.record import CheckpointRecord
+from nsbench.models.record import ModelRecord
 from nsbench.report.cells import (
     UNDEFINED,
     Cell,
@@ -10,18 +11,25 @@ from nsbench.report.cells import (
     Row,
     Table,
     count,
+    full_columns,
     measured,
     places,
+    turned,
     words,
 )
-from nsbench.report.lookup import Lookup
+from nsbench.report.comparisons import READINGS, difference, holm, probability
+from nsbench.report.lookup import Entry, Lookup
+from nsbench.report.quantities import RATIOS, quantity
+from nsbench.report.students import opponents, verdict
 from nsbench.report.trained import how_trained
-from nsbench.report.wording import READINGS, SIGNIFICANT, mean_heading, opponents, verdict
+from nsbench.report.wording import mean_heading, sentence_start
+from nsbench.results.record import BenchmarkSet, Comparison
 
 CONTROL_TEXT = (
     "The control is the last student's network trained on the labelled images alone, with a student's input noise, "
     "model noise and image budget: what separates the two is the teacher's labels and luck in training."
 )
+MOST_COLUMNS = 8
 INTERVALS = "95 % bootstrap intervals in brackets"
 
 
@@ -31,9 +39,17 @@ def decimals(lookup: Lookup, kind: str) -> int:
     return places(benchmark.images if benchmark is not None else lookup.results.data.test)
 
 
-def emphasis(lookup: Lookup, one: CheckpointRecord) -> Emphasis:
-    """How a checkpoint's row is set."""
+def emphasis(lookup: Lookup, one: Entry) -> Emphasis:
+    """How a model's row is set."""
     return "reference" if lookup.is_reference(one) else ""
+
+
+def fitted(lookup: Lookup, table: Table, naming: int = 1) -> Table:
+    """A table with one column a model, turned where models are too many for columns."""
+    if len(lookup.entries) <= MOST_COLUMNS:
+        return table
+    emphases = [emphasis(lookup, one) for one in lookup.entries]
+    return turned(table, lookup.noun.capitalize(), emphases, naming)
 
 
 def training_cells(lookup: Lookup, one: CheckpointRecord) -> list[Cell]:
@@ -81,154 +97,98 @@ def generations(lookup: Lookup) -> Table:
     return Table("generations", "Generations", caption, columns, rows, notes.marked())
 
 
+def teacher_comparisons(lookup: Lookup) -> list[Comparison]:
+    """Each student's clean error against that of the networks it is measured by."""
+    pairs = [(one, other) for one in lookup.students() for other in opponents(lookup, one)]
+    return [found for one, other in pairs if (found := lookup.comparison(one, other))]
+
+
 def teachers(lookup: Lookup) -> Table | None:
     """Each student against the teacher that labelled its images, the first one, baseline and control."""
     if not lookup.students():
         return None
-    notes = Notes()
     columns = [
         Column("Student", numeric=False),
         Column("Compared with", numeric=False),
         Column("Top-1 error, student minus other", "points"),
-        Column("McNemar p"),
+        Column("McNemar p (Holm)"),
         Column("Student is", numeric=False),
     ]
-    pairs = [(one, other) for one in lookup.students() for other in opponents(lookup, one)]
-    rows = [_paired_row(lookup, one, other, notes) for one, other in pairs]
+    rows = [_paired_row(lookup, one, other) for one in lookup.students() for other in opponents(lookup, one)]
     caption = (
         f"Paired on the same test images, n = {lookup.results.data.test:,}; 95 % paired bootstrap interval in "
-        "brackets. Negative: the student makes fewer errors. A difference is called one when the interval excludes "
-        f"zero and p < {SIGNIFICANT}; p-values are two-sided and not corrected for several comparisons."
+        f"brackets. Negative: the student makes fewer errors. {sentence_start(holm(lookup))}."
     )
     title = "Each student against its teacher, the first teacher and the baseline"
     if any(one.role == "control" for one in lookup.checkpoints):
         title += ", the last one also against the control"
         caption += f" {CONTROL_TEXT}"
-    return Table("teachers", title, caption, columns, rows, notes.marked())
+    return Table("teachers", title, caption, columns, rows, [])
 
 
-def _paired_row(lookup: Lookup, student: CheckpointRecord, other: str, notes: Notes) -> Row:
-    difference = lookup.find(student, "clean", "top1_error_difference", other)
-    test = measured(lookup.find(student, "clean", "mcnemar_p_value", other), notes, 3, 1)
-    if test.number is not None and test.number < 0.001:
-        test = Cell("<0.001", test.number, marks=test.marks)
-    against = lookup.checkpoint(other)
-    return Row(
-        [
-            words(lookup.label(student)),
-            words(lookup.label(against) if against else other),
-            measured(difference, notes, decimals(lookup, "clean"), signed=True),
-            test,
-            words(READINGS[verdict(lookup, student, other)]),
-        ]
-    )
+def _paired_row(lookup: Lookup, student: CheckpointRecord, other: str) -> Row:
+    found = lookup.comparison(student, other)
+    change, test = Cell(UNDEFINED), Cell(UNDEFINED)
+    if found is not None:
+        change = difference(found, quantity(lookup, "clean", "top1_error", found.n))
+        test = probability(found.p_holm)
+    outcome = READINGS[verdict(lookup, student, other)]
+    return Row([words(lookup.label(student)), words(lookup.label_of(other)), change, test, words(outcome)])
+
+
+CORRUPTION_MEANS = (
+    ("mean_error", "Mean error (uCE)", "Top-1 error on corrupted images"),
+    ("mean_corruption_error", "mCE", "Corruption error"),
+    ("relative_mean_corruption_error", "Relative mCE", "Relative corruption error"),
+)
+PERTURBATION_MEANS = (
+    ("mean_flip_probability", "Mean flip probability", "Flip probability"),
+    ("mean_flip_rate", "mFR", "Flip rate"),
+)
+
+
+def means(found: BenchmarkSet | None) -> list[tuple[str, str, str]]:
+    """Heading, kind and metric of the means over a set; none where it was not measured."""
+    if found is None:
+        return []
+    known = CORRUPTION_MEANS if found.kind == "corruption" else PERTURBATION_MEANS
+    return [(mean_heading(found, full, partial), found.kind, metric) for metric, full, partial in known]
 
 
 def robustness(lookup: Lookup) -> Table | None:
-    """Mean corruption errors and flip rates, one row a checkpoint."""
-    corruption, perturbation = lookup.benchmark("corruption"), lookup.benchmark("perturbation")
-    wanted: list[tuple[str, str, str, bool]] = []
-    if corruption is not None:
-        partial = ("Top-1 error on corrupted images", "Corruption error", "Relative corruption error")
-        full = ("Mean error (uCE)", "mCE", "Relative mCE")
-        metrics = ("mean_error", "mean_corruption_error", "relative_mean_corruption_error")
-        for metric, long, short in zip(metrics, full, partial, strict=True):
-            wanted.append((mean_heading(corruption, long, short), "corruption", metric, metric != "mean_error"))
-    if perturbation is not None:
-        for metric, long, short in (
-            ("mean_flip_probability", "Mean flip probability", "Flip probability"),
-            ("mean_flip_rate", "mFR", "Flip rate"),
-        ):
-            wanted.append((mean_heading(perturbation, long, short), "perturbation", metric, metric == "mean_flip_rate"))
+    """Mean corruption errors and flip rates, one row a model."""
+    sets = [found for kind in ("corruption", "perturbation") if (found := lookup.benchmark(kind)) is not None]
+    wanted = [mean for found in sets for mean in means(found)]
     if not wanted:
         return None
     notes = Notes()
-    columns = [Column("Checkpoint", numeric=False), Column("Clean top-1 error", "%")]
-    columns += [Column(title, "% of baseline" if ratio else "%") for title, _, _, ratio in wanted]
+    columns = [Column(lookup.noun.capitalize(), numeric=False), Column("Clean top-1 error", "%")]
+    columns += [Column(title, "% of baseline" if metric.endswith(RATIOS) else "%") for title, _, metric in wanted]
     rows = []
-    for one in lookup.checkpoints:
+    for one in lookup.entries:
         base = lookup.is_baseline(one)
+        clean = measured(lookup.find(one, "clean", "top1_error"), notes, decimals(lookup, "clean"))
         cells = [
-            words(lookup.label(one)),
-            measured(lookup.find(one, "clean", "top1_error"), notes, decimals(lookup, "clean")),
-        ]
-        for _, kind, metric, ratio in wanted:
-            cells.append(
-                measured(lookup.find(one, kind, metric), notes, decimals(lookup, kind), baseline=base and ratio)
+            measured(
+                lookup.find(one, kind, metric), notes, decimals(lookup, kind), baseline=base and metric.endswith(RATIOS)
             )
-        rows.append(Row(cells, emphasis(lookup, one)))
-    sets = [f"{one.name} (n = {one.images:,})" for one in (corruption, perturbation) if one is not None]
-    caption = (
-        f"Measured on {' and '.join(sets)}; {INTERVALS}. Lower is better, with two cautions: a relative corruption "
-        "error is ill-conditioned where the baseline hardly degrades, and flips do not ask for the right answer. The "
-        "baseline is 100 % by definition."
-    )
-    return Table("robustness", "Robustness", caption, columns, rows, notes.marked())
-
-
-def calibration(lookup: Lookup) -> Table:
-    """Calibration errors beside the scores that have no bins."""
-    notes, digits = Notes(), decimals(lookup, "clean")
-    columns = [Column("Checkpoint", numeric=False)]
-    columns += [
-        Column(name, "%")
-        for name in ("Expected calibration error", "Maximum calibration error", "All-class calibration error")
-    ]
-    columns += [Column("NLL"), Column("Brier score")]
-    rows = []
-    for one in lookup.checkpoints:
-        errors = [
-            measured(lookup.find(one, "clean", f"{name}_calibration_error"), notes, digits)
-            for name in ("expected", "maximum", "paper")
+            for _, kind, metric in wanted
         ]
-        scores = [
-            measured(lookup.find(one, "clean", name), notes, 3, 1)
-            for name in ("negative_log_likelihood", "brier_score")
-        ]
-        rows.append(Row([words(lookup.label(one)), *errors, *scores], emphasis(lookup, one)))
+        rows.append(Row([words(lookup.label(one)), clean, *cells], emphasis(lookup, one)))
+    names = " and ".join(f"{one.name} (n = {one.images:,})" for one in sets)
     caption = (
-        f"n = {lookup.results.data.test:,}; {INTERVALS}. Lower is better. Expected: mean gap of the bins, weighted by "
-        "their images. Maximum: the largest gap, often that of a nearly empty bin. All-class: the unweighted mean "
-        "over ten bins of every class probability, printed only to stand beside published values computed that way; "
-        "it does not compare with the first."
+        f"Measured on {names}; {INTERVALS}. Lower is better, "
+        "with the caution that flips do not ask for the right answer."
     )
-    return Table("calibration", "Calibration", caption, columns, rows, notes.marked())
-
-
-def strength_text(eps: float) -> str:
-    """FGSM strength as it is usually written.
-
-    >>> strength_text(0.0), strength_text(0.03), strength_text(8 / 255)
-    ('0', '0.03', '8/255')
-    """
-    steps = eps * 255
-    whole = steps >= 1 and abs(steps - round(steps)) < 1e-4
-    return f"{round(steps)}/255" if whole else f"{eps:.4g}"
-
-
-def attack(lookup: Lookup) -> Table | None:
-    """Accuracy under FGSM, one row a strength, one column a checkpoint."""
-    if not lookup.epsilons():
-        return None
-    notes, digits = Notes(), decimals(lookup, "fgsm")
-    rows = []
-    for eps in lookup.epsilons():
-        found = [lookup.find(one, f"fgsm/{eps}", "top1_error") for one in lookup.checkpoints]
-        rows.append(
-            Row(
-                [
-                    words(f"ε = {strength_text(float(eps))}"),
-                    *(measured(one, notes, digits, complement=True) for one in found),
-                ]
-            )
+    if lookup.baseline is not None:
+        caption += (
+            f" Relative to the baseline{baseline_name(lookup)}, which is 100 % by definition; a relative corruption "
+            "error is ill-conditioned where the baseline hardly degrades."
         )
-    zero = [measured(lookup.find(one, "fgsm", "zero_gradients"), notes, digits) for one in lookup.checkpoints]
-    rows.append(Row([words("zero gradients"), *zero], "aside", "Share of images whose gradient is all zero"))
-    columns = [Column("Strength", numeric=False), *(Column(lookup.label(one), "%") for one in lookup.checkpoints)]
-    benchmark = lookup.benchmark("fgsm")
-    n = benchmark.images if benchmark is not None else lookup.results.data.test
-    caption = (
-        f"Top-1 accuracy under FGSM, n = {n:,}; {INTERVALS}. ε is the largest change of a pixel in [0, 1]. An image "
-        "whose gradient is all zero cannot be attacked this way: a large share of them means gradient masking."
-    )
-    return Table("fgsm", "Accuracy under FGSM", caption, columns, rows, notes.marked())
+    return Table("robustness", "Robustness", caption, *full_columns(columns, rows), notes.marked())
+
+
+def baseline_name(lookup: Lookup) -> str:
+    """The baseline's name where it is not simply called the baseline."""
+    found = lookup.baseline
+    return f" {found}" if isinstance(found, ModelRecord) else ""

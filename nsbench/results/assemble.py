@@ -1,28 +1,25 @@
-"""The record of a run, put together from its checkpoints and predictions."""
+"""The record put together from models and their stored predictions."""
 
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Any
 
 import numpy as np
 
 from nsbench.checkpoints.record import CheckpointRecord
-from nsbench.checkpoints.stages import warnings_of
-from nsbench.config.schema import Config, EvaluationConfig
-from nsbench.data.images import Dataset
-from nsbench.data.splits import Split
+from nsbench.config.evaluation import EvaluationConfig
 from nsbench.metrics.calibration import reliability_bins
-from nsbench.metrics.classification import confusion_matrix, softmax
-from nsbench.metrics.corruption import SEVERITIES, corruption_set
-from nsbench.metrics.declared import DeclaredSet
-from nsbench.metrics.perturbation import perturbation_set
-from nsbench.predictions.collect import BENCHMARKS, subset_size
-from nsbench.predictions.samples import shown_frames
-from nsbench.predictions.sources import Source
-from nsbench.predictions.store import Arrays, load_predictions, path_of
-from nsbench.results import measure
+from nsbench.metrics.classification import Floats, confusion_matrix, softmax
+from nsbench.models.record import ModelRecord
+from nsbench.results.benchmark_sets import Sets, benchmark_sets
+from nsbench.results.comparing import UNDIRECTED, compare, corrected, is_headline
+from nsbench.results.masking import masking_sentences
+from nsbench.results.measure import Measurer, measurement
+from nsbench.results.numbers import Number, Resampler
+from nsbench.results.predicted import Predicted
 from nsbench.results.record import (
-    BenchmarkSet,
+    Comparison,
     DatasetRecord,
     Diagnostics,
     Measurement,
@@ -31,120 +28,136 @@ from nsbench.results.record import (
     Results,
     SampleImage,
 )
-from nsbench.results.resampling import Resampler
+from nsbench.results.seed_groups import seed_groups
 
-Predictions = dict[str, Arrays]
+MOST_MODELS = 8
+"""Up to so many models, each is compared with each."""
+
+CLEAN = ("clean", "top1_error")
 
 
-def assemble(
-    config: Config,
-    dataset: Dataset,
-    split: Split,
-    source: Source,
-    run: Path,
-    records: list[CheckpointRecord],
-    provenance: Provenance,
-) -> Results:
-    """Measure every checkpoint and describe the run.
+@dataclass(frozen=True)
+class Pair:
+    """Two models to compare.
 
-    Args:
-        config: the run.
-        dataset: its images.
-        split: which of them were labelled.
-        source: of corrupted and perturbed images.
-        run: the run folder with `predictions/`.
-        records: the checkpoints, one of them the baseline.
-        provenance: software and hardware.
+    Attributes:
+        candidate: the name of a model.
+        baseline: the name of the one it is compared with.
+        headlines: whether in all headline numbers, or in the clean error alone.
     """
-    (baseline,) = (record for record in records if record.role == "baseline")
-    benchmarks = benchmark_sets(config.evaluation, source, len(dataset.test))
-    kinds = [benchmark.kind for benchmark in benchmarks]
-    found = {str(record): _load(run, record, kinds) for record in records}
-    assembler = _Assembler(config, dataset.test.labels, found, baseline)
-    by_name = {str(record): record for record in records}
+
+    candidate: str
+    baseline: str
+    headlines: bool = False
+
+    def takes(self, number: Number) -> bool:
+        """Whether a number is compared."""
+        if number.metric in UNDIRECTED:
+            return False
+        return is_headline(*number.key) if self.headlines else number.key == CLEAN
+
+
+@dataclass(frozen=True)
+class Setup:
+    """All that a record is made from.
+
+    Attributes:
+        name: of the run or the evaluation.
+        config: its whole configuration.
+        seed: of the resamples.
+        evaluation: what was measured.
+        data: the data set.
+        source: names of the corrupted and perturbed images.
+        run: the folder with `predictions/`.
+        records: the models, each called `str(record)`.
+        baseline: the model that ratios are relative to, or None.
+        provenance: software and hardware.
+        samples: strips of example images.
+        warnings: sentences a reader must see.
+        pairs: of models to compare.
+    """
+
+    name: str
+    config: dict[str, Any]
+    seed: int
+    evaluation: EvaluationConfig
+    data: DatasetRecord
+    source: Sets
+    run: Path
+    records: Sequence[CheckpointRecord | ModelRecord]
+    baseline: str | None
+    provenance: Provenance
+    samples: list[SampleImage]
+    warnings: list[str]
+    pairs: list[Pair]
+
+
+def assemble(setup: Setup) -> Results:
+    """Measure every model, one after the other, compare the pairs, and describe what was measured.
+
+    Raises UserError naming predictions that are missing.
+    """
+    resampler = Resampler(setup.evaluation.bootstrap_resamples, setup.seed)
+    measurer = Measurer(setup.run, setup.evaluation, resampler, setup.baseline)
+    groups = seed_groups(setup.records)
+    compared: dict[str, dict[tuple[str, str], Number]] = {}
+    measurements: list[Measurement] = []
+    diagnostics = []
+    for record in setup.records:
+        model, name = measurer.predicted(str(record)), str(record)
+        numbers = list(measurer.numbers(model))
+        measurements += [measurement(number, name, setup.baseline) for number in numbers]
+        diagnostics.append(_diagnostics(model, measurer, len(setup.data.classes)))
+        pairs = [pair for pair in setup.pairs if name in (pair.candidate, pair.baseline)]
+        compared[name] = {one.key: one for one in numbers if any(pair.takes(one) for pair in pairs)}
+        for group in groups:
+            if record in group.records:
+                assert isinstance(record, CheckpointRecord)
+                group.add(record.seed, numbers)
+    held_out = len(measurer.held_out)
     return Results(
-        name=config.name,
-        config=config.model_dump(mode="json"),
-        data=_dataset_record(dataset, split),
-        provenance=provenance,
-        baseline=str(baseline),
-        checkpoints=records,
-        benchmarks=benchmarks,
-        measurements=[number for record in records for number in assembler.measurements(record, by_name)],
-        diagnostics=[assembler.diagnostics(record) for record in records],
-        samples=list(_samples(config)),
-        warnings=[sentence for record in records for sentence in warnings_of(record, dataset.classes)],
+        name=setup.name,
+        config=setup.config | {"evaluation": setup.evaluation.model_dump(mode="json")},
+        data=setup.data,
+        provenance=setup.provenance,
+        baseline=setup.baseline,
+        checkpoints=[record for record in setup.records if isinstance(record, CheckpointRecord)],
+        models=[record for record in setup.records if isinstance(record, ModelRecord)],
+        benchmarks=benchmark_sets(setup.evaluation, setup.source, len(measurer.labels), held_out),
+        measurements=measurements,
+        comparisons=corrected([one for pair in setup.pairs for one in _compared(pair, compared)]),
+        seed_means=[mean for group in groups for mean in group.means()],
+        diagnostics=diagnostics,
+        samples=setup.samples,
+        warnings=setup.warnings,
     )
 
 
-class _Assembler:
-    """All measurements of each checkpoint, from one set of resamples."""
+def _compared(pair: Pair, compared: dict[str, dict[tuple[str, str], Number]]) -> Iterator[Comparison]:
+    other = compared[pair.baseline]
+    for key, number in compared[pair.candidate].items():
+        if pair.takes(number):
+            yield compare(pair.candidate, number, pair.baseline, other[key])
 
-    def __init__(
-        self, config: Config, labels: np.ndarray, found: dict[str, Predictions], baseline: CheckpointRecord
-    ) -> None:
-        self.settings, self.labels, self.found, self.baseline = config.evaluation, labels, found, baseline
-        self.resampler = Resampler(config.evaluation.bootstrap_resamples, config.seed)
-        self.wrong = {name: own["clean"]["logits"].argmax(1) != labels for name, own in found.items()}
 
-    def measurements(self, record: CheckpointRecord, by_name: dict[str, CheckpointRecord]) -> Iterator[Measurement]:
-        """Every number of one checkpoint."""
-        own, wrong = self.found[str(record)], self.wrong[str(record)]
-        everything = len(self.labels)
-        author = measure.Author(record, everything)
-        logits = own["clean"]["logits"]
-        yield from measure.clean(author, logits, self.labels, self.resampler, self.settings.calibration_bins)
-        for other in opponents(record, by_name, self.baseline):
-            paired = measure.Author(record, everything, by_name[other])
-            yield from measure.difference(paired, wrong, self.wrong[other], self.resampler)
-        if "fgsm" in own:
-            n = own["fgsm"]["logits"].shape[1]
-            yield from measure.fgsm(
-                measure.Author(record, n),
-                own["fgsm"],
-                wrong[:n],
-                self.labels[:n],
-                self.settings.fgsm_epsilons,
-                self.resampler,
-            )
-        if "corruption" in own:
-            outcome = self._corruption_outcome(str(record))
-            relative = measure.Author(record, own["corruption"]["predicted"].shape[2], self.baseline)
-            base = self._corruption_outcome(str(self.baseline))
-            yield from measure.corruptions(relative, outcome, base, self.settings.corruptions)
-        if "perturbation" in own:
-            names = self.settings.perturbations
-            relative = measure.Author(record, len(own["perturbation"][names[0]]), self.baseline)
-            base_flips = self.found[str(self.baseline)]["perturbation"]
-            yield from measure.perturbations(relative, own["perturbation"], base_flips, names, self.resampler)
+def checkpoint_pairs(records: Sequence[CheckpointRecord]) -> list[Pair]:
+    """Students of a run, each with its `opponents`, in the clean error."""
+    (baseline,) = (record for record in records if record.role == "baseline")
+    by_name = {str(record): record for record in records}
+    return [Pair(str(record), other) for record in records for other in opponents(record, by_name, baseline)]
 
-    def _corruption_outcome(self, name: str) -> measure.CorruptionOutcome:
-        predicted = self.found[name]["corruption"]["predicted"]
-        n = predicted.shape[2]
-        return measure.corruption_outcome(predicted, self.wrong[name][:n], self.labels[:n], self.resampler)
 
-    def diagnostics(self, record: CheckpointRecord) -> Diagnostics:
-        """Reliability bins and confusion matrix of one checkpoint."""
-        logits = self.found[str(record)]["clean"]["logits"]
-        bins = reliability_bins(softmax(logits), self.labels, self.settings.calibration_bins)
-        filled = bins.counts > 0
-        return Diagnostics(
-            study=record.study,
-            generation=record.generation,
-            network=record.network,
-            seed=record.seed,
-            reliability=[
-                ReliabilityBin(
-                    low=float(bins.edges[m]),
-                    high=float(bins.edges[m + 1]),
-                    count=int(bins.counts[m]),
-                    accuracy=float(bins.accuracy[m]) if filled[m] else None,
-                    confidence=float(bins.confidence[m]) if filled[m] else None,
-                )
-                for m in range(len(bins.counts))
-            ],
-            confusion=confusion_matrix(logits.argmax(1), self.labels, logits.shape[1]).tolist(),
-        )
+def model_pairs(names: Sequence[str], baseline: str | None) -> list[Pair]:
+    """Every model with the baseline in all headline numbers; up to `MOST_MODELS` also each with each in clean error.
+
+    >>> [(pair.candidate, pair.baseline, pair.headlines) for pair in model_pairs(["a", "b", "c"], "b")]
+    [('a', 'b', True), ('c', 'b', True), ('c', 'a', False)]
+    """
+    pairs = [Pair(name, baseline, headlines=True) for name in names if name != baseline] if baseline else []
+    if len(names) <= MOST_MODELS:
+        others = [name for name in names if name != baseline]
+        pairs += [Pair(later, earlier) for at, later in enumerate(others) for earlier in others[:at]]
+    return pairs
 
 
 def opponents(record: CheckpointRecord, by_name: dict[str, CheckpointRecord], baseline: CheckpointRecord) -> list[str]:
@@ -163,74 +176,28 @@ def opponents(record: CheckpointRecord, by_name: dict[str, CheckpointRecord], ba
     return list(dict.fromkeys([record.parent, str(first), str(baseline), *controls]))
 
 
-def _load(run: Path, record: CheckpointRecord, kinds: Sequence[str]) -> Predictions:
-    return {kind: load_predictions(path_of(run, record, kind)) for kind in BENCHMARKS if kind in kinds}
+def _diagnostics(model: Predicted, measurer: Measurer, classes: int) -> Diagnostics:
+    """Reliability bins, confusion matrix and signs of gradient masking of one model."""
+    config, labels = measurer.config, model.labels
+    return Diagnostics(
+        model=model.model,
+        reliability=_reliability(model.clean, labels, config.calibration_bins),
+        scaled_reliability=_reliability(model.scaled, labels, config.calibration_bins) if measurer.scales else [],
+        masking=masking_sentences(model, config, classes),
+        confusion=confusion_matrix(model.clean.argmax(1), labels, classes).tolist(),
+    )
 
 
-def benchmark_sets(settings: EvaluationConfig, source: Source, test: int) -> list[BenchmarkSet]:
-    """The images that each group of numbers is measured on."""
-    attacked = subset_size(settings.attack_images, test)
-    sets = [
-        BenchmarkSet(kind="clean", name=f"test set ({test:,} images)", images=test, complete=True),
-        BenchmarkSet(kind="fgsm", name=f"FGSM ({_first(attacked, test)})", images=attacked, complete=attacked == test),
+def _reliability(logits: Floats, labels: np.ndarray, bins: int) -> list[ReliabilityBin]:
+    found = reliability_bins(softmax(logits), labels, bins)
+    filled = found.counts > 0
+    return [
+        ReliabilityBin(
+            low=float(found.edges[m]),
+            high=float(found.edges[m + 1]),
+            count=int(found.counts[m]),
+            accuracy=float(found.accuracy[m]) if filled[m] else None,
+            confidence=float(found.confidence[m]) if filled[m] else None,
+        )
+        for m in range(bins)
     ]
-    if settings.corruptions:
-        n, declared = subset_size(settings.corruption_images, test), corruption_set(settings.corruptions)
-        sets.append(_described("corruption", source, declared, n, test))
-    if settings.perturbations:
-        n, moving = subset_size(settings.perturbation_images, test), perturbation_set(settings.perturbations)
-        sets.append(_described("perturbation", source, moving, n, test))
-    return sets
-
-
-def _described(
-    kind: Literal["corruption", "perturbation"], source: Source, declared: DeclaredSet, n: int, test: int
-) -> BenchmarkSet:
-    version = source.corruptions if kind == "corruption" else source.perturbations
-    canonical = len(declared.counted) + len(declared.missing)
-    return BenchmarkSet(
-        kind=kind,
-        name=f"{version} ({len(declared.counted)} of {canonical} {kind}s, {_first(n, test)})",
-        images=n,
-        complete=declared.complete and n == test,
-        counted=list(declared.counted),
-        shown=list(declared.shown),
-        missing=list(declared.missing),
-        severities=list(SEVERITIES) if kind == "corruption" else [],
-        seed=source.seed,
-    )
-
-
-def _first(n: int, test: int) -> str:
-    return f"all {n:,} test images" if n == test else f"first {n:,} test images"
-
-
-def _dataset_record(dataset: Dataset, split: Split) -> DatasetRecord:
-    return DatasetRecord(
-        name=dataset.name,
-        title=dataset.title,
-        licence=dataset.licence,
-        citation=dataset.citation,
-        checksum=dataset.checksum,
-        classes=list(dataset.classes),
-        labeled=len(split.labeled),
-        unlabeled=len(split.unlabeled),
-        validation=len(split.validation),
-        test=len(dataset.test),
-    )
-
-
-def _samples(config: Config) -> Iterator[SampleImage]:
-    yield SampleImage(
-        kind="noise",
-        name="input noise",
-        file="samples/noise.png",
-        caption="Training images as they are (left) and under draws of this run's input noise.",
-    )
-    for name in config.evaluation.corruptions:
-        caption = "Test images as they are (left) and at severities 1 to 5."
-        yield SampleImage(kind="corruption", name=name, file=f"samples/corruption-{name}.png", caption=caption)
-    for moving in config.evaluation.perturbations:
-        frames = ", ".join(str(frame + 1) for frame in shown_frames(moving))
-        caption = f"Frames {frames} of the sequences of three test images."
-        yield SampleImage(kind="perturbation", name=moving, file=f"samples/perturbation-{moving}.png", caption=caption)

@@ -9,22 +9,62 @@ from typing import Any, Literal
 
 from pydantic import Field
 
-from nsbench.checkpoints.record import CheckpointName, CheckpointRecord, Count, Record
+from nsbench.checkpoints.record import CheckpointRecord, Count, Record
+from nsbench.models.record import ModelRecord
 
 
-class Measurement(CheckpointName):
+class Measurement(Record):
     """One number, with its 95 % interval, what it was measured on and what it is relative to."""
 
+    model: str = Field(description="a checkpoint as STUDY/seedK/genI-NETWORK, or the name of another model")
     benchmark: str = Field(
-        description="such as clean, fgsm/0.03, corruption, corruption/fog, corruption/fog/3, perturbation/tilt"
+        description="such as clean, scaled, fgsm/0.03, pgd/0.03, corruption, corruption/fog/3, perturbation/tilt"
     )
     metric: str = Field(description="a name of METRICS: top1_error, expected_calibration_error, ...")
     value: float | None = Field(description="None where the number is undefined; `note` says why")
     ci_low: float | None = Field(description="lower end of the 95 % interval; None where none is defined")
     ci_high: float | None
     n: Count = Field(description="images (sequences for perturbations) it was measured on")
-    baseline: str | None = Field(description="the checkpoint it is relative to, as STUDY/seedK/genI-NETWORK")
+    baseline: str | None = Field(description="the model it is relative to")
     note: str | None = Field(default=None, description="a caution that must be printed beside the number")
+
+
+class Comparison(Record):
+    """One number of two models on the same images: the paired difference, its interval and its p-value."""
+
+    candidate: str = Field(description="the name of a model")
+    baseline: str = Field(description="the model it is compared with")
+    benchmark: str
+    metric: str
+    candidate_value: float | None
+    baseline_value: float | None
+    difference: float | None = Field(description="candidate minus baseline; None where either is undefined")
+    ci_low: float | None = Field(description="lower end of the paired 95 % interval")
+    ci_high: float | None
+    test: Literal["McNemar", "paired bootstrap"]
+    p_value: float | None
+    p_holm: float | None = Field(description="after Holm's correction over all comparisons of this record")
+    verdict: Literal["better", "worse", "no evidence"] = Field(
+        description="of the candidate, by the corrected p-value at 0.05 and an interval without zero"
+    )
+    n: Count
+
+
+class SeedMean(Record):
+    """One number averaged over networks that differ in their seed alone."""
+
+    group: str = Field(description="STUDY/genI-NETWORK")
+    seeds: list[int]
+    benchmark: str
+    metric: str
+    value: float | None
+    ci_low: float | None = Field(description="95 % interval over both images and seeds")
+    ci_high: float | None
+    image_low: float | None = Field(description="95 % interval over images alone, these networks given")
+    image_high: float | None
+    seed_low: float | None = Field(description="95 % interval over seeds alone, these images given")
+    seed_high: float | None
+    n: Count
 
 
 class ReliabilityBin(Record):
@@ -37,18 +77,27 @@ class ReliabilityBin(Record):
     confidence: float | None = Field(description="mean confidence, not the centre; None for an empty bin")
 
 
-class Diagnostics(CheckpointName):
+class Diagnostics(Record):
     """What a picture shows and a table does not."""
 
+    model: str
     reliability: list[ReliabilityBin]
+    scaled_reliability: list[ReliabilityBin] = Field(
+        default=[], description="after temperature scaling; empty where no temperature was fitted"
+    )
+    masking: list[str] = Field(default=[], description="signs of gradient masking, a sentence each")
     confusion: list[list[Count]] = Field(description="rows are true classes, columns predicted ones")
 
 
 class BenchmarkSet(Record):
     """The images a group of numbers was measured on."""
 
-    kind: Literal["clean", "fgsm", "corruption", "perturbation"]
-    name: str = Field(description="for example `nsbench-c v1 (5 of 15 corruptions, first 500 test images)`")
+    kind: str = Field(
+        description="what its measurements' `benchmark` begins with: clean, scaled, corruption, perturbation, an attack"
+    )
+    name: str = Field(
+        description="such as `nsbench-c v1 (5 of 15 corruptions, first 500 test images)`; an attack's steps and starts"
+    )
     images: Count
     complete: bool = Field(description="False for a subset, which is never printed under the full set's name")
     counted: list[str] = Field(default=[], description="members that enter the means")
@@ -99,15 +148,30 @@ class Results(Record):
     """Everything a report needs."""
 
     format: Literal["nsbench-results"] = "nsbench-results"
-    format_version: Literal[1] = 1
+    format_version: Literal[2] = 2
     name: str
     config: dict[str, Any]
     data: DatasetRecord
     provenance: Provenance
-    baseline: str = Field(description="the checkpoint that corruption error and flip rate are relative to")
-    checkpoints: list[CheckpointRecord]
+    baseline: str | None = Field(
+        description="the model that corruption error and flip rate are relative to; None: nothing is relative"
+    )
+    checkpoints: list[CheckpointRecord] = Field(description="networks that nsbench trained")
+    models: list[ModelRecord] = Field(default=[], description="anybody's models")
     benchmarks: list[BenchmarkSet]
     measurements: list[Measurement]
+    comparisons: list[Comparison] = Field(default=[], description="pairs of models that the report compares")
+    seed_means: list[SeedMean] = Field(default=[], description="where networks differ in their seed alone")
     diagnostics: list[Diagnostics]
     samples: list[SampleImage]
     warnings: list[str] = Field(description="sentences a reader must see, such as an empty selection")
+
+    def number(self, model: str, benchmark: str, metric: str) -> Measurement:
+        """One number, such as `number("resnet20", "corruption", "mean_error")`.
+
+        Raises KeyError when it was not measured.
+        """
+        for found in self.measurements:
+            if (found.model, found.benchmark, found.metric) == (model, benchmark, metric):
+                return found
+        raise KeyError(f"{metric} of {model} on {benchmark} was not measured")

@@ -1,17 +1,20 @@
-"""`results.json` and `metrics.csv`: the record of a run, and the same numbers as one tidy row each."""
+"""`results.json`, and its numbers as one tidy row each in `metrics.csv` and `comparisons.csv`."""
 
 import csv
 import io
 import json
 from pathlib import Path
+from typing import Any
 
 from pydantic import ValidationError
 
 from nsbench.errors import UserError
 from nsbench.files import write_text
-from nsbench.results.record import BenchmarkSet, Results
+from nsbench.results.record import BenchmarkSet, Comparison, Results
+from nsbench.results.upgrade import is_version_1, upgraded
 
 COLUMNS = (
+    "model",
     "study",
     "generation",
     "network",
@@ -29,9 +32,10 @@ COLUMNS = (
 
 
 def save_results(run: Path, results: Results) -> None:
-    """Write both files; the same record always gives the same bytes."""
+    """Write all three files; the same record always gives the same bytes."""
     write_text(run / "results.json", json.dumps(results.model_dump(mode="json"), indent=1, allow_nan=False) + "\n")
     write_text(run / "metrics.csv", to_csv(results))
+    write_text(run / "comparisons.csv", comparisons_to_csv(results))
 
 
 def to_csv(results: Results) -> str:
@@ -39,21 +43,32 @@ def to_csv(results: Results) -> str:
 
     A row travels without the record that would tell. So a mean over less than the canonical set says so in its
     benchmark, such as `corruption (5 of 15)` or `corruption (first 600 images)`; `measured_on` has the set's whole
-    name; and `weights_selection` says where test images chose the weights.
+    name; and `weights_selection` says where test images chose the weights. What only a network of ours has is empty
+    for any other model.
     """
     labels: dict[str, str] = {one.kind: _label(one) for one in results.benchmarks if one.counted and not one.complete}
     sets: dict[str, str] = {one.kind: one.name for one in results.benchmarks}
-    selections: dict[str, str] = {str(one): one.weights_selection for one in results.checkpoints}
+    ours = {str(one): one.model_dump(include=set(COLUMNS)) for one in results.checkpoints}
+    rows = [
+        one.model_dump()
+        | ours.get(one.model, {})
+        | {"benchmark": labels.get(one.benchmark, one.benchmark), "measured_on": sets[one.benchmark.split("/")[0]]}
+        for one in results.measurements
+    ]
+    return _table(COLUMNS, rows)
+
+
+def comparisons_to_csv(results: Results) -> str:
+    """One row a comparison, with the fields of `Comparison`."""
+    return _table(tuple(Comparison.model_fields), [one.model_dump() for one in results.comparisons])
+
+
+def _table(columns: tuple[str, ...], rows: list[dict[str, Any]]) -> str:
     buffer = io.StringIO()
     writer = csv.writer(buffer, lineterminator="\n")
-    writer.writerow(COLUMNS)
-    for measurement in results.measurements:
-        row = measurement.model_dump() | {
-            "benchmark": labels.get(measurement.benchmark, measurement.benchmark),
-            "measured_on": sets[measurement.benchmark.split("/")[0]],
-            "weights_selection": selections[str(measurement)],
-        }
-        writer.writerow(["" if row[column] is None else row[column] for column in COLUMNS])
+    writer.writerow(columns)
+    for row in rows:
+        writer.writerow(["" if row.get(column) is None else row[column] for column in columns])
     return buffer.getvalue()
 
 
@@ -65,13 +80,14 @@ def _label(benchmark: BenchmarkSet) -> str:
 
 
 def load_results(run: Path) -> Results:
-    """Read `results.json` of a run folder.
+    """Read `results.json` of a run folder, also one of the version before this one.
 
     Raises UserError when it is missing, damaged or of another version.
     """
     path = run / "results.json"
     try:
-        return Results.model_validate_json(path.read_bytes())
+        content = json.loads(path.read_bytes())
+        return Results.model_validate(upgraded(content) if is_version_1(content) else content)
     except OSError:
         raise UserError(f"There is no {path}: run `nsbench evaluate {run}` first.") from None
     except ValidationError as error:
@@ -81,3 +97,5 @@ def load_results(run: Path) -> Results:
             f"{path} is not a results file that this version reads ({where}: {what['msg']}): "
             f"run `nsbench evaluate {run}` again."
         ) from None
+    except (ValueError, KeyError) as error:
+        raise UserError(f"{path} is damaged ({error}): run `nsbench evaluate {run}` again.") from None

@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from nsbench.config.benchmark import BenchmarkConfig
 from nsbench.config.resolve import (
     fingerprint,
     first_difference,
@@ -135,8 +136,21 @@ def test_the_first_difference_is_named_with_both_values() -> None:
 )
 def test_any_valid_configuration_survives_toml(seed: int, fraction: float, epsilons: list[float]) -> None:
     table = {"seed": seed, "data": {"labeled_fraction": fraction}, "evaluation": {"fgsm_epsilons": epsilons}}
-    config = from_table(table)
-    assert from_table(tomllib.loads(to_toml(config))) == config
+    config = from_table(table, Config)
+    assert from_table(tomllib.loads(to_toml(config)), Config) == config
+
+
+def test_an_evaluation_survives_toml_with_all_its_models() -> None:
+    models = [{"source": "a.py:f", "mean": [0.5, 0.4, 0.3], "std": [0.2, 0.2, 0.2]}, {"source": "runs/quick"}]
+    config = from_table({"baseline": "f", "models": models}, BenchmarkConfig)
+    assert from_table(tomllib.loads(to_toml(config)), BenchmarkConfig) == config
+
+
+def test_a_mistake_in_a_model_is_told_with_its_key() -> None:
+    with pytest.raises(UserError, match=r"Unknown key 'models.weight' .*: did you mean 'models.weights'\?"):
+        from_table({"models": [{"source": "a.py:f", "weight": "w"}]}, BenchmarkConfig)
+    with pytest.raises(UserError, match=r"models.inside = \"yes\" is not allowed: .* must be true or false"):
+        from_table({"models": [{"source": "a.py:f", "inside": "yes"}]}, BenchmarkConfig)
 
 
 def test_a_fingerprint_changes_with_any_value() -> None:

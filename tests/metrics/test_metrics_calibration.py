@@ -10,19 +10,28 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from torchmetrics.functional.classification import multiclass_calibration_error
+from torchmetrics.functional.classification import binary_calibration_error, multiclass_calibration_error
 
+from nsbench.metrics.adaptive import adaptive_calibration_error, equal_mass_index
+from nsbench.metrics.bins import bin_index
 from nsbench.metrics.calibration import (
-    bin_index,
     expected_calibration_error,
     maximum_calibration_error,
     paper_calibration_error,
     reliability_bins,
 )
 from nsbench.metrics.classification import softmax
+from nsbench.metrics.classwise import classwise_calibration_error
 
-METRICS = [expected_calibration_error, maximum_calibration_error, paper_calibration_error]
+EQUAL_WIDTH = [
+    expected_calibration_error,
+    maximum_calibration_error,
+    paper_calibration_error,
+    classwise_calibration_error,
+]
+METRICS = [*EQUAL_WIDTH, adaptive_calibration_error]
 each_metric = pytest.mark.parametrize("metric", METRICS, ids=lambda metric: metric.__name__)
+each_of_equal_width = pytest.mark.parametrize("metric", EQUAL_WIDTH, ids=lambda metric: metric.__name__)
 quick = settings(deadline=None, derandomize=True, max_examples=25, database=None)
 seeds = st.integers(0, 2**32 - 1)
 bin_numbers = st.sampled_from([1, 2, 10, 15, 20])
@@ -73,10 +82,41 @@ def slow_paper(probabilities: Any, labels: Any, bins: int) -> float:
     return sum(abs(accuracy - confidence) for _, accuracy, confidence in filled) / len(filled)
 
 
+def slow_classwise(probabilities: Any, labels: Any, bins: int) -> float:
+    total = 0.0
+    for k in range(probabilities.shape[1]):
+        pairs = [(float(row[k]), int(label) == k) for row, label in zip(probabilities, labels, strict=True)]
+        total += sum(count / len(labels) * abs(share - mean) for count, share, mean in slow_bins(pairs, bins))
+    return total / len(probabilities[0])
+
+
+def slow_equal_mass(confidences: list[float], bins: int) -> list[int]:
+    """Bin of each confidence by where it stands among all, in exact fractions."""
+    found = []
+    for own in confidences:
+        less, same = sum(other < own for other in confidences), sum(other == own for other in confidences)
+        found.append(math.floor(bins * (less + Fraction(same, 2)) / len(confidences)))
+    return found
+
+
+def slow_adaptive(probabilities: Any, labels: Any, bins: int, counted: Any = None) -> float:
+    """With the bins of all images, over those that are counted as often as it says."""
+    pairs = top_label(probabilities, labels)
+    index = slow_equal_mass([confidence for confidence, _ in pairs], bins)
+    times = [1] * len(pairs) if counted is None else counted.tolist()
+    total = 0.0
+    for m in range(bins):
+        gaps = [n * (hit - p) for (p, hit), bin_, n in zip(pairs, index, times, strict=True) if bin_ == m]
+        total += abs(math.fsum(gaps)) / sum(times)
+    return total
+
+
 SLOW: dict[Callable[..., Any], Callable[[Any, Any, int], float]] = {
     expected_calibration_error: slow_expected,
     maximum_calibration_error: slow_maximum,
     paper_calibration_error: slow_paper,
+    classwise_calibration_error: slow_classwise,
+    adaptive_calibration_error: slow_adaptive,
 }
 
 
@@ -86,6 +126,17 @@ SLOW: dict[Callable[..., Any], Callable[[Any, Any, int], float]] = {
 def test_every_calibration_error_equals_its_slow_loop(metric: Callable[..., Any], seed: int, bins: int) -> None:
     probabilities, labels = random_case(seed)
     assert metric(probabilities, labels, bins) == pytest.approx(SLOW[metric](probabilities, labels, bins), abs=1e-12)
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_torchmetrics_agrees_class_by_class(seed: int) -> None:
+    random = np.random.default_rng(seed)
+    probabilities, labels = softmax((1 + seed) * random.normal(size=(700, 10))), random.integers(10, size=700)
+    theirs = [
+        binary_calibration_error(torch.tensor(probabilities[:, k]), torch.tensor(labels == k).long(), n_bins=15).item()
+        for k in range(10)
+    ]
+    assert classwise_calibration_error(probabilities, labels) == pytest.approx(sum(theirs) / 10, abs=1e-6)
 
 
 @pytest.mark.parametrize("seed", range(5))
@@ -108,10 +159,12 @@ def test_the_usual_numbers_of_bins_are_15_and_for_the_paper_10() -> None:
     assert expected_calibration_error(probabilities, labels) == expected_calibration_error(probabilities, labels, 15)
     assert maximum_calibration_error(probabilities, labels) == maximum_calibration_error(probabilities, labels, 15)
     assert paper_calibration_error(probabilities, labels) == paper_calibration_error(probabilities, labels, 10)
+    assert adaptive_calibration_error(probabilities, labels) == adaptive_calibration_error(probabilities, labels, 15)
+    assert classwise_calibration_error(probabilities, labels) == classwise_calibration_error(probabilities, labels, 15)
     assert len(reliability_bins(probabilities, labels).counts) == 15
 
 
-@each_metric
+@each_of_equal_width
 @given(seed=seeds)
 @quick
 def test_integer_weights_equal_duplicated_images(metric: Callable[..., Any], seed: int) -> None:
@@ -120,6 +173,70 @@ def test_integer_weights_equal_duplicated_images(metric: Callable[..., Any], see
     duplicated = [metric(np.repeat(probabilities, row, axis=0), np.repeat(labels, row)) for row in counts]
     np.testing.assert_allclose(metric(probabilities, labels, weights=counts.astype(np.float64)), duplicated, atol=1e-12)
     np.testing.assert_allclose(metric(probabilities, labels, weights=counts.astype(np.float32)), duplicated, atol=1e-5)
+
+
+@given(seed=seeds, bins=bin_numbers)
+@quick
+def test_a_resample_counts_the_members_of_adaptive_bins_and_moves_no_edge(seed: int, bins: int) -> None:
+    probabilities, labels = random_case(seed, images=31)
+    counts = np.random.default_rng(seed).integers(3, size=(4, len(labels)))
+    slow = [slow_adaptive(probabilities, labels, bins, row) for row in counts]
+    found = adaptive_calibration_error(probabilities, labels, bins, counts.astype(np.float64))
+    np.testing.assert_allclose(found, slow, atol=1e-12)
+
+
+@each_metric
+@given(seed=seeds)
+@quick
+def test_counting_every_image_equally_often_is_counting_it_once(metric: Callable[..., Any], seed: int) -> None:
+    probabilities, labels = random_case(seed)
+    weights = np.repeat([[1.0], [3.0]], len(labels), axis=1)
+    assert metric(probabilities, labels, weights=weights) == pytest.approx(metric(probabilities, labels), abs=1e-12)
+    assert metric(probabilities, labels, weights=weights[0]) == pytest.approx(metric(probabilities, labels), abs=1e-12)
+    assert metric(probabilities, labels, weights=weights[None, None]).shape == (1, 1, 2)
+    assert isinstance(metric(probabilities, labels), float)
+
+
+@given(seed=seeds, images=st.integers(1, 60), bins=bin_numbers)
+@quick
+def test_bins_of_equal_mass_differ_by_at_most_one_image_where_no_confidences_are_equal(
+    seed: int, images: int, bins: int
+) -> None:
+    confidence = np.random.default_rng(seed).permutation(images) / images
+    index = equal_mass_index(confidence, bins)
+    sizes = np.bincount(index, minlength=bins)
+    assert len(sizes) == bins
+    assert sizes.max() - sizes.min() <= 1
+    assert (np.diff(index[np.argsort(confidence)]) >= 0).all()
+
+
+@given(confidences=st.lists(st.sampled_from([0.2, 0.5, 0.9, 1.0]), min_size=1, max_size=40), bins=bin_numbers)
+@quick
+def test_equal_confidences_share_an_adaptive_bin(confidences: list[float], bins: int) -> None:
+    assert equal_mass_index(np.array(confidences), bins).tolist() == slow_equal_mass(confidences, bins)
+
+
+@given(seed=seeds)
+@quick
+def test_with_one_bin_the_adaptive_error_is_the_expected_one(seed: int) -> None:
+    probabilities, labels = random_case(seed)
+    expected = expected_calibration_error(probabilities, labels, 1)
+    assert adaptive_calibration_error(probabilities, labels, 1) == pytest.approx(expected, abs=1e-12)
+
+
+@given(seed=seeds)
+@quick
+def test_the_classwise_error_does_not_care_which_class_is_called_first(seed: int) -> None:
+    probabilities, labels = random_case(seed)
+    order = np.random.default_rng(seed).permutation(probabilities.shape[1])
+    renamed = classwise_calibration_error(probabilities[:, order], np.argsort(order)[labels])
+    assert renamed == pytest.approx(classwise_calibration_error(probabilities, labels), abs=1e-12)
+
+
+def test_a_model_that_always_predicts_the_shares_of_the_classes_is_calibrated_classwise() -> None:
+    labels = np.repeat(np.arange(4), [1, 2, 4, 1])
+    assert classwise_calibration_error(np.tile([0.125, 0.25, 0.5, 0.125], (8, 1)), labels) == 0.0
+    assert classwise_calibration_error(np.tile([0.125, 0.25, 0.125, 0.5], (8, 1)), labels) == 0.1875
 
 
 @each_metric
@@ -209,18 +326,20 @@ def test_without_images_every_calibration_error_is_nan() -> None:
         assert math.isnan(metric(np.zeros((0, 3)), np.zeros(0, np.int64)))
 
 
-def test_logits_given_as_probabilities_are_refused() -> None:
-    with pytest.raises(ValueError, match=r"probabilities must lie in \[0, 1\]"):
-        expected_calibration_error(np.array([[2.0, 1.0]]), np.array([0]))
-
-
-def test_wrong_labels_and_numbers_of_bins_are_refused() -> None:
+@each_metric
+def test_probabilities_labels_and_bins_that_make_no_sense_are_refused(metric: Callable[..., Any]) -> None:
+    even = np.array([[0.5, 0.5]])
+    for outside in ([1.001, 0.0], [-0.001, 1.0]):
+        with pytest.raises(ValueError, match=r"probabilities must lie in \[0, 1\]"):
+            metric(np.array([outside]), np.array([0]))
     with pytest.raises(ValueError, match=r"labels must lie in 0\.\.1"):
-        paper_calibration_error(np.array([[0.5, 0.5]]), np.array([2]))
+        metric(even, np.array([2]))
     with pytest.raises(ValueError, match="must be finite"):
-        reliability_bins(np.array([[np.nan, 0.5]]), np.array([1]))
+        metric(np.array([[np.nan, 0.5]]), np.array([1]))
     with pytest.raises(ValueError, match="bins must be at least 1"):
-        maximum_calibration_error(np.array([[0.5, 0.5]]), np.array([1]), bins=0)
+        metric(even, np.array([1]), bins=0)
+    with pytest.raises(ValueError, match=r"weights are \(1, 2\), but there are 1 images"):
+        metric(even, np.array([1]), weights=np.ones((1, 2)))
 
 
 @each_metric

@@ -22,6 +22,7 @@ from nsbench.metrics.corruption import (
     mean_error,
     relative_corruption_error,
     relative_mean_corruption_error,
+    severity_mean,
     small_denominators,
 )
 
@@ -86,12 +87,38 @@ def test_the_standard_model_hardly_degrades_on_brightness_alone(leaderboard: dic
     assert flagged["brightness"] == pytest.approx(0.0150, abs=0.0001)
 
 
+def test_the_standard_model_against_itself_has_a_relative_mean_corruption_error_of_exactly_1(
+    leaderboard: dict[str, Any],
+) -> None:
+    errors, declared = leaderboard["Standard"], corruption_set(CORRUPTIONS)
+    relative = relative_corruption_error(errors, 0.0522, errors, 0.0522)
+    assert relative_mean_corruption_error(relative, CORRUPTIONS, declared) == 1.0
+
+
 def test_every_published_model_has_the_corruption_errors_of_the_slow_loop(leaderboard: dict[str, Any]) -> None:
     assert len(leaderboard) == 23
-    baseline = leaderboard["Standard"]
+    baseline, declared = leaderboard["Standard"], corruption_set(CORRUPTIONS)
     for errors in leaderboard.values():
         slow = [sum(errors[c]) / sum(baseline[c]) for c in range(15)]
-        np.testing.assert_allclose(corruption_error(errors, baseline), slow, rtol=1e-12)
+        found = corruption_error(errors, baseline)
+        np.testing.assert_allclose(found, slow, rtol=1e-12)
+        assert mean_corruption_error(found, CORRUPTIONS, declared) == pytest.approx(sum(slow) / 15, rel=1e-12)
+        plain = sum(errors[c][s] for c in range(15) for s in range(5)) / 75
+        assert mean_error(errors, CORRUPTIONS, declared) == pytest.approx(plain, rel=1e-12)
+
+
+def test_every_published_model_has_the_relative_corruption_errors_of_the_slow_loop(
+    leaderboard: dict[str, Any],
+) -> None:
+    baseline, declared = leaderboard["Standard"], corruption_set(CORRUPTIONS)
+    for errors in leaderboard.values():
+        slow = []
+        for c in range(15):
+            rise = sum(errors[c][s] - 0.06 for s in range(5))
+            slow.append(rise / sum(baseline[c][s] - 0.0522 for s in range(5)))
+        found = relative_corruption_error(errors, 0.06, baseline, 0.0522)
+        np.testing.assert_allclose(found, slow, rtol=1e-9)
+        assert relative_mean_corruption_error(found, CORRUPTIONS, declared) == pytest.approx(sum(slow) / 15, rel=1e-9)
 
 
 def random_errors(seed: int, shape: tuple[int, ...]) -> Any:
@@ -241,10 +268,40 @@ def test_fewer_than_five_severities_are_refused() -> None:
         corruption_error(five, four)
     with pytest.raises(ValueError, match="all five severities"):
         relative_corruption_error(four, 0.0, five, 0.0)
+    with pytest.raises(ValueError, match="all five severities"):
+        small_denominators(four, 0.0, ["fog"])
+    with pytest.raises(ValueError, match="all five severities"):
+        severity_mean(np.full(5, 0.1), ["fog"])
+
+
+@pytest.mark.parametrize(("row", "column"), [(0, 0), (1, 2), (1, 4)])
+def test_a_cell_that_was_not_measured_is_refused_by_name(row: int, column: int) -> None:
+    names, whole, hole = ["fog", "snow"], random_errors(0, (2,)), random_errors(0, (3, 2))
+    hole[2, row, column] = np.nan
+    named = f"^{names[row]} has no number at severity {column + 1}$"
+    with pytest.raises(ValueError, match=named):
+        severity_mean(hole, names)
+    with pytest.raises(ValueError, match=named):
+        mean_error(hole, names, corruption_set(names))
+    with pytest.raises(ValueError, match=named):
+        small_denominators(hole[2], 0.1, names)
+    with pytest.raises(ValueError, match=f"^corruption {row + 1} has no number at severity {column + 1}$"):
+        corruption_error(hole, whole)
+    with pytest.raises(ValueError, match=f"^corruption {row + 1} of the baseline has no number at severity"):
+        relative_corruption_error(whole, 0.1, hole, 0.1)
+
+
+@given(seed=seeds, names=subsets)
+@quick
+def test_the_mean_over_severities_equals_its_slow_loop(seed: int, names: list[str]) -> None:
+    cells = random_errors(seed, (2, len(names)))
+    found = severity_mean(cells, names)
+    for place in np.ndindex(2, len(names)):
+        assert found[place] == pytest.approx(sum(cells[(*place, s)] for s in range(5)) / 5, abs=1e-15)
 
 
 def test_a_baseline_of_other_corruptions_is_refused() -> None:
-    with pytest.raises(ValueError, match="there are 2 corruptions, but 1 of the baseline"):
+    with pytest.raises(ValueError, match=r"errors are \(2, 5\), but the baseline's are \(1, 5\)"):
         corruption_error(random_errors(0, (2,)), random_errors(0, (1,)))
 
 

@@ -11,10 +11,14 @@ from nsbench.metrics.corruption import corruption_set
 from nsbench.metrics.perturbation import (
     EXTRA_PERTURBATIONS,
     FRAMES,
+    IMAGENET_PERTURBATIONS,
     NOISE_PERTURBATIONS,
     PERTURBATIONS,
+    flip_probabilities,
     flip_probability,
     flip_rate,
+    imagenet_mean_flip_probability,
+    imagenet_mean_flip_rate,
     mean_flip_probability,
     mean_flip_rate,
     perturbation_set,
@@ -23,6 +27,7 @@ from nsbench.metrics.perturbation import (
 quick = settings(deadline=None, derandomize=True, max_examples=30, database=None)
 seeds = st.integers(0, 2**32 - 1)
 frames = st.integers(2, 9)
+ALL = PERTURBATIONS + EXTRA_PERTURBATIONS
 each_noise = pytest.mark.parametrize("noise", [False, True])
 
 
@@ -120,6 +125,54 @@ def test_only_noise_perturbations_are_compared_with_the_first_frame() -> None:
 def test_official_sequences_have_31_frames_but_for_two() -> None:
     assert {name: count for name, count in FRAMES.items() if count != 31} == {"motion_blur": 21, "translate": 16}
     assert set(FRAMES) == {*PERTURBATIONS, *EXTRA_PERTURBATIONS}
+
+
+def whole_sequences(seed: int, names: Any = ALL, sequences: int = 6) -> dict[str, Any]:
+    random = np.random.default_rng(seed)
+    return {name: random.integers(3, size=(sequences, FRAMES[name])).astype(np.uint8) for name in names}
+
+
+@given(seed=seeds, names=st.lists(st.sampled_from(ALL), min_size=1, unique=True))
+@quick
+def test_noise_alone_is_counted_against_the_first_frame_when_the_name_decides(seed: int, names: list[str]) -> None:
+    predicted, counts = whole_sequences(seed, names), np.random.default_rng(seed).integers(1, 4, size=(3, 6))
+    slow = [slow_flip_probability(found, "_noise" in name) for name, found in predicted.items()]
+    np.testing.assert_allclose(flip_probabilities(predicted), slow, atol=1e-12)
+    found = flip_probabilities(predicted, counts.astype(np.float64))
+    assert found.shape == (3, len(names))
+    for b, row in enumerate(counts):
+        repeated = {name: np.repeat(array, row, axis=0) for name, array in predicted.items()}
+        np.testing.assert_allclose(found[b], flip_probabilities(repeated), atol=1e-12)
+
+
+@pytest.mark.parametrize("name", ALL)
+def test_sequences_with_a_frame_too_few_or_too_many_are_refused_by_name(name: str) -> None:
+    for frames in (FRAMES[name] - 1, FRAMES[name] + 1):
+        predicted = whole_sequences(0) | {name: np.zeros((6, frames), np.uint8)}
+        with pytest.raises(ValueError, match=f"{name} has sequences of {FRAMES[name]} frames"):
+            flip_probabilities(predicted)
+
+
+def test_perturbations_with_fewer_sequences_than_the_others_are_refused_by_name() -> None:
+    predicted = whole_sequences(0) | {"tilt": np.zeros((5, 31), np.uint8), "snow": np.zeros((4, 31), np.uint8)}
+    with pytest.raises(ValueError, match="there are 6 sequences, but fewer of: tilt 5, snow 4"):
+        flip_probabilities(predicted)
+    with pytest.raises(ValueError, match="unknown names: fog"):
+        flip_probabilities({"fog": np.zeros((5, 31), np.uint8)})
+    with pytest.raises(ValueError, match=r"weights are \(2, 5\), but there are 6 images or sequences"):
+        flip_probabilities(whole_sequences(0), np.ones((2, 5)))
+
+
+def test_the_ten_of_the_paper_have_snow_in_the_place_of_spatter() -> None:
+    assert set(PERTURBATIONS) - set(IMAGENET_PERTURBATIONS) == {"spatter"}
+    assert set(IMAGENET_PERTURBATIONS) - set(PERTURBATIONS) == {"snow"}
+    values = np.random.default_rng(0).random((2, 10))
+    for mean in (imagenet_mean_flip_probability, imagenet_mean_flip_rate):
+        np.testing.assert_allclose(mean(values, IMAGENET_PERTURBATIONS[::-1]), values.sum(axis=1) / 10)
+        with pytest.raises(ValueError, match=r"but the array has missing snow; extra spatter$"):
+            mean(values, PERTURBATIONS)
+        with pytest.raises(ValueError, match=r"but the array has missing scale$"):
+            mean(values[:, :9], IMAGENET_PERTURBATIONS[:9])
 
 
 @pytest.mark.parametrize("mean", [mean_flip_probability, mean_flip_rate])

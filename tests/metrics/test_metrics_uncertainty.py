@@ -9,8 +9,17 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import stats
 
-from nsbench.metrics.classification import weighted_mean
-from nsbench.metrics.uncertainty import bootstrap_p_value, interval, mcnemar_p_value, resample_weights
+from nsbench.metrics.classification import softmax, weighted_mean
+from nsbench.metrics.temperature import fit_temperature
+from nsbench.metrics.uncertainty import (
+    bootstrap_p_value,
+    holm,
+    interval,
+    mcnemar_p_value,
+    paired_p_value,
+    resample_weights,
+    resampled_temperature,
+)
 
 quick = settings(deadline=None, derandomize=True, max_examples=40, database=None)
 seeds = st.integers(0, 2**32 - 1)
@@ -154,3 +163,142 @@ def test_equal_models_are_called_different_about_5_times_in_100() -> None:
 def test_a_real_difference_is_found() -> None:
     difference = np.random.default_rng(0).normal(0.5, 1.0, size=200)
     assert bootstrap_p_value(weighted_mean(difference, resample_weights(200, 500, seed=0))) < 0.01
+
+
+def slow_holm(p_values: list[float]) -> list[float]:
+    """Holm's step-down test restated: the least level at which each hypothesis is rejected."""
+    corrected = []
+    for mine in p_values:
+        steps = sorted(p_values)
+        levels = [
+            (len(steps) - rank) * p_value for rank, p_value in enumerate(steps) if p_value <= mine
+        ]  # all these must be passed before mine is reached
+        corrected.append(min(1.0, max(levels)))
+    return corrected
+
+
+@given(p_values=st.lists(st.sampled_from([0.0, 0.001, 0.01, 0.02, 0.04, 0.2, 0.7, 1.0]), max_size=12))
+@quick
+def test_holm_equals_its_slow_restatement_also_with_ties(p_values: list[float]) -> None:
+    assert holm(p_values).tolist() == pytest.approx(slow_holm(p_values))
+
+
+@given(seed=seeds, count=st.integers(1, 30))
+@quick
+def test_holm_lies_between_the_p_value_and_bonferronis_whatever_the_order(seed: int, count: int) -> None:
+    random = np.random.default_rng(seed)
+    p_values = random.random(count) ** 3
+    corrected, order = holm(p_values), random.permutation(count)
+    assert (corrected >= p_values).all()
+    assert (corrected <= np.minimum(1, count * p_values) + 1e-15).all()
+    np.testing.assert_array_equal(holm(p_values[order]), corrected[order])
+
+
+def test_a_test_that_could_not_be_made_is_not_counted() -> None:
+    np.testing.assert_array_equal(holm([0.01, math.nan, 0.04]), [0.02, math.nan, 0.04])
+
+
+@pytest.mark.parametrize("p_values", [[1.1], [-0.1], [[0.1]]])
+def test_what_is_no_list_of_probabilities_is_refused(p_values: Any) -> None:
+    with pytest.raises(ValueError, match="p-values must"):
+        holm(p_values)
+
+
+def test_after_holm_one_false_alarm_among_twenty_comes_in_at_most_5_of_100_families() -> None:
+    random = np.random.default_rng(0)
+    alarms = [(holm(random.random(20)) < 0.05).any() for _ in range(1000)]
+    assert 0.03 <= np.mean(alarms) <= 0.07
+    assert np.mean([(random.random(20) < 0.05).any() for _ in range(1000)]) > 0.5, "without correction"
+
+
+def correlated(random: np.random.Generator, n: int, gap: float = 0.0) -> tuple[np.ndarray, np.ndarray]:
+    """Errors of two models on images whose difficulty they share, the second worse by about `gap`."""
+    difficulty = random.normal(size=n)
+    first, second = (difficulty + 0.5 * random.normal(size=n) + shift > 1.0 for shift in (0.0, gap))
+    return first, second
+
+
+@pytest.mark.parametrize("test", ["mcnemar", "paired"])
+def test_p_values_are_uniform_when_models_do_not_differ(test: str) -> None:
+    random, weights, found = np.random.default_rng(5), resample_weights(400, 300, seed=1), []
+    for _ in range(300):
+        first, second = correlated(random, 400)
+        difference = first.astype(float) - second
+        found.append(mcnemar_p_value(first, second) if test == "mcnemar" else paired_p_value(weights @ difference))
+    for level in (0.05, 0.2, 0.5):
+        # Discrete and exact, McNemar's test stays below the level; the bootstrap meets it.
+        share = np.mean(np.array(found) <= level)
+        assert share <= level + 3 * math.sqrt(level * (1 - level) / 300)
+        assert share >= level / 3 - 0.01
+
+
+def test_the_tail_goes_on_where_resamples_cannot_count_and_agrees_with_the_exact_test() -> None:
+    random, weights = np.random.default_rng(3), resample_weights(4000, 1000, seed=0)
+    for gap in (0.05, 0.15, 0.25):
+        first, second = correlated(random, 4000, gap)
+        found = paired_p_value(weighted_mean(second.astype(float) - first, weights))
+        exact = mcnemar_p_value(first, second)
+        assert math.log(found) == pytest.approx(math.log(exact), rel=0.25, abs=0.7)
+    assert found < 1e-6, "else nothing was beyond the resamples"
+
+
+def test_the_tail_is_never_larger_than_the_count_and_takes_over_below_ten() -> None:
+    ordinary = np.concatenate([np.full(10, -1.0), np.linspace(0.5, 2, 989)])
+    assert paired_p_value(ordinary) == bootstrap_p_value(ordinary)
+    fewer = np.concatenate([np.full(2, -0.1), np.linspace(2.5, 3, 997)])
+    assert paired_p_value(fewer) < bootstrap_p_value(fewer)
+    assert paired_p_value(np.full(99, 0.3)) == bootstrap_p_value(np.full(99, 0.3))
+
+
+def test_the_interval_of_a_difference_is_much_narrower_paired_than_unpaired() -> None:
+    random = np.random.default_rng(0)
+    difficulty = random.normal(size=2000)
+    first, second = ((difficulty + 0.1 * random.normal(size=2000) > 0.5).astype(float) for _ in range(2))
+    weights, others = resample_weights(2000, 500, seed=0), resample_weights(2000, 500, seed=1)
+    first_samples, second_samples = (np.asarray(weighted_mean(one, weights)) for one in (first, second))
+    paired = interval(first_samples - second_samples)
+    unpaired = interval(first_samples - np.asarray(weighted_mean(second, others)))
+    assert paired[1] - paired[0] < 0.5 * (unpaired[1] - unpaired[0])
+
+
+def test_the_paired_interval_covers_a_known_difference_about_95_times_in_100() -> None:
+    random, weights, covered = np.random.default_rng(2), resample_weights(300, 300, seed=9), 0
+    whole = correlated(np.random.default_rng(99), 2_000_000, 0.3)
+    truth = whole[1].mean() - whole[0].mean()
+    for _ in range(300):
+        first, second = correlated(random, 300, 0.3)
+        low, high = interval(weights @ (second.astype(float) - first) / 300)
+        covered += low <= truth <= high
+    assert 0.91 <= covered / 300 <= 0.985
+
+
+def sure_logits(n: int, factor: float, seed: int) -> tuple[np.ndarray, np.ndarray]:
+    """Logits of a calibrated model times a factor, which is then the temperature."""
+    random = np.random.default_rng(seed)
+    logits = random.normal(0, 2, (n, 10))
+    shares = softmax(logits).cumsum(axis=1)
+    return factor * logits, np.minimum((shares < random.random((n, 1))).sum(axis=1), 9)
+
+
+@pytest.mark.parametrize(("n", "factor", "tolerance"), [(500, 0.6, 0.04), (2000, 2.0, 0.02)])
+def test_one_step_has_the_interval_of_temperatures_refitted_to_every_resample(
+    n: int, factor: float, tolerance: float
+) -> None:
+    logits, truth = sure_logits(n, factor, seed=1)
+    weights, fitted = resample_weights(n, 60, seed=0), fit_temperature(logits, truth)
+    refits = []
+    for row in weights:
+        drawn = np.repeat(np.arange(n), row.astype(int))
+        refits.append(fit_temperature(logits[drawn], truth[drawn]))
+    found = resampled_temperature(logits, truth, fitted, weights)
+    assert fitted == pytest.approx(factor, rel=0.1)
+    assert found == pytest.approx(np.array(refits), rel=tolerance)
+    assert np.std(found) == pytest.approx(np.std(refits), rel=0.1)
+    assert np.corrcoef(found, refits)[0, 1] > 0.995
+
+
+@pytest.mark.parametrize("logits", [np.eye(10)[np.arange(10)], np.zeros((10, 10))])
+def test_a_temperature_that_no_image_determines_has_no_samples(logits: np.ndarray) -> None:
+    truth = np.arange(10)
+    found = resampled_temperature(logits, truth, fit_temperature(logits, truth), resample_weights(10, 5, 0))
+    assert np.isnan(found).all()

@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 import torch
 
+from nsbench.config.evaluation import EvaluationConfig
 from nsbench.config.resolve import resolve
-from nsbench.config.schema import EvaluationConfig
 from nsbench.corruptions.corruptions import corruption_set_version
 from nsbench.corruptions.generate import Request, generate
 from nsbench.data.array_folder import DESCRIPTION
@@ -98,9 +98,9 @@ def test_other_images_give_another_identity(cifar10: Dataset, tmp_path: Path) ->
             (tmp_path / "a" / "CIFAR-10-C" / DESCRIPTION).read_text()
         )
         settings = config(corruptions=("fog",), corruption_images=8)
-        found.append(open_source(settings, cifar10, tmp_path / name).identities["corruption"])
+        found.append(open_source(settings, cifar10, tmp_path / name).identity("corruption", "fog"))
     assert found[0] != found[1]
-    assert Generated().identities["corruption"] not in found
+    assert Generated().identity("corruption", "fog") not in found
 
 
 @pytest.mark.cifar

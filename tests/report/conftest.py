@@ -27,6 +27,16 @@ HOSTILE = {
     "clean, then severities 1 to 5": r"\" onload=\"alert(1)",
     "the ratio is ill-conditioned": "<b onclick=alert(1)>",
 }
+HOSTILE_MODELS = {
+    "small-vit": "<i>vit|4</i>",
+    "vgg16_bn": r"$\\frac{1}{2}$ _x_ *y* [z](http://evil.test)",
+    "torchhub:owner/cifar-models:resnet20": "</svg></style></script><script src=http://evil.test></script>",
+    "models.py:resnet32": r"\" onload=\"alert(1)|`c`",
+    "b" * 64: "<iframe src=http://evil.test></iframe>",
+    "2" * 64: "[x](http://evil.test) <b onclick=alert(1)>",
+    "which should be weaker": "</li></ul></aside><script>alert(2)</script>\\n\\n# x",
+    "PGD, 20 steps": r"\"><img src=x onerror=alert(1)>",
+}
 
 
 class Page(HTMLParser):
@@ -121,31 +131,64 @@ def results(golden: Path) -> Results:
 
 
 @pytest.fixture(scope="session")
-def hostile_results(results: Results) -> Results:
+def model_results(golden: Path) -> Results:
+    """The committed record of four models."""
+    return Results.model_validate_json((golden / "models.json").read_text())
+
+
+def hostile(results: Results, nasty: dict[str, str]) -> Results:
     """The record with names that try to break out of the page, of a table and of a figure."""
     text = results.model_dump_json()
-    for name, nasty in HOSTILE.items():
+    for name, instead in nasty.items():
         assert name in text
-        text = text.replace(name, nasty)
+        text = text.replace(name, instead)
     return Results.model_validate_json(text)
 
 
 @pytest.fixture(scope="session")
-def report(results: Results, tmp_path_factory: pytest.TempPathFactory) -> Report:
-    """The report of the committed record."""
-    return write(results, tmp_path_factory.mktemp("report"))
+def report_of(tmp_path_factory: pytest.TempPathFactory) -> Callable[[Results], Report]:
+    """A function that writes the report of a record into an empty folder."""
+    return lambda results: write(results, tmp_path_factory.mktemp("report"))
+
+
+Reporter = Callable[[Results], Report]
 
 
 @pytest.fixture(scope="session")
-def hostile_report(hostile_results: Results, tmp_path_factory: pytest.TempPathFactory) -> Report:
-    """The report of the hostile record."""
-    return write(hostile_results, tmp_path_factory.mktemp("hostile"))
+def report(results: Results, report_of: Reporter) -> Report:
+    """The report of the committed run."""
+    return report_of(results)
 
 
-@pytest.fixture
-def report_of(tmp_path: Path) -> Callable[[Results], Report]:
-    """A function that writes the report of a record into an empty folder."""
-    return lambda results: write(results, tmp_path)
+@pytest.fixture(scope="session")
+def model_report(model_results: Results, report_of: Reporter) -> Report:
+    """The report of the committed record of four models."""
+    return report_of(model_results)
+
+
+@pytest.fixture(scope="session")
+def hostile_report(results: Results, report_of: Reporter) -> Report:
+    """The report of the run with hostile names."""
+    return report_of(hostile(results, HOSTILE))
+
+
+@pytest.fixture(scope="session")
+def hostile_model_report(model_results: Results, report_of: Reporter) -> Report:
+    """The report of the four models with hostile names."""
+    return report_of(hostile(model_results, HOSTILE_MODELS))
+
+
+@pytest.fixture(scope="session", params=["report", "model_report"])
+def either_report(request: pytest.FixtureRequest) -> Report:
+    """Both reports, one after the other."""
+    found: Report = request.getfixturevalue(request.param)
+    return found
+
+
+@pytest.fixture(scope="session", params=["report", "model_report"])
+def plain_and_hostile(request: pytest.FixtureRequest) -> tuple[Report, Report]:
+    """Both reports, each with its hostile twin."""
+    return request.getfixturevalue(request.param), request.getfixturevalue(f"hostile_{request.param}")
 
 
 @pytest.fixture(scope="session")
@@ -160,6 +203,6 @@ def chosen_results(results: Results) -> Results:
 
 
 @pytest.fixture(scope="session")
-def chosen_report(chosen_results: Results, tmp_path_factory: pytest.TempPathFactory) -> Report:
+def chosen_report(chosen_results: Results, report_of: Reporter) -> Report:
     """The report of that record."""
-    return write(chosen_results, tmp_path_factory.mktemp("chosen"))
+    return report_of(chosen_results)

@@ -1,53 +1,238 @@
-"""The record is put together from the right pairs of checkpoints."""
+"""The record is put together from the right models, pairs and seeds."""
 
+from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from nsbench.checkpoints.record import CheckpointRecord
-from nsbench.results.assemble import opponents
+from nsbench.errors import UserError
+from nsbench.metrics.uncertainty import holm, mcnemar_p_value
+from nsbench.predictions.store import Stored
+from nsbench.results.assemble import assemble, checkpoint_pairs, model_pairs, opponents
+from nsbench.results.benchmark_sets import benchmark_sets
+from nsbench.results.numbers import Number
 from nsbench.results.record import Results
+from nsbench.results.seed_groups import seed_groups
+from tests.results.small import (
+    CONFIG,
+    HELD_OUT,
+    N,
+    Names,
+    cells_of,
+    checkpoint_record,
+    evaluated,
+    labels,
+    model_record,
+    setup_of,
+    write_model,
+)
 
-GOLDEN = Path(__file__).parents[1] / "report" / "golden" / "results.json"
+FIRST, SECOND, LAST = "hard/seed0/gen0-resnet8", "hard/seed0/gen1-resnet8", "hard/seed0/gen2-resnet14"
+BASELINE, CONTROL = "supervised/seed0/gen0-resnet14", "control/seed0/gen0-resnet14"
 
 
-@pytest.fixture(scope="module")
-def records() -> dict[str, CheckpointRecord]:
-    """A teacher, three students, a control and a baseline."""
-    found = Results.model_validate_json(GOLDEN.read_text()).checkpoints
-    return {str(one): one for one in found}
+@pytest.fixture
+def chain() -> list[CheckpointRecord]:
+    """A teacher, two students, a baseline and a control."""
+    return [
+        checkpoint_record(FIRST, "teacher"),
+        checkpoint_record(SECOND, "student", FIRST),
+        checkpoint_record(LAST, "student", SECOND),
+        checkpoint_record(BASELINE, "baseline"),
+        checkpoint_record(CONTROL, "control"),
+    ]
 
 
 @pytest.mark.parametrize(
     ("name", "expected"),
     [
-        ("hard/seed0/gen0-resnet8", []),
-        ("control/seed0/gen0-resnet20", []),
-        ("supervised/seed0/gen0-resnet20", []),
-        ("hard/seed0/gen1-resnet8", ["hard/seed0/gen0-resnet8", "supervised/seed0/gen0-resnet20"]),
-        (
-            "hard/seed0/gen2-resnet14",
-            ["hard/seed0/gen1-resnet8", "hard/seed0/gen0-resnet8", "supervised/seed0/gen0-resnet20"],
-        ),
-        (
-            "hard/seed0/gen3-resnet20",
-            [
-                "hard/seed0/gen2-resnet14",
-                "hard/seed0/gen0-resnet8",
-                "supervised/seed0/gen0-resnet20",
-                "control/seed0/gen0-resnet20",
-            ],
-        ),
+        (FIRST, []),
+        (CONTROL, []),
+        (BASELINE, []),
+        (SECOND, [FIRST, BASELINE]),
+        (LAST, [SECOND, FIRST, BASELINE, CONTROL]),
     ],
 )
 def test_students_meet_their_teachers_and_the_baseline_and_the_last_one_the_control(
-    records: dict[str, CheckpointRecord], name: str, expected: list[str]
+    chain: list[CheckpointRecord], name: str, expected: list[str]
 ) -> None:
-    assert opponents(records[name], records, records["supervised/seed0/gen0-resnet20"]) == expected
+    by_name = {str(one): one for one in chain}
+    assert opponents(by_name[name], by_name, by_name[BASELINE]) == expected
 
 
-def test_a_control_of_another_seed_is_no_opponent(records: dict[str, CheckpointRecord]) -> None:
-    control = records["control/seed0/gen0-resnet20"].model_copy(update={"seed": 1})
-    others = {str(one): one for one in [control, *records.values()] if one.role != "control" or one.seed == 1}
-    found = opponents(records["hard/seed0/gen3-resnet20"], others, records["supervised/seed0/gen0-resnet20"])
-    assert len(found) == 3
+def test_a_control_of_another_seed_is_no_opponent(chain: list[CheckpointRecord]) -> None:
+    other = chain[-1].model_copy(update={"seed": 1})
+    by_name = {str(one): one for one in [*chain[:-1], other]}
+    assert opponents(by_name[LAST], by_name, by_name[BASELINE]) == [SECOND, FIRST, BASELINE]
+
+
+def test_a_run_compares_students_in_their_clean_error_alone(chain: list[CheckpointRecord], tmp_path: Path) -> None:
+    for seed, one in enumerate(chain):
+        write_model(tmp_path, str(one), skill=1.5 + 0.3 * seed, seed=seed)
+    found = assemble(replace(setup_of(tmp_path, chain, BASELINE), pairs=checkpoint_pairs(chain)))
+    assert [(one.candidate, one.baseline) for one in found.comparisons] == [
+        (SECOND, FIRST),
+        (SECOND, BASELINE),
+        (LAST, SECOND),
+        (LAST, FIRST),
+        (LAST, BASELINE),
+        (LAST, CONTROL),
+    ]
+    assert {(one.benchmark, one.metric, one.test) for one in found.comparisons} == {("clean", "top1_error", "McNemar")}
+    assert found.checkpoints == chain
+    assert found.models == []
+    assert found.config["evaluation"]["fgsm_epsilons"] == [0.0, 0.03]
+
+
+@pytest.fixture(scope="module")
+def record(tmp_path_factory: pytest.TempPathFactory) -> Results:
+    """Three models, the first the baseline, the last much better."""
+    return evaluated(tmp_path_factory.mktemp("evaluation"), {"base": 2.0, "same": 2.0, "good": 3.5}, "base")
+
+
+def test_models_meet_the_baseline_in_the_headlines_and_each_other_in_the_clean_error(record: Results) -> None:
+    headlines = [
+        ("clean", "top1_error"),
+        ("clean", "negative_log_likelihood"),
+        ("clean", "brier_score"),
+        ("clean", "expected_calibration_error"),
+        ("fgsm/0.03", "top1_error"),
+        ("pgd/0.03", "top1_error"),
+        ("corruption", "mean_error"),
+        ("corruption", "mean_expected_calibration_error"),
+        ("perturbation", "mean_flip_probability"),
+    ]
+    found = [(one.candidate, one.baseline, one.benchmark, one.metric) for one in record.comparisons]
+    assert sorted(found) == sorted(
+        [("same", "base", *one) for one in headlines]
+        + [("good", "base", *one) for one in headlines]
+        + [("good", "same", "clean", "top1_error")]
+    )
+
+
+def test_many_models_meet_the_baseline_alone() -> None:
+    names = [f"model{number}" for number in range(9)]
+    assert {pair.baseline for pair in model_pairs(names, "model0")} == {"model0"}
+    assert model_pairs(names, None) == []
+    assert len(model_pairs(names[:8], None)) == 28
+
+
+def test_a_comparison_is_the_paired_difference_with_mcnemars_test(record: Results) -> None:
+    wrong = {}
+    for seed, (name, skill) in enumerate({"base": 2.0, "same": 2.0, "good": 3.5}.items(), start=1):
+        wrong[name] = cells_of(CONFIG, skill, seed)["clean"]["logits"].argmax(1) != labels()[0]
+    one = next(one for one in record.comparisons if (one.candidate, one.baseline) == ("good", "same"))
+    assert one.candidate_value == pytest.approx(wrong["good"].mean())
+    assert one.difference == pytest.approx(wrong["good"].mean() - wrong["same"].mean())
+    assert one.p_value == mcnemar_p_value(wrong["good"], wrong["same"])
+    assert one.ci_low is not None
+    assert one.ci_high is not None
+    assert one.ci_low < one.difference < one.ci_high < 0
+    assert one.verdict == "better"
+    half = 1.96 * np.std(wrong["good"].astype(float) - wrong["same"]) / np.sqrt(N)
+    assert one.ci_high - one.ci_low == pytest.approx(2 * half, rel=0.25)
+
+
+def test_holm_corrects_over_all_comparisons_of_the_record_and_decides_the_verdicts(record: Results) -> None:
+    p_values = [one.p_value for one in record.comparisons if one.p_value is not None]
+    assert [one.p_holm for one in record.comparisons] == pytest.approx(holm(p_values))
+    for one in record.comparisons:
+        assert one.p_holm is not None
+        assert one.ci_low is not None
+        assert one.ci_high is not None
+        outside = one.ci_high < 0 or one.ci_low > 0
+        assert (one.verdict != "no evidence") == (one.p_holm < 0.05 and outside)
+    verdicts = {(one.candidate, one.verdict) for one in record.comparisons}
+    assert ("good", "better") in verdicts
+    assert ("same", "better") not in verdicts
+
+
+def test_every_measurement_belongs_to_a_described_set_of_images(record: Results) -> None:
+    sets = {one.kind: one for one in record.benchmarks}
+    for one in record.measurements:
+        described = sets[one.benchmark.partition("/")[0]]
+        assert one.n == (HELD_OUT if one.metric == "temperature" else described.images)
+    assert sets["pgd"].name == "PGD, 20 steps of 0.125 eps, 1 random start (first 150 test images)"
+    assert "a temperature fitted on 400 held-out images" in sets["scaled"].name
+    assert sets["corruption"].counted == ["gaussian_noise", "contrast"]
+
+
+def test_sets_that_were_not_measured_are_not_described() -> None:
+    nothing = CONFIG.model_copy(
+        update={"corruptions": (), "perturbations": (), "fgsm_epsilons": (), "attacks": (), "calibration": False}
+    )
+    assert [one.kind for one in benchmark_sets(nothing, Names(), 100, 50)] == ["clean"]
+
+
+def test_every_number_has_an_interval_around_it_or_says_why(record: Results) -> None:
+    for one in record.measurements:
+        if one.ci_low is None or one.ci_high is None:
+            assert one.note
+        else:
+            assert one.value is not None
+            biased = "calibration_error" in one.metric  # resampled noise adds to it
+            assert one.ci_low <= one.value <= one.ci_high or biased
+            assert (one.baseline == "base") == (one.metric in RELATIVE)
+
+
+RELATIVE = {
+    "corruption_error",
+    "relative_corruption_error",
+    "mean_corruption_error",
+    "relative_mean_corruption_error",
+    "flip_rate",
+    "mean_flip_rate",
+}
+
+
+def test_diagnostics_count_every_image_before_and_after_scaling(record: Results) -> None:
+    for one in record.diagnostics:
+        assert sum(map(sum, one.confusion)) == N
+        assert sum(row.count for row in one.reliability) == N
+        assert sum(row.count for row in one.scaled_reliability) == N
+        assert one.reliability != one.scaled_reliability
+
+
+def test_gradients_that_vanish_are_told_in_a_sentence(tmp_path: Path) -> None:
+    write_model(tmp_path, "masked")
+    arrays = cells_of(CONFIG, 2.0, 1)["fgsm"]
+    Stored(tmp_path, "masked").save("fgsm", arrays | {"zero_gradient": np.arange(200) < 150}, "made-up", "fgsm")
+    (found,) = assemble(setup_of(tmp_path, [model_record("masked")], None)).diagnostics
+    assert found.masking == ["The gradient is zero for 75.0 % of the images, which no attack by gradient can move."]
+
+
+def test_networks_that_differ_in_their_seed_alone_are_averaged(tmp_path: Path) -> None:
+    names = [f"hard/seed{seed}/gen0-resnet8" for seed in (0, 1, 2)]
+    for seed, name in enumerate(names):
+        write_model(tmp_path, name, skill=2.0, seed=seed)
+    record = assemble(setup_of(tmp_path, [checkpoint_record(name, "teacher") for name in names], None))
+    values = [one.value for one in record.measurements if (one.benchmark, one.metric) == ("clean", "top1_error")]
+    mean = next(one for one in record.seed_means if (one.benchmark, one.metric) == ("clean", "top1_error"))
+    assert (mean.group, mean.seeds, mean.n) == ("hard/gen0-resnet8", [0, 1, 2], N)
+    assert mean.value == pytest.approx(np.mean([value for value in values if value is not None]))
+    ends = [mean.ci_low, mean.seed_low, mean.image_low, mean.value, mean.image_high, mean.seed_high, mean.ci_high]
+    assert None not in ends
+    assert len(record.seed_means) == len(record.measurements) / 3
+
+
+def test_networks_trained_on_other_budgets_are_not_averaged() -> None:
+    one = checkpoint_record("hard/seed0/gen0-resnet8", "teacher")
+    other = checkpoint_record("hard/seed1/gen0-resnet8", "teacher", images_seen=7)
+    assert seed_groups([one, other]) == []
+    assert seed_groups([one]) == []
+    assert len(seed_groups([one, checkpoint_record("hard/seed1/gen0-resnet8", "teacher")])) == 1
+
+
+def number(metric: str) -> Number:
+    return Number("clean", metric, 0.5, np.array([0.25, 0.75]), 10, "v1")
+
+
+def test_a_number_that_one_seed_lacks_is_refused_by_name() -> None:
+    records = [checkpoint_record(f"hard/seed{seed}/gen0-resnet8", "teacher") for seed in (0, 1)]
+    (group,) = seed_groups(records)
+    group.add(0, [number("top1_error"), number("brier_score")])
+    group.add(1, [number("top1_error")])
+    with pytest.raises(UserError, match=r"hard/gen0-resnet8: clean brier_score: .* seeds 0, 1, but missing 1"):
+        list(group.means())

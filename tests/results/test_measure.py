@@ -1,101 +1,296 @@
-"""Predictions become measurements, each relative to the right thing."""
+"""Stored predictions become numbers: each against a slow loop, each refused where a piece is missing."""
+
+import shutil
+from pathlib import Path
 
 import numpy as np
 import pytest
 
-from nsbench.checkpoints.record import CheckpointName
-from nsbench.results import measure
-from nsbench.results.record import Measurement
-from nsbench.results.resampling import Resampler, estimate
+from nsbench.config.evaluation import EvaluationConfig
+from nsbench.errors import UserError
+from nsbench.metrics import classification
+from nsbench.metrics.corruption import CORRUPTIONS, VALIDATION_CORRUPTIONS
+from nsbench.metrics.perturbation import EXTRA_PERTURBATIONS, PERTURBATIONS
+from nsbench.metrics.temperature import fit_temperature
+from nsbench.predictions.store import Arrays, Stored, save_labels
+from nsbench.results.measure import Measurer, measurement
+from nsbench.results.numbers import Number, Resampler
+from tests.results.small import CLASSES, CONFIG, FEWER, HELD_OUT, N, cells_of, labels, write_model
 
-OWN = CheckpointName(study="hard", generation=1, network="resnet8", seed=0)
-BASE = CheckpointName(study="supervised", generation=0, network="resnet8", seed=0)
-NAMES = ("gaussian_noise", "gaussian_blur", "contrast")
-
-
-@pytest.fixture
-def resampler() -> Resampler:
-    return Resampler(200, seed=0)
-
-
-def by_key(found: list[Measurement]) -> dict[tuple[str, str], Measurement]:
-    return {(one.benchmark, one.metric): one for one in found}
+Numbers = dict[tuple[str, str], Number]
 
 
-def random_predictions(seed: int, share_wrong: float) -> np.ndarray:
-    """(3, 5, 60) predicted classes; true class is 0."""
-    return (np.random.default_rng(seed).random((len(NAMES), 5, 60)) < share_wrong).astype(np.uint8)
+@pytest.fixture(scope="module")
+def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("run")
+    write_model(folder, "base", skill=1.5, seed=1)
+    write_model(folder, "own", skill=2.5, seed=2)
+    return folder
 
 
-def corruption_numbers(resampler: Resampler, own_wrong: float, base_wrong: float) -> dict[tuple[str, str], Measurement]:
-    labels, clean = np.zeros(60, np.int64), np.arange(60) < 6
-    own = measure.corruption_outcome(random_predictions(1, own_wrong), clean, labels, resampler)
-    base = measure.corruption_outcome(random_predictions(2, base_wrong), clean, labels, resampler)
-    return by_key(list(measure.corruptions(measure.Author(OWN, 60, BASE), own, base, NAMES)))
+def measured(
+    run: Path, model: str = "own", baseline: str | None = "base", config: EvaluationConfig = CONFIG
+) -> Numbers:
+    measurer = Measurer(run, config, Resampler(config.bootstrap_resamples, 0), baseline)
+    return {one.key: one for one in measurer.numbers(measurer.predicted(model))}
 
 
-def test_a_mean_over_corruptions_leaves_out_the_validation_ones(resampler: Resampler) -> None:
-    numbers = corruption_numbers(resampler, 0.3, 0.5)
-    own, base = random_predictions(1, 0.3), random_predictions(2, 0.5)
-    ratios = [own[row].mean() / base[row].mean() for row in (0, 2)]
-    assert numbers["corruption", "mean_corruption_error"].value == pytest.approx(np.mean(ratios))
-    assert numbers["corruption", "mean_error"].value == pytest.approx(own[[0, 2]].mean())
-    assert numbers["corruption/gaussian_blur", "mean_error"].value == pytest.approx(own[1].mean())
+@pytest.fixture(scope="module")
+def numbers(run: Path) -> Numbers:
+    return measured(run)
 
 
-def test_relative_error_subtracts_the_clean_error_once_per_severity(resampler: Resampler) -> None:
-    own, base = random_predictions(1, 0.3), random_predictions(2, 0.5)
-    expected = (own[0].mean(1) - 0.1).sum() / (base[0].mean(1) - 0.1).sum()
-    number = corruption_numbers(resampler, 0.3, 0.5)["corruption/gaussian_noise", "relative_corruption_error"]
-    assert number.value == pytest.approx(expected)
-    assert number.baseline == "supervised/seed0/gen0-resnet8"
-    assert number.note is None
+@pytest.fixture(scope="module")
+def cells() -> dict[str, Arrays]:
+    return cells_of(CONFIG, 2.5, 2)
 
 
-def test_a_ratio_to_almost_nothing_carries_a_caution(resampler: Resampler) -> None:
-    number = corruption_numbers(resampler, 0.3, 0.1)["corruption/gaussian_noise", "relative_corruption_error"]
-    assert number.note is not None
-    assert "hardly rises here" in number.note
+def drawn(n: int, resample: int) -> np.ndarray:
+    """The images of one resample, each as often as it was drawn."""
+    return np.repeat(np.arange(n), Resampler(200, 0).weights(n)[resample].astype(int))
 
 
-def test_a_ratio_without_an_interval_says_why(resampler: Resampler) -> None:
-    number = corruption_numbers(resampler, 0.3, 0.0)["corruption/contrast", "corruption_error"]
-    assert number.value is None
-    assert number.ci_low is None
-    assert number.note is not None
-    assert "denominator is zero" in number.note
+@pytest.mark.parametrize("resample", [None, 0, 77])
+def test_every_clean_and_scaled_number_equals_the_metric_on_the_drawn_images(
+    numbers: Numbers, cells: dict[str, Arrays], resample: int | None
+) -> None:
+    rows = np.arange(N) if resample is None else drawn(N, resample)
+    test, held_out = labels()
+    temperature = fit_temperature(cells["held-out"]["logits"], held_out)
+    for benchmark, scale in (("clean", 1.0), ("scaled", temperature)):
+        logits = cells["clean"]["logits"][rows] / scale
+        for metric in ("top1_error", "top5_error", "negative_log_likelihood", "brier_score"):
+            found = numbers[benchmark, metric]
+            value = found.value if resample is None else found.samples[resample]
+            assert value == pytest.approx(getattr(classification, metric)(logits, test[rows]), rel=1e-5)
+            assert found.n == N
 
 
-def test_under_attack_an_image_that_was_wrong_stays_wrong(resampler: Resampler) -> None:
-    labels, clean_wrong = np.zeros(4, np.int64), np.array([True, False, False, False])
-    mended = np.array([[[1.0, 0.0]] * 4, [[1.0, 0.0], [0.0, 1.0], [1.0, 0.0], [1.0, 0.0]]], np.float32)
-    arrays = {"logits": mended, "zero_gradient": np.array([False, False, True, False])}
-    author = measure.Author(OWN, 4)
-    numbers = by_key(list(measure.fgsm(author, arrays, clean_wrong, labels, (0.0, 0.03), resampler)))
-    assert numbers["fgsm/0", "top1_error"].value == 0.25
-    assert numbers["fgsm/0.03", "top1_error"].value == 0.5
-    assert numbers["fgsm", "zero_gradients"].value == 0.25
+@pytest.mark.parametrize("resample", [None, 5])
+def test_corrupted_numbers_equal_slow_loops_on_the_drawn_images(
+    numbers: Numbers, cells: dict[str, Arrays], resample: int | None
+) -> None:
+    rows = np.arange(FEWER) if resample is None else drawn(FEWER, resample)
+    truth, base = labels()[0][rows], cells_of(CONFIG, 1.5, 1)
+
+    def error(found: dict[str, Arrays], name: str, severity: int) -> float:
+        return float(np.mean(found[f"corruption/{name}-{severity}"]["predicted"][rows] != truth))
+
+    def clean(found: dict[str, Arrays]) -> float:
+        return float(np.mean(found["clean"]["logits"][rows].argmax(1) != truth))
+
+    def value(benchmark: str, metric: str) -> float:
+        one = numbers[benchmark, metric]
+        return float(one.value if resample is None else one.samples[resample])
+
+    ratios, rises, means = [], [], []
+    for name in ("gaussian_noise", "contrast"):
+        own = [error(cells, name, severity) for severity in range(1, 6)]
+        theirs = [error(base, name, severity) for severity in range(1, 6)]
+        means.append(sum(own) / 5)
+        ratios.append(sum(own) / sum(theirs))
+        rises.append(sum(one - clean(cells) for one in own) / sum(one - clean(base) for one in theirs))
+        assert value(f"corruption/{name}/3", "top1_error") == pytest.approx(own[2])
+        assert value(f"corruption/{name}", "mean_error") == pytest.approx(means[-1])
+        assert value(f"corruption/{name}", "corruption_error") == pytest.approx(ratios[-1])
+        assert value(f"corruption/{name}", "relative_corruption_error") == pytest.approx(rises[-1])
+    assert value("corruption", "mean_error") == pytest.approx(np.mean(means))
+    assert value("corruption", "mean_corruption_error") == pytest.approx(np.mean(ratios))
+    assert value("corruption", "relative_mean_corruption_error") == pytest.approx(np.mean(rises))
 
 
-def test_a_paired_difference_of_equal_models_is_exactly_zero(resampler: Resampler) -> None:
-    wrong = np.random.default_rng(0).random(50) < 0.3
-    numbers = by_key(list(measure.difference(measure.Author(OWN, 50, BASE), wrong, wrong, resampler)))
-    number = numbers["clean", "top1_error_difference"]
-    assert (number.value, number.ci_low, number.ci_high) == (0, 0, 0)
-    assert numbers["clean", "mcnemar_p_value"].value == 1
+def test_calibration_of_a_corrupted_cell_is_that_of_its_confidences(numbers: Numbers, cells: dict[str, Arrays]) -> None:
+    arrays, truth = cells["corruption/contrast-4"], labels()[0][:FEWER]
+    right, total = arrays["predicted"] == truth, 0.0
+    for low in range(15):
+        inside = (arrays["confidence"] > low / 15) & (arrays["confidence"] <= (low + 1) / 15)
+        total += abs(np.sum(right[inside]) - np.sum(arrays["confidence"][inside])) / FEWER
+    assert numbers["corruption/contrast/4", "expected_calibration_error"].value == pytest.approx(total, rel=1e-5)
+    each = [numbers[f"corruption/contrast/{s}", "expected_calibration_error"].value for s in range(1, 6)]
+    assert numbers["corruption/contrast", "mean_expected_calibration_error"].value == pytest.approx(np.mean(each))
 
 
-def test_flips_relative_to_the_baseline_share_their_resamples(resampler: Resampler) -> None:
-    rng = np.random.default_rng(0)
-    arrays = {"translate": rng.integers(0, 3, (40, 16)).astype(np.uint8)}
-    author = measure.Author(OWN, 40, BASE)
-    numbers = by_key(list(measure.perturbations(author, arrays, arrays, ("translate",), resampler)))
-    rate = numbers["perturbation", "mean_flip_rate"]
-    assert (rate.value, rate.ci_low, rate.ci_high) == (1, 1, 1)
-    flips = numbers["perturbation/translate", "flip_probability"]
-    assert flips.value == pytest.approx((arrays["translate"][:, 1:] != arrays["translate"][:, :-1]).mean())
+def test_under_attack_an_image_that_was_wrong_stays_wrong(numbers: Numbers, cells: dict[str, Arrays]) -> None:
+    truth, clean = labels()[0], cells["clean"]["logits"].argmax(1)
+    for name, n, row in (("fgsm", FEWER, 1), ("pgd", 150, 0)):
+        attacked = cells[name]["logits"][row].argmax(1)
+        wrong = [c != t or a != t for c, a, t in zip(clean[:n], attacked, truth[:n], strict=True)]
+        assert numbers[f"{name}/0.03", "top1_error"].value == pytest.approx(np.mean(wrong))
+        assert np.mean(wrong) > np.mean(attacked != truth[:n]), "else the clean error makes no difference"
+    assert numbers["fgsm", "zero_gradients"].value == pytest.approx(4 / FEWER)
 
 
-def test_an_undefined_number_is_none_and_never_nan() -> None:
-    nothing = estimate(float("nan"), np.array([1.0, np.nan]))
-    assert (nothing.value, nothing.low, nothing.high) == (None, None, None)
+def test_flips_and_their_rates_equal_slow_loops(numbers: Numbers, cells: dict[str, Arrays]) -> None:
+    base = cells_of(CONFIG, 1.5, 1)
+
+    def flips(found: dict[str, Arrays], name: str, *, first: bool) -> float:
+        frames = found[f"perturbation/{name}"]["predicted"]
+        pairs = [(row[j], row[0] if first else row[j - 1]) for row in frames for j in range(1, len(row))]
+        return float(np.mean([a != b for a, b in pairs]))
+
+    translate, noise = flips(cells, "translate", first=False), flips(cells, "gaussian_noise", first=True)
+    rates = [translate / flips(base, "translate", first=False), noise / flips(base, "gaussian_noise", first=True)]
+    assert numbers["perturbation/translate", "flip_probability"].value == pytest.approx(translate)
+    assert numbers["perturbation/gaussian_noise", "flip_probability"].value == pytest.approx(noise)
+    paper = numbers["perturbation/translate", "paper_flip_probability"].value
+    assert paper == pytest.approx(flips(cells, "translate", first=True))
+    assert numbers["perturbation", "mean_flip_probability"].value == pytest.approx((translate + noise) / 2)
+    assert numbers["perturbation", "mean_flip_rate"].value == pytest.approx(np.mean(rates))
+
+
+def test_the_temperature_has_the_interval_of_refits_to_resampled_held_out_images(
+    numbers: Numbers, cells: dict[str, Arrays]
+) -> None:
+    found, logits, truth = numbers["scaled", "temperature"], cells["held-out"]["logits"], labels()[1]
+    assert (found.value, found.n) == (fit_temperature(logits, truth), HELD_OUT)
+    refits = [fit_temperature(logits[rows], truth[rows]) for rows in (drawn(HELD_OUT, b) for b in range(200))]
+    assert np.quantile(found.samples, [0.025, 0.975]) == pytest.approx(np.quantile(refits, [0.025, 0.975]), rel=0.04)
+    assert np.corrcoef(found.samples, refits)[0, 1] > 0.99
+
+
+def test_without_a_baseline_nothing_is_relative(run: Path, numbers: Numbers) -> None:
+    alone = measured(run, baseline=None)
+    assert set(numbers) - set(alone) == {key for key, one in numbers.items() if one.relative}
+    assert ("perturbation", "mean_flip_probability") in alone
+    assert not {metric for _, metric in alone} & {"corruption_error", "flip_rate", "mean_corruption_error"}
+
+
+def test_the_baseline_against_itself_is_one_on_every_resample(run: Path) -> None:
+    found = measured(run, "base")
+    for key in (("corruption", "mean_corruption_error"), ("perturbation", "mean_flip_rate")):
+        assert found[key].value == 1
+        assert (found[key].samples == 1).all()
+
+
+def test_paper_means_need_all_nineteen_and_all_twenty(numbers: Numbers, tmp_path: Path) -> None:
+    def means(found: Numbers) -> set[str]:
+        return {metric for benchmark, metric in found if "/" not in benchmark and metric[:5] in ("paper", "image")}
+
+    assert means(numbers) == {"paper_calibration_error"}
+    complete = CONFIG.model_copy(
+        update={
+            "corruptions": CORRUPTIONS + VALIDATION_CORRUPTIONS,
+            "perturbations": PERTURBATIONS + EXTRA_PERTURBATIONS,
+            "bootstrap_resamples": 100,
+        }
+    )
+    write_model(tmp_path, "own", config=complete)
+    found = measured(tmp_path, baseline="own", config=complete)
+    assert means(found) == {
+        "paper_calibration_error",
+        "paper_mean_error",
+        "paper_mean_corruption_error",
+        "paper_relative_mean_corruption_error",
+        "paper_mean_flip_probability",
+        "paper_mean_flip_rate",
+        "imagenet_mean_flip_probability",
+        "imagenet_mean_flip_rate",
+    }
+    each = [found[f"corruption/{name}", "mean_error"].value for name in complete.corruptions]
+    assert found["corruption", "paper_mean_error"].value == pytest.approx(np.mean(each))
+    assert found["corruption", "mean_error"].value == pytest.approx(np.mean(each[:15]))
+    swapped = [name for name in PERTURBATIONS if name != "spatter"] + ["snow"]
+    flips = [found[f"perturbation/{name}", "flip_probability"].value for name in swapped]
+    assert found["perturbation", "imagenet_mean_flip_probability"].value == pytest.approx(np.mean(flips))
+
+
+def test_calibration_that_was_not_asked_for_is_not_measured(run: Path) -> None:
+    found = measured(run, config=CONFIG.model_copy(update={"calibration": False}))
+    assert not [key for key in found if "calibration" in key[1] or key[0] == "scaled"]
+    assert ("clean", "brier_score") in found
+
+
+def test_only_shares_of_misclassified_images_bring_their_errors(numbers: Numbers) -> None:
+    for (_, metric), one in numbers.items():
+        assert (one.wrong is not None) == (metric == "top1_error")
+        if one.wrong is not None:
+            assert one.wrong.mean() == pytest.approx(one.value)
+
+
+@pytest.mark.parametrize(
+    ("cell", "named"),
+    [
+        ("clean", "clean"),
+        ("held-out", "held-out"),
+        ("pgd", "pgd"),
+        ("corruption/contrast-3", "corruption/contrast-3"),
+        ("perturbation/translate", "perturbation/translate"),
+    ],
+)
+def test_missing_predictions_are_refused_by_name(run: Path, tmp_path: Path, cell: str, named: str) -> None:
+    shutil.copytree(run, tmp_path, dirs_exist_ok=True)
+    Stored(tmp_path, "own").path(cell).unlink()
+    with pytest.raises(UserError, match=f"own has no predictions for {named}, .* run the same `nsbench evaluate`"):
+        measured(tmp_path)
+
+
+def replaced(run: Path, tmp_path: Path, cell: str, arrays: Arrays, images: str = "v1") -> None:
+    shutil.copytree(run, tmp_path, dirs_exist_ok=True)
+    Stored(tmp_path, "own").save(cell, arrays, "made-up", images)
+
+
+def test_a_cell_of_fewer_images_is_refused_by_name(run: Path, tmp_path: Path, cells: dict[str, Arrays]) -> None:
+    fewer = {key: array[:50] for key, array in cells["corruption/contrast-3"].items()}
+    replaced(run, tmp_path, "corruption/contrast-3", fewer)
+    with pytest.raises(UserError, match=r"50 of the 200 images of corruption/contrast-3"):
+        measured(tmp_path)
+
+
+def test_sequences_of_fewer_frames_are_refused_by_name(run: Path, tmp_path: Path, cells: dict[str, Arrays]) -> None:
+    short = {"predicted": cells["perturbation/translate"]["predicted"][:, :9]}
+    replaced(run, tmp_path, "perturbation/translate", short)
+    with pytest.raises(UserError, match=r"own: translate has sequences of 16 frames"):
+        measured(tmp_path)
+
+
+def test_an_attack_at_fewer_strengths_is_refused_by_name(run: Path, tmp_path: Path, cells: dict[str, Arrays]) -> None:
+    replaced(run, tmp_path, "fgsm", cells["fgsm"] | {"logits": cells["fgsm"]["logits"][:1]})
+    with pytest.raises(UserError, match=r"1 of the 2 strengths of fgsm"):
+        measured(tmp_path)
+
+
+def test_clean_predictions_of_fewer_images_are_refused(run: Path, tmp_path: Path, cells: dict[str, Arrays]) -> None:
+    replaced(run, tmp_path, "clean", {"logits": cells["clean"]["logits"][:7]})
+    with pytest.raises(UserError, match=r"7 of the 300 images of clean"):
+        measured(tmp_path)
+
+
+def test_predictions_that_do_not_tell_of_which_images_are_refused(
+    run: Path, tmp_path: Path, cells: dict[str, Arrays]
+) -> None:
+    replaced(run, tmp_path, "clean", cells["clean"], images="")
+    with pytest.raises(UserError, match="clean do not tell of which images"):
+        measured(tmp_path)
+
+
+def test_a_ratio_to_almost_nothing_carries_a_caution_and_one_to_nothing_says_why(
+    run: Path, tmp_path: Path, cells: dict[str, Arrays]
+) -> None:
+    shutil.copytree(run, tmp_path, dirs_exist_ok=True)
+    truth = labels()[0][:FEWER]
+    for severity in range(1, 6):
+        cell = f"corruption/contrast-{severity}"
+        never = cells[cell] | {"predicted": truth.astype(np.uint8)}
+        Stored(tmp_path, "base").save(cell, never, "made-up", f"{cell} v1")
+    found = measured(tmp_path)
+    relative = measurement(found["corruption/contrast", "relative_corruption_error"], "own", "base")
+    assert relative.note is not None
+    assert "hardly rises here" in relative.note
+    ratio = measurement(found["corruption/contrast", "corruption_error"], "own", "base")
+    assert (ratio.value, ratio.ci_low) == (None, None)
+    assert "denominator is zero" in str(ratio.note)
+    mean = measurement(found["corruption", "relative_mean_corruption_error"], "own", "base")
+    assert "on contrast" in str(mean.note)
+
+
+def test_a_temperature_without_optimum_has_no_interval_and_says_why(tmp_path: Path) -> None:
+    write_model(tmp_path, "own", config=CONFIG.model_copy(update={"corruptions": (), "perturbations": ()}))
+    test, held_out = labels()
+    sure = np.eye(CLASSES, dtype=np.float32)[held_out]
+    save_labels(tmp_path, test, held_out)
+    Stored(tmp_path, "own").save("held-out", {"logits": sure}, "made-up", "held-out")
+    config = CONFIG.model_copy(update={"corruptions": (), "perturbations": ()})
+    found = measurement(measured(tmp_path, baseline=None, config=config)["scaled", "temperature"], "own", None)
+    assert found.value == 0.01
+    assert found.ci_low is None
+    assert "no temperature is best" in str(found.note)

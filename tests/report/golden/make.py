@@ -6,27 +6,19 @@ A teacher, three students, a baseline and a control on 500 images; incomplete se
 from pathlib import Path
 
 import numpy as np
+from made_up import Measured, cifar10, comparison, confusion, plain_set, provenance, reliability, samples, write
 
 from nsbench.checkpoints.record import CheckpointName, CheckpointRecord, HistoryPoint, SelectionRecord
-from nsbench.results.record import (
-    BenchmarkSet,
-    DatasetRecord,
-    Diagnostics,
-    Measurement,
-    Provenance,
-    ReliabilityBin,
-    Results,
-    SampleImage,
-)
+from nsbench.results.record import BenchmarkSet, Comparison, Diagnostics, Measurement, Results
 
 N = 500
-CLASSES = ["airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck"]
 COUNTED = ["gaussian_noise", "impulse_noise", "brightness", "contrast", "jpeg_compression"]
 SHOWN = ["gaussian_blur"]
 MISSING = ["shot_noise", "defocus_blur", "glass_blur", "motion_blur", "zoom_blur", "snow", "frost", "fog"]
 MISSING += ["elastic_transform", "pixelate"]
 PERTURBATIONS = ["gaussian_noise", "brightness", "translate"]
 EPSILONS = ["0", "0.01", "0.02", "0.03", "0.04", "0.05", "0.06", "0.08", "0.1"]
+STRONG = ["0.01", "0.03", "0.05"]
 NETWORKS = ["resnet8", "resnet8", "resnet14", "resnet20"]
 ERRORS = [0.276, 0.232, 0.206, 0.198]
 CONTROL_ERROR = 0.231
@@ -36,125 +28,25 @@ CHAIN = [CheckpointName(study="hard", generation=g, network=network, seed=0) for
 CAUTION = "the baseline's error grows by only 1.2 points here, so the ratio is ill-conditioned"
 UNDEFINED = "the baseline's error does not grow under this corruption, so the ratio is undefined"
 SATURATED = "over 5 % of the gradients are zero: the attack is partly blind"
+MASKED = "The gradient is zero for 6.2 % of the images, which no attack by gradient can move."
 
 
-def measurement(
-    of: CheckpointName,
-    benchmark: str,
-    metric: str,
-    value: float | None,
-    spread: float | None = None,
-    baseline: str | None = None,
-    note: str | None = None,
-) -> Measurement:
-    """A number with an interval of `spread` either side, the binomial one unless said."""
-    floor = 0.0 if spread is None else -10.0
-    if value is not None and spread is None:
-        spread = 1.96 * float(np.sqrt(max(value * (1 - value), 0.0) / N))
-    low, high = (
-        (None, None)
-        if value is None or spread is None
-        else (round(max(floor, value - spread), 4), round(value + spread, 4))
-    )
-    rounded = None if value is None else round(value, 4)
-    named = {"benchmark": benchmark, "metric": metric, "n": N, "baseline": baseline, "note": note}
-    return Measurement(**of.model_dump(), **named, value=rounded, ci_low=low, ci_high=high)
-
-
-def clean(of: CheckpointName, error: float, calibration: float) -> list[Measurement]:
-    """What is measured on clean images."""
-    return [
-        measurement(of, "clean", "top1_error", error),
-        measurement(of, "clean", "top5_error", error * 0.09),
-        measurement(of, "clean", "negative_log_likelihood", error * 3.1, 0.09),
-        measurement(of, "clean", "brier_score", error * 1.45, 0.04),
-        measurement(of, "clean", "expected_calibration_error", calibration, 0.018),
-        measurement(of, "clean", "maximum_calibration_error", calibration * 3.2, 0.09),
-        measurement(of, "clean", "paper_calibration_error", calibration * 0.61, 0.02),
-    ]
-
-
-def attacked(of: CheckpointName, error: float, place: int) -> list[Measurement]:
-    """The FGSM sweep."""
-    sweep = [
-        measurement(
-            of,
-            f"fgsm/{eps}",
-            "top1_error",
-            min(0.97, error + (1 - error) * (1 - np.exp(-(19 - 2 * place) * float(eps)))),
-        )
-        for eps in EPSILONS
-    ]
-    zero = 0.062 if place == 3 else 0.004
-    return [*sweep, measurement(of, "fgsm", "zero_gradients", zero, note=SATURATED if zero > 0.05 else None)]
-
-
-def corrupted(of: CheckpointName, error: float, place: int, random: np.random.Generator) -> list[Measurement]:
-    """Cells, members and means of the corruption set, relative to the baseline."""
-    base, found = str(BASELINE), []
-    for index, name in enumerate(COUNTED + SHOWN):
-        hard = (0.52, 0.58, 0.06, 0.31, 0.22, 0.4)[index] * (1 - 0.09 * place)
-        cells = [min(0.9, error + hard * (s / 5) ** 1.3 + 0.01 * random.standard_normal()) for s in range(1, 6)]
-        found += [measurement(of, f"corruption/{name}/{s}", "top1_error", cell) for s, cell in enumerate(cells, 1)]
-        ratio = 1.0 if of == BASELINE else 1 - 0.05 * place - 0.02 * index * (place > 1)
-        bright = name == "brightness"
-        relative = None if bright and place == 3 else ratio if of == BASELINE else ratio * (0.55 if bright else 0.97)
-        note = (UNDEFINED if relative is None else CAUTION) if bright else None
-        found += [
-            measurement(of, f"corruption/{name}", "mean_error", float(np.mean(cells)), 0.03),
-            measurement(of, f"corruption/{name}", "corruption_error", ratio, 0.05, base),
-            measurement(
-                of, f"corruption/{name}", "relative_corruption_error", relative, 0.31 if bright else 0.07, base, note
-            ),
-        ]
-    ratio = 1.0 if of == BASELINE else 1.02 - 0.06 * place
-    return [
-        *found,
-        measurement(of, "corruption", "mean_error", error + 0.19 - 0.02 * place, 0.024),
-        measurement(of, "corruption", "mean_corruption_error", ratio, 0.04, base),
-        measurement(of, "corruption", "relative_mean_corruption_error", min(ratio, 1.0), 0.12, base, CAUTION),
-    ]
-
-
-def perturbed(of: CheckpointName, place: int) -> list[Measurement]:
-    """Members and means of the perturbation set, relative to the baseline."""
-    base, found = str(BASELINE), []
-    ratio = 1.0 if of == BASELINE else 1.08 - 0.11 * place
-    for index, name in enumerate(PERTURBATIONS):
-        flip = (0.094, 0.021, 0.052)[index] * ratio
-        found += [
-            measurement(of, f"perturbation/{name}", "flip_probability", flip, 0.15 * flip),
-            measurement(of, f"perturbation/{name}", "flip_rate", ratio, 0.09, base),
-        ]
-    return [
-        *found,
-        measurement(of, "perturbation", "mean_flip_probability", 0.056 * ratio, 0.006),
-        measurement(of, "perturbation", "mean_flip_rate", ratio, 0.07, base),
-    ]
-
-
-def reliability(error: float, random: np.random.Generator) -> list[ReliabilityBin]:
-    """Fifteen bins, a few of them empty, most images at the confident end."""
-    weights = np.array([0, 0, 1, 3, 6, 9, 12, 14, 17, 21, 26, 34, 49, 78, 230], dtype=float)
-    counts = random.multinomial(N, weights / weights.sum())
-    bins = []
-    for index, count in enumerate(counts):
-        low, high = index / 15, (index + 1) / 15
-        confidence = round((low + high) / 2, 4)
-        accuracy = round(float(np.clip(confidence - error * 0.4 + 0.04 * random.standard_normal(), 0, 1)), 4)
-        full = {"accuracy": accuracy, "confidence": confidence} if count else {"accuracy": None, "confidence": None}
-        bins.append(ReliabilityBin(low=low, high=high, count=int(count), **full))
-    return bins
-
-
-def confusion(error: float, random: np.random.Generator) -> list[list[int]]:
-    """Fifty images a class, errors spread unevenly."""
-    rows = []
-    for index in range(10):
-        spread = random.dirichlet(np.full(10, 0.4)) * error
-        spread[index] += 1 - error
-        rows.append([int(count) for count in random.multinomial(N // 10, spread / spread.sum())])
-    return rows
+def measurements(
+    of: str, error: float, calibration: float, rank: int, random: np.random.Generator
+) -> list[Measurement]:
+    """All numbers of one network."""
+    made = Measured(of, N, str(BASELINE))
+    made.clean(error, calibration)
+    made.scaled(error, calibration)
+    made.attacked("fgsm", EPSILONS, error, 19 - 2 * rank)
+    made.attacked("pgd", STRONG, error, 26 - 2 * rank)
+    zero = 0.062 if rank == 3 else 0.004
+    made.add("fgsm", "zero_gradients", zero, note=SATURATED if zero > 0.05 else None)
+    notes = {"brightness": UNDEFINED if rank == 3 else CAUTION}
+    made.corrupted(COUNTED + SHOWN, error, rank, random, notes)
+    made.corruption_means(error, rank, CAUTION)
+    made.perturbed(PERTURBATIONS, rank)
+    return made.found
 
 
 def history(budget: int, final: float, start: float, held_out: float | None) -> list[HistoryPoint]:
@@ -232,38 +124,31 @@ def benchmarks() -> list[BenchmarkSet]:
     corruption = "nsbench-c v1 (5 of 15 corruptions, first 500 test images)"
     perturbation = "nsbench-p v1 (3 of 10 perturbations, first 500 test images)"
     rest = ["shot_noise", "motion_blur", "zoom_blur", "spatter", "rotate", "tilt", "scale"]
-    part = {"images": N, "complete": False}
-    made = {**part, "seed": 0}
     corruptions = {"counted": COUNTED, "shown": SHOWN, "missing": MISSING, "severities": [1, 2, 3, 4, 5]}
     return [
-        BenchmarkSet(kind="clean", name="CIFAR-10 test, first 500 images", **part),
-        BenchmarkSet(kind="fgsm", name="CIFAR-10 test, first 500 images", **part),
-        BenchmarkSet(kind="corruption", name=corruption, **corruptions, **made),
-        BenchmarkSet(kind="perturbation", name=perturbation, counted=PERTURBATIONS, missing=rest, **made),
+        plain_set("clean", "CIFAR-10 test, first 500 images", N, False),
+        plain_set(
+            "scaled", "test set (500 images), logits divided by a temperature fitted on 500 held-out images", N, False
+        ),
+        plain_set("fgsm", "CIFAR-10 test, first 500 images", N, False),
+        plain_set("pgd", "PGD, 20 steps of 0.125 eps, 1 random start (first 500 test images)", N, False),
+        plain_set("corruption", corruption, N, False, seed=0, **corruptions),
+        plain_set("perturbation", perturbation, N, False, seed=0, counted=PERTURBATIONS, missing=rest),
     ]
 
 
-def comparisons() -> list[Measurement]:
+def comparisons() -> list[Comparison]:
     """Each student against its teacher: clearly better, unclear, unclear; the last one clearly beats the control."""
-    found = []
     pairs = [(place, CHAIN[place - 1], ERRORS[place - 1], p) for place, p in ((1, 0.0007), (2, 0.072), (3, 0.61))]
-    for place, other, error, p_value in [*pairs, (3, CONTROL, CONTROL_ERROR, 0.019)]:
-        change = ERRORS[place] - error
-        found.append(measurement(CHAIN[place], "clean", "top1_error_difference", change, 0.028, str(other)))
-        test = measurement(CHAIN[place], "clean", "mcnemar_p_value", p_value, None, str(other))
-        found.append(test.model_copy(update={"ci_low": None, "ci_high": None}))
-    return found
-
-
-def samples() -> list[SampleImage]:
-    """A strip for each corruption and perturbation, and one of input noise."""
-    strips = [("corruption", name, "clean, then severities 1 to 5") for name in COUNTED + SHOWN]
-    strips += [("perturbation", name, "frames 1, 7, 13, 19, 25 and 31") for name in PERTURBATIONS]
-    strips.append(("noise", "RandAugment", "one image, six draws of input noise"))
-    return [
-        SampleImage(kind=kind, name=name, file=f"samples/{kind}-{name}.png", caption=caption)
-        for kind, name, caption in strips
+    found = [
+        comparison((str(CHAIN[place]), str(other)), ("clean", "top1_error"), (ERRORS[place], error), 0.028, p, N)
+        for place, other, error, p in [*pairs, (3, CONTROL, CONTROL_ERROR, 0.019)]
     ]
+    pair = (str(CHAIN[3]), str(BASELINE))
+    found.append(comparison(pair, ("clean", "expected_calibration_error"), (0.043, 0.098), 0.021, 0.0008, N))
+    found.append(comparison(pair, ("corruption", "mean_error"), (0.328, 0.442), 0.026, 0.0008, N))
+    found.append(comparison(pair, ("corruption", "mean_corruption_error"), (0.84, 1.0), 0.17, 0.08, N))
+    return found
 
 
 def made_up_results() -> Results:
@@ -271,14 +156,19 @@ def made_up_results() -> Results:
     random = np.random.default_rng(0)
     errors = [*ERRORS, 0.252, CONTROL_ERROR]
     names = [*CHAIN, BASELINE, CONTROL]
-    measured: list[Measurement] = comparisons()
+    measured: list[Measurement] = []
     shown: list[Diagnostics] = []
     for place, (name, error) in enumerate(zip(names, errors, strict=True)):
         rank = {BASELINE: 0, CONTROL: 1}.get(name, place)
-        measured += clean(name, error, (0.112, 0.071, 0.052, 0.043, 0.098, 0.064)[place])
-        measured += attacked(name, error, rank) + corrupted(name, error, rank, random) + perturbed(name, rank)
+        measured += measurements(str(name), error, (0.112, 0.071, 0.052, 0.043, 0.098, 0.064)[place], rank, random)
         shown.append(
-            Diagnostics(**name.model_dump(), reliability=reliability(error, random), confusion=confusion(error, random))
+            Diagnostics(
+                model=str(name),
+                reliability=reliability(N, error, random),
+                scaled_reliability=reliability(N, error, np.random.default_rng(place), 0.05),
+                masking=[MASKED] if rank == 3 else [],
+                confusion=confusion(N // 10, error, random),
+            )
         )
     chain = [checkpoint(CHAIN[0], None, None)]
     chain += [checkpoint(CHAIN[g], CHAIN[g - 1], selection(CHAIN[g - 1], g, random)) for g in (1, 2, 3)]
@@ -296,25 +186,15 @@ def made_up_results() -> Results:
             "noise": {"operations": 2, "magnitude": 27, "dropout": 0.5, "survival": 0.8},
             "evaluation": {"images": N, "fgsm": [float(eps) for eps in EPSILONS]},
         },
-        data=DatasetRecord(
-            name="cifar10",
-            title="CIFAR-10",
-            licence="not stated by its authors; free for research",
-            citation="A. Krizhevsky, Learning Multiple Layers of Features from Tiny Images, 2009",
-            checksum="5f" * 32,
-            classes=CLASSES,
-            **{"labeled": 4000, "unlabeled": 44000, "validation": 500, "test": N},
-        ),
-        provenance=Provenance(
-            **{"nsbench": "0.1.0", "python": "3.11.9", "torch": "2.7.0", "torchvision": "0.22.0", "numpy": "2.2.0"},
-            **{"platform": "Linux x86_64", "device": "cpu", "threads": 2},
-        ),
+        data=cifar10(labeled=4000, unlabeled=44000, validation=500, test=N),
+        provenance=provenance(),
         baseline=str(BASELINE),
         checkpoints=[checkpoint(BASELINE, None, None), checkpoint(CONTROL, None, None), *chain],
         benchmarks=benchmarks(),
         measurements=measured,
+        comparisons=comparisons(),
         diagnostics=shown,
-        samples=samples(),
+        samples=samples(COUNTED + SHOWN, PERTURBATIONS, noise=True),
         warnings=[
             f"{CHAIN[1]}: no unlabelled image of cat was above the confidence threshold 0.8; balancing filled those "
             "classes with copies of labelled images."
@@ -323,4 +203,4 @@ def made_up_results() -> Results:
 
 
 if __name__ == "__main__":
-    (Path(__file__).parent / "results.json").write_text(made_up_results().model_dump_json(indent=1) + "\n")
+    write(made_up_results(), Path(__file__).parent / "results.json")

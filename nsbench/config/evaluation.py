@@ -1,0 +1,107 @@
+"""What models are measured on, for a run's own networks and for anybody's."""
+
+from typing import Annotated, Literal, get_args
+
+from pydantic import Field
+
+from nsbench.config.section import Fraction, Section
+
+CorruptionName = Literal[
+    "gaussian_noise",
+    "shot_noise",
+    "impulse_noise",
+    "defocus_blur",
+    "glass_blur",
+    "motion_blur",
+    "zoom_blur",
+    "snow",
+    "frost",
+    "fog",
+    "brightness",
+    "contrast",
+    "elastic_transform",
+    "pixelate",
+    "jpeg_compression",
+    "speckle_noise",
+    "gaussian_blur",
+    "spatter",
+    "saturate",
+]
+PerturbationName = Literal[
+    "gaussian_noise",
+    "shot_noise",
+    "motion_blur",
+    "zoom_blur",
+    "spatter",
+    "brightness",
+    "translate",
+    "rotate",
+    "tilt",
+    "scale",
+    "snow",
+    "shear",
+    "gaussian_blur",
+    "speckle_noise",
+    "gaussian_noise_2",
+    "gaussian_noise_3",
+    "shot_noise_2",
+    "shot_noise_3",
+    "speckle_noise_2",
+    "speckle_noise_3",
+]
+_TEN: tuple[PerturbationName, ...] = get_args(PerturbationName)[:10]
+AttackName = Literal["pgd", "bim", "deepfool", "noise"]
+
+
+class EvaluationConfig(Section):
+    """What every checkpoint is measured on."""
+
+    batch_size: int = Field(
+        default=0, ge=0, le=65536, description="images per forward pass; 0: what suits the device, less if memory lacks"
+    )
+    precision: Literal["float32", "bfloat16"] = Field(
+        default="float32",
+        description="of predictions on corrupted and perturbed images; bfloat16 is faster and tells its disagreement",
+    )
+    source: Literal["generated", "official"] = Field(
+        default="generated",
+        description="of corrupted and perturbed images; official: read from CIFAR-10-C and -P in the data folder",
+    )
+    corruptions: tuple[CorruptionName, ...] = Field(
+        default=get_args(CorruptionName),
+        description="each at severities 1 to 5; speckle_noise, gaussian_blur, spatter and saturate are never averaged",
+    )
+    corruption_images: int = Field(default=0, ge=0, le=10**7, description="first test images to corrupt; 0: all")
+    perturbations: tuple[PerturbationName, ...] = Field(
+        default=_TEN, description="perturbation sequences; beyond the ten of the default they are never averaged"
+    )
+    perturbation_images: int = Field(default=0, ge=0, le=10**7, description="first test images to perturb; 0: all")
+    frost_textures: str = Field(
+        default="", description="folder with the published frost photographs; empty: textures of our own"
+    )
+    fgsm_epsilons: tuple[Fraction, ...] = Field(
+        default=(0.0, 0.01, 0.02, 0.03, 0.04, 0.05, 0.06, 0.07, 0.08, 0.09, 0.1),
+        description="sizes of the FGSM step on pixels in [0, 1]; empty: no FGSM",
+    )
+    paper_fgsm: bool = Field(default=False, description="also the study's FGSM, along the true class's logit")
+    attacks: tuple[AttackName, ...] = Field(default=(), description="stronger attacks, by foolbox")
+    attack_epsilons: Annotated[tuple[Fraction, ...], Field(min_length=1)] = Field(
+        default=(0.01, 0.02, 0.03), description="largest changes of a pixel in [0, 1] by the stronger attacks"
+    )
+    attack_steps: int = Field(default=20, ge=1, le=10_000, description="steps of the stronger attacks")
+    attack_restarts: int = Field(default=1, ge=1, le=1000, description="starts of those that start at random")
+    attack_images: int = Field(default=0, ge=0, le=10**7, description="first test images for FGSM; 0: all")
+    strong_attack_images: int = Field(
+        default=1000, ge=0, le=10**7, description="first test images for the stronger attacks; 0: all"
+    )
+    calibration: bool = Field(default=True, description="calibration errors, clean and corrupted")
+    held_out_images: int = Field(
+        default=0,
+        ge=0,
+        le=10**7,
+        description="last training images that no model has seen, to fit temperatures on; a run has its own",
+    )
+    calibration_bins: int = Field(default=15, ge=1, le=1000, description="equal-width bins of the calibration error")
+    bootstrap_resamples: int = Field(
+        default=1000, ge=100, le=100_000, description="resamples behind each 95 % interval"
+    )

@@ -1,0 +1,159 @@
+"""Whether a model does what every benchmark relies on, tried on a few images before the work."""
+
+import math
+from collections.abc import Iterator, Mapping
+
+import torch
+from torch import Tensor, nn
+
+from nsbench.errors import UserError
+from nsbench.models.imports import describe
+from nsbench.models.subject import Subject
+from nsbench.networks.inference import to_float
+
+_SAME = 1e-4
+"""Of the largest logit: what repeated arithmetic in float32 may differ by."""
+
+_ALIKE = 1e-2
+"""Of the largest logit: what another size of batch, and so another algorithm, may differ by."""
+
+_PAIR = 2
+_DEVIATIONS = 3
+
+
+def check_model(subject: Subject, network: nn.Module, images: Tensor, labels: Tensor, classes: int) -> list[str]:
+    """Try a model on a few test images.
+
+    Args:
+        subject: to name in sentences.
+        network: as `subject.load` gave it.
+        images: uint8 (N, H, W, 3) on the network's device; a hundred tell accuracy from chance, four are the least.
+        labels: int64 (N,).
+        classes: of the data set.
+
+    Returns:
+        Sentences to show the user, about what is suspicious and may yet be meant.
+
+    Raises:
+        UserError: it is not in evaluation mode, fails on the images, does not give one finite logit per image and
+            class, or gives other logits when asked again or in other company.
+    """
+    assert len(images) == len(labels) >= 2 * _PAIR, (images.shape, labels.shape)
+    _check_mode(subject, network)
+    pixels = to_float(images)
+    logits = _checked(subject, _outputs(subject, network, pixels), len(images), classes)
+    _check_repeatable(subject, logits, _outputs(subject, network, pixels))
+    _check_independent(subject, logits, _outputs(subject, network, pixels[:_PAIR]))
+    return [
+        *_probabilities(subject, logits),
+        *_chance(subject, logits, labels, classes),
+        *_gradients(subject, network, pixels[:_PAIR]),
+    ]
+
+
+def _check_mode(subject: Subject, network: nn.Module) -> None:
+    training = [name for name, module in network.named_modules() if module.training]
+    if training:
+        raise UserError(
+            f"{subject.name} is in training mode after eval() (first in {training[0] or 'the whole network'}): "
+            "its train() or eval() must reach every module."
+        )
+
+
+@torch.inference_mode()
+def _outputs(subject: Subject, network: nn.Module, pixels: Tensor) -> object:
+    try:
+        return network(pixels)
+    except torch.OutOfMemoryError:
+        raise
+    except Exception as error:
+        height, width = pixels.shape[-2:]
+        raise UserError(
+            f"{subject.name} fails on {len(pixels)} images of {height} x {width} pixels ({describe(error)}): "
+            "use a model for images of this size."
+        ) from error
+
+
+def _checked(subject: Subject, out: object, count: int, classes: int) -> Tensor:
+    """The output as logits, once it is one finite number per image and class."""
+    if not isinstance(out, Tensor):
+        raise UserError(f"{subject.name} gives {_in_words(out)} instead of one tensor of logits: return logits alone.")
+    if out.ndim != 2 or len(out) != count:
+        raise UserError(
+            f"{subject.name} gives a tensor of shape {tuple(out.shape)} for {count} images: "
+            f"return one row of {classes} logits per image."
+        )
+    if out.shape[1] != classes:
+        raise UserError(
+            f"{subject.name} gives {out.shape[1]} classes, but the data set has {classes}: "
+            "use a model trained on this data set."
+        )
+    bad = int((~out.isfinite()).any(1).sum())
+    if bad:
+        raise UserError(
+            f"{subject.name} gives logits that are NaN or infinite for {bad} of {count} images: "
+            "check its weights and its preprocessing."
+        )
+    return out.float()
+
+
+def _in_words(out: object) -> str:
+    if isinstance(out, Mapping):
+        return f"a dictionary ({', '.join(map(str, list(out)[:4]))})"
+    if isinstance(out, list | tuple):
+        return f"a {type(out).__name__} of {len(out)}"
+    return f"a value of type {type(out).__name__}"
+
+
+def _check_repeatable(subject: Subject, logits: Tensor, again: object) -> None:
+    if _difference(logits, again) > _SAME:
+        raise UserError(
+            f"{subject.name} is not deterministic, the same images give other logits when asked again: "
+            "switch off dropout and other noise in evaluation mode (F.dropout needs training=self.training)."
+        )
+
+
+def _check_independent(subject: Subject, logits: Tensor, pair: object) -> None:
+    if _difference(logits[:_PAIR], pair) > _ALIKE:
+        raise UserError(
+            f"{subject.name} gives an image other logits in other company, as batch normalisation in training mode "
+            "does: put the whole network into evaluation mode before it is exported or returned."
+        )
+
+
+def _difference(logits: Tensor, other: object) -> float:
+    """Largest difference as a share of the largest logit; infinite where the shapes differ."""
+    if not isinstance(other, Tensor) or other.shape != logits.shape:
+        return math.inf
+    largest = float(logits.abs().max())
+    difference = float((logits - other.float()).abs().max())
+    return difference / largest if largest else difference
+
+
+def _probabilities(subject: Subject, logits: Tensor) -> Iterator[str]:
+    if bool((logits >= 0).all()) and bool(((logits.sum(1) - 1).abs() < 1e-3).all()):
+        yield (
+            f"{subject.name}: its outputs look like probabilities, not logits (none is negative and each row sums "
+            "to 1); calibration, negative log-likelihood and attacks will be wrong: return what goes into the softmax."
+        )
+
+
+def _chance(subject: Subject, logits: Tensor, labels: Tensor, classes: int) -> Iterator[str]:
+    """A warning when accuracy is within three standard errors of chance, or below."""
+    chance = 1 / classes
+    accuracy = float((logits.argmax(1) == labels).float().mean())
+    if accuracy <= chance + _DEVIATIONS * math.sqrt(chance * (1 - chance) / len(labels)):
+        yield (
+            f"{subject.name}: {accuracy:.0%} of {len(labels)} clean images are right, which is near chance "
+            f"({chance:.0%}): check the weights, --mean and --std, and the order of the classes."
+        )
+
+
+def _gradients(subject: Subject, network: nn.Module, pixels: Tensor) -> Iterator[str]:
+    """A warning when a model that should be differentiable gives its images no gradient."""
+    if not subject.differentiable:
+        return
+    with torch.enable_grad():
+        out = network(pixels.clone().requires_grad_())
+    if not out.requires_grad:
+        yield f"{subject.name}: no gradient reaches its images, so attacks that follow one will fail."

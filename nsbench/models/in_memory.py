@@ -1,0 +1,62 @@
+"""A network that a program already has in memory."""
+
+import copy
+import inspect
+from collections.abc import Sequence
+
+import torch
+from torch import nn
+
+from nsbench.config.models import ModelConfig
+from nsbench.config.resolve import fingerprint
+from nsbench.models.normalised import Normalised
+from nsbench.models.preprocessing import declared
+from nsbench.models.record import ModelRecord
+from nsbench.models.subject import Subject
+from nsbench.models.weights import state_sha256
+from nsbench.networks.cost import count_parameters
+
+
+class InMemory(Subject):
+    """A network handed over by a program; a copy of it is measured, so that the program's own stays as it is.
+
+    Args:
+        name: a short name for reports and folders.
+        network: float pixels (N, 3, H, W), normalised as declared, to logits (N, classes).
+        mean: per channel.
+        std: per channel.
+        inside: the network normalises by itself.
+    """
+
+    def __init__(
+        self, name: str, network: nn.Module, mean: Sequence[float] = (), std: Sequence[float] = (), *, inside: bool
+    ) -> None:
+        wish = ModelConfig(
+            source=f"{type(network).__name__} in memory", mean=tuple(mean), std=tuple(std), inside=inside
+        )
+        self.name, self._network, self._preprocessing = name, network, declared(wish)
+        weights = state_sha256(network)
+        self.identity = fingerprint(weights, str(network), *_code(network), wish)
+        self.record = ModelRecord(
+            name=name,
+            source=wish.source,
+            kind="memory",
+            parameters=count_parameters(network),
+            weights_sha256=weights,
+            mean=self._preprocessing.mean,
+            std=self._preprocessing.std,
+            identity=self.identity,
+        )
+
+    def load(self, device: torch.device) -> nn.Module:
+        """The network behind its normalisation, in evaluation mode on the device."""
+        network = Normalised(self._preprocessing.layer(), copy.deepcopy(self._network), channels_last=True)
+        return network.to(device).float().eval().requires_grad_(False)
+
+
+def _code(network: nn.Module) -> tuple[str, ...]:
+    """The source of the network's own class, where Python can show it."""
+    try:
+        return (inspect.getsource(type(network)),)
+    except (OSError, TypeError):
+        return ()

@@ -1,0 +1,142 @@
+"""Models opened by what a user calls them."""
+
+import difflib
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+from nsbench.checkpoints.stages import stages
+from nsbench.checkpoints.store import folder_of, read_checkpoint
+from nsbench.config.models import ModelConfig
+from nsbench.config.resolve import load_file
+from nsbench.errors import UserError
+from nsbench.models.exported import ExportedFile
+from nsbench.models.foreign import Foreign
+from nsbench.models.functions import FileFunction, ModuleFunction, hub_function
+from nsbench.models.libraries import Timm, Torchvision
+from nsbench.models.names import Names, short_name
+from nsbench.models.onnx_files import OnnxFile
+from nsbench.models.origin import Origin
+from nsbench.models.preprocessing import declared, refuse_preprocessing
+from nsbench.models.subject import Subject
+from nsbench.models.trained import Trained
+from nsbench.models.weights import open_weights
+
+FORMS = (
+    "a run folder, a checkpoint folder, package.module:function, file.py:function, timm:NAME, torchvision:NAME, "
+    "torchhub:REPO:NAME, FILE.pt2 or FILE.onnx"
+)
+
+_FILES_OF_WEIGHTS = (".safetensors", ".pt", ".pth", ".th", ".ckpt", ".bin", ".tar")
+
+
+def open_models(wishes: Sequence[ModelConfig], classes: int | None = None) -> list[Subject]:
+    """Everything that is to be evaluated, each under a name of its own.
+
+    A run folder gives all its checkpoints. Each of the others is built once, so that what is wrong with it is known
+    here. The same model under the same name is given once.
+
+    Args:
+        wishes: what the user names.
+        classes: of the data set, for the heads of timm's and torchvision's networks; None for their own number.
+
+    Raises:
+        UserError: naming the source, and what to do.
+    """
+    names = Names([wish.name for wish in wishes if wish.name])
+    subjects: list[Subject] = []
+    seen: set[tuple[str, str]] = set()
+    for wish in wishes:
+        for subject in _open(wish, classes):
+            key = (subject.name, subject.identity)
+            if wish.name or key not in seen:
+                _name(subject, wish, names)
+                subjects.append(subject)
+            seen.add(key)
+    return subjects
+
+
+def _open(wish: ModelConfig, classes: int | None) -> list[Subject]:
+    """The models of one wish, under their plain names."""
+    path = Path(wish.source)
+    if path.is_dir():
+        refuse_preprocessing(wish)
+        return list(_checkpoints(path))
+    if wish.weights and path.suffix in (".pt2", ".onnx"):
+        raise UserError(f"{wish.source} holds its weights: leave out --weights.")
+    return [Foreign(_origin(wish, classes), open_weights(wish.weights), declared(wish))]
+
+
+def _name(subject: Subject, wish: ModelConfig, names: Names) -> None:
+    """Give a subject its final name: the user's, or one made from the source and, if need be, the weights."""
+    if isinstance(subject, Trained):
+        single = (Path(wish.source) / "checkpoint.json").is_file()
+        if wish.name:
+            subject.rename(wish.name if single else f"{wish.name}/{subject.name}")
+        else:
+            subject.rename(names.give(subject.name, f"{short_name(Path(wish.source).absolute().name)}/{subject.name}"))
+        return
+    plain, stem = short_name(subject.name), short_name(Path(wish.weights).stem)
+    longer = stem if stem.startswith(plain) else f"{plain}-{stem}"
+    subject.rename(wish.name or names.give(plain, *([longer] if wish.weights else [])))
+
+
+def _checkpoints(folder: Path) -> Iterator[Trained]:
+    """The checkpoint in a folder, or all those of a run."""
+    single = read_checkpoint(folder)
+    if single is not None:
+        yield Trained(folder, single.record, folder)
+        return
+    if not (folder / "config.toml").is_file():
+        raise UserError(
+            f"{folder} is neither a run folder (it has no config.toml) nor a checkpoint (it has no checkpoint.json): "
+            "name what `nsbench train` made."
+        )
+    for stage in stages(load_file(folder / "config.toml")):
+        place = folder_of(folder, stage.name)
+        file = read_checkpoint(place)
+        if file is None:
+            raise UserError(f"{place} has no checkpoint: run `nsbench train` first.")
+        yield Trained(folder, file.record)
+
+
+def _origin(wish: ModelConfig, classes: int | None) -> Origin:
+    source, path = wish.source, Path(wish.source)
+    prefix, _, rest = source.partition(":")
+    if prefix in ("timm", "torchvision"):
+        if not wish.weights:
+            raise UserError(
+                f"{source} has random weights, and nothing is downloaded: name the file of trained ones with --weights."
+            )
+        return Timm(rest, classes) if prefix == "timm" else Torchvision(rest, classes)
+    if prefix == "torchhub":
+        return hub_function(rest, pretrained=not wish.weights)
+    if path.suffix in (".pt2", ".onnx"):
+        _must_exist(path)
+        return ExportedFile(path) if path.suffix == ".pt2" else OnnxFile(path)
+    if path.suffix in _FILES_OF_WEIGHTS:
+        raise UserError(
+            f"{source} is a file of weights, not a model: name its code, file.py:function, and this with --weights."
+        )
+    place, colon, function = source.rpartition(":")
+    if not colon or not function:
+        raise _unknown(source)
+    return FileFunction(Path(place), function) if place.endswith(".py") else ModuleFunction(place, function)
+
+
+def _must_exist(path: Path) -> None:
+    if not path.is_file():
+        raise UserError(f"{path} does not exist: {_near(path) or 'check the path.'}")
+
+
+def _unknown(source: str) -> UserError:
+    path = Path(source)
+    if path.suffix == ".py" and path.is_file():
+        return UserError(f"{source} is a file: name the function in it that returns the network, as {source}:FUNCTION.")
+    return UserError(f"There is no model {source!r}: {_near(path) or f'name {FORMS}.'}")
+
+
+def _near(path: Path) -> str:
+    """A hint at what lies beside a path that does not exist."""
+    beside = [entry.name for entry in path.parent.iterdir()] if path.parent.is_dir() else []
+    near = difflib.get_close_matches(path.name, beside, n=1)
+    return f"did you mean {path.parent / near[0]}?" if near else ""

@@ -1,0 +1,52 @@
+"""Where a model comes from."""
+
+from abc import ABC, abstractmethod
+from dataclasses import dataclass
+from typing import ClassVar
+
+import torch
+from torch import nn
+
+from nsbench.models.record import Kind
+
+
+@dataclass(frozen=True)
+class Built:
+    """A network as its origin makes it.
+
+    Attributes:
+        network: takes normalised images (N, 3, H, W).
+        code: what names the code it consists of: a package's version, or a SHA-256 of files.
+        parameters: numbers in its parameters.
+    """
+
+    network: nn.Module
+    code: str
+    parameters: int
+
+
+class Origin(ABC):
+    """Makes one network, as often as it is asked.
+
+    Attributes:
+        kind: of the source.
+        label: the source without folders, such as resnet.py:resnet20.
+        short: a name for reports.
+        file_sha256: of the file that holds code and weights in one; "" where weights come in a file of their own.
+        differentiable: whether gradients reach the images.
+        any_layout: whether it may be computed channels last, which is faster.
+    """
+
+    kind: Kind
+    label: str
+    short: str
+    file_sha256: str = ""
+    differentiable: ClassVar[bool] = True
+    any_layout: ClassVar[bool] = True
+
+    @abstractmethod
+    def build(self, device: torch.device) -> Built:
+        """The network with the weights it brings along; it may still lie elsewhere than on `device`.
+
+        Raises UserError when it cannot be made.
+        """

@@ -1,0 +1,267 @@
+"""The cells of an evaluation: each shows its images to a network and keeps what the network said.
+
+Images are made once for all networks, a chunk at a time; see `nsbench.predictions.store` for what is kept.
+"""
+
+import hashlib
+from abc import ABC, abstractmethod
+from collections.abc import Iterator
+from typing import Literal
+
+import torch
+from torch import Tensor, nn
+
+from nsbench.attacks.fgsm import fgsm_sweep, paper_fgsm_sweep
+from nsbench.attacks.worst_case import attack
+from nsbench.config.evaluation import AttackName, EvaluationConfig
+from nsbench.config.resolve import fingerprint
+from nsbench.corruptions.perturbations import frame_count
+from nsbench.corruptions.spec import SEVERITIES
+from nsbench.networks.inference import BatchSize, logits
+from nsbench.predictions.sources import GENERATED_SEED, Source, Subset
+from nsbench.predictions.store import FAST, Arrays, corruption_cell, perturbation_cell
+
+CHUNK = 10_000
+"""Images held at a time: 30 MB at 32 x 32 pixels."""
+
+Part = dict[str, Tensor]
+
+
+class Cell(ABC):
+    """Some images, and what is kept of the predictions for them.
+
+    Attributes:
+        name: of its file.
+        benchmark: what progress is told by.
+        subset: the clean test images that it is made from.
+        images: identity of the images it shows.
+        passes: images shown to a network for each image of the subset.
+        reads: whether its images wait for a disk.
+        attacks: whether it needs gradients.
+    """
+
+    reads = False
+    attacks = False
+
+    def __init__(self, name: str, benchmark: str, subset: Subset, images: str, passes: int = 1) -> None:
+        self.name, self.benchmark, self.subset, self.passes = name, benchmark, subset, passes
+        self.images = fingerprint(images, len(subset))
+
+    def fingerprint(self, identity: str) -> str:
+        """Of the predictions of a model with this identity."""
+        return fingerprint(identity, self.name, self.images, *self.settings())
+
+    def settings(self) -> tuple[str, ...]:
+        """What else determines the predictions."""
+        return ()
+
+    def chunks(self, batch: int) -> Iterator[Subset]:
+        """The subset in parts whose images fit into memory; attacks, which take long, in batches."""
+        step = batch if self.attacks else max(1, CHUNK // self._frames)
+        for start in range(0, len(self.subset), step):
+            yield self.subset.part(slice(start, min(start + step, len(self.subset))))
+
+    _frames = 1
+
+    def make(self, part: Subset) -> Tensor:
+        """The uint8 images (n, H, W, 3) to show, on the device."""
+        return part.images
+
+    @abstractmethod
+    def show(self, network: nn.Module, images: Tensor, part: Subset, batch: BatchSize) -> Part:
+        """What is kept of a chunk, on the device."""
+
+    def join(self, parts: list[Part]) -> Arrays:
+        """The chunks of a cell together, in host memory."""
+        return {key: torch.cat([part[key] for part in parts], self._axis(key)).cpu().numpy() for key in parts[0]}
+
+    def _axis(self, key: str) -> int:  # noqa: ARG002  # attacks need it
+        return 0
+
+
+class Clean(Cell):
+    """Logits of images as they are."""
+
+    def __init__(self, name: Literal["clean", "held-out"], subset: Subset, images: str) -> None:
+        super().__init__(name, name, subset, images)
+
+    def show(self, network: nn.Module, images: Tensor, part: Subset, batch: BatchSize) -> Part:  # noqa: ARG002
+        """Logits (n, K)."""
+        return {"logits": torch.cat(batch.over(len(images), lambda rows: logits(network, images[rows])))}
+
+
+class Fast(Cell):
+    """Classes of clean images in bfloat16, to tell how far it disagrees with float32."""
+
+    def __init__(self, subset: Subset, images: str) -> None:
+        super().__init__(FAST, "clean", subset, images)
+
+    def show(self, network: nn.Module, images: Tensor, part: Subset, batch: BatchSize) -> Part:  # noqa: ARG002
+        """Classes (n,)."""
+        found = batch.over(len(images), lambda rows: _classes(network, images[rows], fast=True))
+        return {"predicted": torch.cat(found)}
+
+
+class Fgsm(Cell):
+    """Logits under the FGSM sweep."""
+
+    attacks = True
+
+    def __init__(self, subset: Subset, images: str, epsilons: tuple[float, ...], *, paper: bool = False) -> None:
+        name = "paper_fgsm" if paper else "fgsm"
+        super().__init__(name, name, subset, images, len(epsilons))
+        self.epsilons, self.paper = epsilons, paper
+
+    def settings(self) -> tuple[str, ...]:
+        """The strengths."""
+        return tuple(map(str, self.epsilons))
+
+    def show(self, network: nn.Module, images: Tensor, part: Subset, batch: BatchSize) -> Part:
+        """Logits (E, n, K) and zero gradients (n,)."""
+        sweep = paper_fgsm_sweep if self.paper else fgsm_sweep
+        found = batch.over(len(part), lambda rows: sweep(network, images[rows], part.labels[rows], self.epsilons))
+        return {
+            "logits": torch.cat([attacked for attacked, _ in found], 1),
+            "zero_gradient": torch.cat([zero for _, zero in found]),
+        }
+
+    def _axis(self, key: str) -> int:
+        return 1 if key == "logits" else 0
+
+
+class Attacked(Cell):
+    """Logits under one of the stronger attacks."""
+
+    attacks = True
+
+    def __init__(self, name: AttackName, subset: Subset, images: str, config: EvaluationConfig) -> None:
+        super().__init__(name, name, subset, images, len(config.attack_epsilons))
+        self.attack_name: AttackName = name
+        self.epsilons, self.steps, self.restarts = config.attack_epsilons, config.attack_steps, config.attack_restarts
+
+    def settings(self) -> tuple[str, ...]:
+        """Strengths, steps and restarts."""
+        return (*map(str, self.epsilons), f"{self.steps} steps", f"{self.restarts} restarts")
+
+    def show(self, network: nn.Module, images: Tensor, part: Subset, batch: BatchSize) -> Part:
+        """Logits (E, n, K)."""
+
+        def work(rows: slice) -> Tensor:
+            return attack(
+                self.attack_name,
+                network,
+                images[rows],
+                part.labels[rows],
+                self.epsilons,
+                steps=self.steps,
+                restarts=self.restarts,
+                indices=part.indices[rows],
+                seed=GENERATED_SEED,
+            )
+
+        return {"logits": torch.cat(batch.over(len(part), work), 1)}
+
+    def _axis(self, key: str) -> int:  # noqa: ARG002  # there is one array
+        return 1
+
+
+class Corrupted(Cell):
+    """Predicted classes and their confidence on one corruption at one severity."""
+
+    def __init__(
+        self, name: str, severity: int, subset: Subset, images: str, source: Source, *, fast: bool = False
+    ) -> None:
+        images = fingerprint(images, source.identity("corruption", name), severity)
+        super().__init__(corruption_cell(name, severity), "corruption", subset, images)
+        self.corruption, self.severity, self.source, self.reads = name, severity, source, source.reads
+        self.fast = fast
+
+    def settings(self) -> tuple[str, ...]:
+        """The arithmetic, where it is not the reference."""
+        return ("bfloat16",) * self.fast
+
+    def make(self, part: Subset) -> Tensor:
+        """Corrupted images."""
+        return self.source.corrupted(part, self.corruption, self.severity)
+
+    def show(self, network: nn.Module, images: Tensor, part: Subset, batch: BatchSize) -> Part:  # noqa: ARG002
+        """Classes and confidences (n,)."""
+
+        def work(rows: slice) -> tuple[Tensor, Tensor]:
+            confidence, predicted = logits(network, images[rows], fast=self.fast).softmax(1).max(1)
+            return confidence, predicted.to(torch.uint8)
+
+        found = batch.over(len(images), work)
+        return {
+            "predicted": torch.cat([predicted for _, predicted in found]),
+            "confidence": torch.cat([confidence for confidence, _ in found]),
+        }
+
+
+class Perturbed(Cell):
+    """Predicted classes on the frames of one perturbation."""
+
+    def __init__(self, name: str, subset: Subset, images: str, source: Source, *, fast: bool = False) -> None:
+        images = fingerprint(images, source.identity("perturbation", name))
+        super().__init__(perturbation_cell(name), "perturbation", subset, images, frame_count(name))
+        self.perturbation, self.source, self.reads = name, source, source.reads
+        self._frames, self.fast = frame_count(name), fast
+
+    def settings(self) -> tuple[str, ...]:
+        """The arithmetic, where it is not the reference."""
+        return ("bfloat16",) * self.fast
+
+    def make(self, part: Subset) -> Tensor:
+        """The frames of all sequences, one after the other."""
+        return self.source.sequences(part, self.perturbation).flatten(0, 1)
+
+    def show(self, network: nn.Module, images: Tensor, part: Subset, batch: BatchSize) -> Part:
+        """Classes (n, T)."""
+        found = batch.over(len(images), lambda rows: _classes(network, images[rows], fast=self.fast))
+        return {"predicted": torch.cat(found).reshape(len(part), self._frames)}
+
+
+def _classes(network: nn.Module, images: Tensor, *, fast: bool) -> Tensor:
+    return logits(network, images, fast=fast).argmax(1).to(torch.uint8)
+
+
+def cells(
+    config: EvaluationConfig, test: Subset, held_out: Subset | None, images: str, source: Source
+) -> Iterator[Cell]:
+    """Every cell that a configuration asks for, in the order of work.
+
+    Args:
+        config: what to measure.
+        test: all test images.
+        held_out: labelled images that no model has seen, to fit temperatures on.
+        images: identity of the data set.
+        source: of corrupted and perturbed images.
+    """
+    fast = config.precision == "bfloat16"
+    yield Clean("clean", test, images)
+    if fast:
+        yield Fast(test, images)
+    if held_out is not None:
+        yield Clean("held-out", held_out, hashlib.sha256(held_out.images.cpu().numpy().tobytes()).hexdigest())
+    attacked = first(test, config.attack_images)
+    if config.fgsm_epsilons:
+        yield Fgsm(attacked, images, config.fgsm_epsilons)
+        if config.paper_fgsm:
+            yield Fgsm(attacked, images, config.fgsm_epsilons, paper=True)
+    for attack_name in config.attacks:
+        yield Attacked(attack_name, first(test, config.strong_attack_images), images, config)
+    for name in config.corruptions:
+        for severity in SEVERITIES:
+            yield Corrupted(name, severity, first(test, config.corruption_images), images, source, fast=fast)
+    for moving in config.perturbations:
+        yield Perturbed(moving, first(test, config.perturbation_images), images, source, fast=fast)
+
+
+def first(test: Subset, limit: int) -> Subset:
+    """The first test images; all where the limit is 0."""
+    return test.part(slice(0, subset_size(limit, len(test))))
+
+
+def subset_size(limit: int, available: int) -> int:
+    """Images used under a limit; 0 means all."""
+    return min(limit, available) if limit else available

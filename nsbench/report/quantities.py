@@ -1,0 +1,119 @@
+"""What each number is called and the unit that it is printed in."""
+
+from dataclasses import dataclass
+
+from nsbench.report.cells import places
+from nsbench.report.lookup import Lookup
+from nsbench.report.wording import coverage
+from nsbench.results.record import BenchmarkSet
+
+ATTACKS = {
+    "fgsm": "FGSM",
+    "paper_fgsm": "FGSM of the published study",
+    "pgd": "PGD",
+    "bim": "BIM",
+    "deepfool": "DeepFool",
+    "noise": "Random noise",
+}
+UNBOUNDED = ("negative_log_likelihood", "brier_score", "temperature")
+RATIOS = ("corruption_error", "flip_rate")
+METRICS = {
+    "top1_error": "top-1 error",
+    "top5_error": "top-5 error",
+    "negative_log_likelihood": "negative log-likelihood",
+    "brier_score": "Brier score",
+    "temperature": "temperature",
+    "expected_calibration_error": "expected calibration error",
+    "maximum_calibration_error": "maximum calibration error",
+    "adaptive_calibration_error": "adaptive calibration error",
+    "classwise_calibration_error": "class-wise calibration error",
+    "mean_error": "top-1 error",
+    "corruption_error": "corruption error",
+    "relative_corruption_error": "relative corruption error",
+    "mean_corruption_error": "corruption error",
+    "relative_mean_corruption_error": "relative corruption error",
+    "mean_expected_calibration_error": "expected calibration error",
+    "flip_probability": "flip probability",
+    "flip_rate": "flip rate",
+    "mean_flip_probability": "flip probability",
+    "mean_flip_rate": "flip rate",
+    "zero_gradients": "share of zero gradients",
+}
+FULL_SETS = {"mean_error": "uCE", "mean_corruption_error": "mCE", "relative_mean_corruption_error": "relative mCE"}
+FULL_SETS |= {"mean_flip_rate": "mFR"}
+
+
+@dataclass(frozen=True)
+class Quantity:
+    """How one number is printed: its name, its unit, the factor to that unit, and its decimals."""
+
+    name: str
+    unit: str = ""
+    scale: float = 1
+    decimals: int = 3
+
+    @property
+    def title(self) -> str:
+        """The name with a capital and with its unit."""
+        start = self.name[:1].upper() + self.name[1:]
+        return f"{start} ({self.unit})" if self.unit else start
+
+
+def quantity(lookup: Lookup, benchmark: str, metric: str, n: int) -> Quantity:
+    """The name and the unit of a metric measured on n images of a benchmark."""
+    plain = metric.removeprefix("paper_").removeprefix("imagenet_")
+    name = METRICS.get(plain, plain.replace("_", " "))
+    if metric.startswith("paper_"):
+        name += " as the published study counted"
+    if metric.startswith("imagenet_"):
+        name += " of ImageNet-P's ten"
+    name = f"{name} {where(lookup, benchmark, plain)}".rstrip()
+    if plain in UNBOUNDED:
+        return Quantity(name)
+    ratio = plain.endswith(RATIOS)
+    return Quantity(name, "% of baseline" if ratio else "%", 100, places(n))
+
+
+def where(lookup: Lookup, benchmark: str, metric: str) -> str:
+    """The images of a benchmark in words; a mean over a subset says so, a mean over the full set bears its name."""
+    kind, _, rest = benchmark.partition("/")
+    if kind in ("corruption", "perturbation"):
+        return of_set(lookup, kind, rest, metric)
+    if kind == "clean":
+        return "on clean images"
+    if kind == "scaled":
+        return "after temperature scaling"
+    if not rest:
+        return f"under {attack_text(kind)}"
+    return f"under {attack_text(kind)}, ε = {strength_text(float(rest))}"
+
+
+def of_set(lookup: Lookup, kind: str, rest: str, metric: str) -> str:
+    """Which corruption or perturbation, or which mean."""
+    if not rest:
+        found = lookup.benchmark(kind)
+        return f"on {kind}s" + (mean_words(found, metric) if found is not None else "")
+    name, _, severity = rest.partition("/")
+    return f"on {name}" + (f", severity {severity}" if severity else "")
+
+
+def mean_words(found: BenchmarkSet, metric: str) -> str:
+    """How far a mean reaches."""
+    short = f" ({FULL_SETS[metric]})" if metric in FULL_SETS else ""
+    return f", mean over the full set{short}" if found.complete else f", {coverage(found)}"
+
+
+def attack_text(attack: str) -> str:
+    """The usual name of an attack."""
+    return ATTACKS.get(attack, attack)
+
+
+def strength_text(eps: float) -> str:
+    """The strength of an attack as it is usually written.
+
+    >>> strength_text(0.0), strength_text(0.03), strength_text(8 / 255)
+    ('0', '0.03', '8/255')
+    """
+    steps = eps * 255
+    whole = steps >= 1 and abs(steps - round(steps)) < 1e-4
+    return f"{round(steps)}/255" if whole else f"{eps:.4g}"

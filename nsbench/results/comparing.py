@@ -1,0 +1,117 @@
+"""Two numbers on the same images compared: paired difference, interval, p-value, and a verdict after correction."""
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from nsbench.errors import UserError
+from nsbench.metrics.uncertainty import holm, mcnemar_p_value, paired_p_value
+from nsbench.results.measure import ends, finite
+from nsbench.results.numbers import Number
+from nsbench.results.record import Comparison
+
+SIGNIFICANT = 0.05
+
+UNDIRECTED = frozenset(
+    {
+        "temperature",
+        "zero_gradients",
+        "relative_corruption_error",
+        "relative_mean_corruption_error",
+        "paper_relative_mean_corruption_error",
+    }
+)
+"""Metrics of which less is not better: they are not compared. Of all others less is better.
+
+The relative corruption error falls when the clean error rises, so it names no winner.
+"""
+
+_HEADLINES = frozenset(
+    {
+        ("clean", "top1_error"),
+        ("clean", "negative_log_likelihood"),
+        ("clean", "brier_score"),
+        ("clean", "expected_calibration_error"),
+        ("corruption", "mean_error"),
+        ("corruption", "mean_expected_calibration_error"),
+        ("perturbation", "mean_flip_probability"),
+    }
+)
+
+
+_ATTACKED = frozenset(f"{attack}/{8 / 255 if eighth else 0.03:g}" for attack in ("fgsm", "pgd") for eighth in (0, 1))
+"""Attacks at 8/255, the usual strength for CIFAR, or at 0.03, which is near it: every strength of a sweep would only
+weaken what Holm's correction leaves."""
+
+
+def is_headline(benchmark: str, metric: str) -> bool:
+    """Whether a number is compared unless told otherwise.
+
+    >>> is_headline("clean", "top1_error"), is_headline("clean", "top5_error"), is_headline("pgd/0.03", "top1_error")
+    (True, False, True)
+    >>> is_headline("fgsm/0.0313725", "top1_error"), is_headline("fgsm/0.01", "top1_error")
+    (True, False)
+    """
+    if benchmark in _ATTACKED:
+        return metric == "top1_error"
+    return (benchmark, metric) in _HEADLINES
+
+
+def compare(candidate: str, own: Number, baseline: str, other: Number) -> Comparison:
+    """Compare one number of two models on shared resamples, before correction.
+
+    A share of misclassified images is tested by McNemar's exact test, anything else by the paired bootstrap.
+
+    Raises:
+        UserError: they were measured on other images.
+    """
+    assert own.key == other.key
+    if not paired(own, other):
+        raise UserError(
+            f"{candidate} and {baseline} were not measured on the same images of {own.benchmark}: "
+            "evaluate both on the same ones."
+        )
+    differences = own.samples - other.samples
+    low, high = ends(differences)
+    exact = own.wrong is not None and other.wrong is not None
+    return Comparison(
+        candidate=candidate,
+        baseline=baseline,
+        benchmark=own.benchmark,
+        metric=own.metric,
+        candidate_value=finite(own.value),
+        baseline_value=finite(other.value),
+        difference=finite(own.value - other.value),
+        ci_low=low,
+        ci_high=high,
+        test="McNemar" if exact else "paired bootstrap",
+        p_value=finite(_p_value(own, other, differences)),
+        p_holm=None,
+        verdict="no evidence",
+        n=own.n,
+    )
+
+
+def paired(own: Number, other: Number) -> bool:
+    """Whether two numbers are of the same images."""
+    return own.n == other.n and own.images == other.images
+
+
+def _p_value(own: Number, other: Number, differences: np.ndarray) -> float:
+    if own.wrong is not None and other.wrong is not None:
+        return mcnemar_p_value(own.wrong, other.wrong)
+    return paired_p_value(differences)
+
+
+def corrected(comparisons: Sequence[Comparison]) -> list[Comparison]:
+    """The comparisons with Holm's correction over all of them, and their verdicts."""
+    p_values = holm([np.nan if one.p_value is None else one.p_value for one in comparisons])
+    found = [one.model_copy(update={"p_holm": finite(p)}) for one, p in zip(comparisons, p_values, strict=True)]
+    return [one.model_copy(update={"verdict": _verdict(one)}) for one in found]
+
+
+def _verdict(one: Comparison) -> str:
+    """Better or worse only where the corrected p-value is small and the interval leaves out zero."""
+    if one.p_holm is None or one.ci_low is None or one.ci_high is None or one.p_holm >= SIGNIFICANT:
+        return "no evidence"
+    return "better" if one.ci_high < 0 else "worse" if one.ci_low > 0 else "no evidence"

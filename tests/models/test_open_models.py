@@ -1,0 +1,184 @@
+"""Models by what a user calls them: our own, names, preprocessing, and what cannot be meant."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import torch
+from torch import Tensor, nn
+
+from nsbench.checkpoints.record import CheckpointRecord
+from nsbench.checkpoints.stages import stages
+from nsbench.checkpoints.store import CheckpointFile, load_network, save_checkpoint
+from nsbench.config.models import ModelConfig
+from nsbench.config.resolve import resolve, to_toml
+from nsbench.errors import UserError
+from nsbench.models.open import open_models
+from nsbench.models.subject import Subject
+from nsbench.networks.build import build_network
+
+One = Callable[..., Subject]
+Refusal = Callable[..., str]
+Logits = Callable[[Subject, Tensor], Tensor]
+NETWORK = "resnet8-w0.125"
+TEACHER, STUDENT, BASELINE = (
+    f"{name}-{NETWORK}" for name in ("hard/seed0/gen0", "hard/seed0/gen1", "supervised/seed0/gen0")
+)
+
+
+def save(folder: Path, study: str, generation: int, seed: int) -> None:
+    record = CheckpointRecord(
+        study=study,
+        generation=generation,
+        network=NETWORK,
+        seed=0,
+        role="teacher",
+        objective="supervised",
+        parent=None,
+        parameters=1,
+        images_seen=1,
+        training_images=1,
+        weights_selection="last",
+        averaged=False,
+        precision="float32",
+        micro_batch=0,
+        initial_weights="",
+        weights_sha256="",
+        selection=None,
+        history=[],
+    )
+    mean, std = (0.5, 0.5, 0.5), (0.25, 0.25, 0.25)
+    torch.manual_seed(seed)
+    network = build_network(NETWORK, 10, mean, std)
+    file = CheckpointFile(
+        fingerprint="f", classes=10, mean=mean, std=std, dropout=0, survival=1, device="cpu", record=record
+    )
+    save_checkpoint(folder, network, file)
+
+
+def make_run(folder: Path, seed: int = 0) -> Path:
+    """A run folder with three checkpoints."""
+    config = resolve("quick", ["study.name=hard", f"study.networks=['{NETWORK}', '{NETWORK}']", "study.control=false"])
+    folder.mkdir(parents=True)
+    (folder / "config.toml").write_text(to_toml(config))
+    for number, stage in enumerate(stages(config)):
+        save(folder / str(stage.name), stage.name.study, stage.name.generation, 10 * seed + number)
+    return folder
+
+
+def names(*wishes: ModelConfig) -> list[str]:
+    return [subject.name for subject in open_models(wishes)]
+
+
+def test_a_run_folder_gives_its_checkpoints_in_order(tmp_path: Path, pixels: Tensor, logits: Logits) -> None:
+    run = make_run(tmp_path / "run")
+    subjects = open_models([ModelConfig(source=str(run))])
+    assert [subject.name for subject in subjects] == [TEACHER, STUDENT, BASELINE]
+    assert [str(subject.record) for subject in subjects] == [TEACHER, STUDENT, BASELINE]
+    assert len({subject.identity for subject in subjects}) == 3
+    with torch.inference_mode():
+        expected = load_network(run / STUDENT, torch.device("cpu"))(pixels)
+    torch.testing.assert_close(logits(subjects[1], pixels), expected)
+
+
+def test_a_checkpoint_folder_is_opened_wherever_it_lies(
+    tmp_path: Path, pixels: Tensor, one: One, logits: Logits
+) -> None:
+    save(tmp_path / "elsewhere", "hard", 1, 0)
+    subject = one(tmp_path / "elsewhere", inside=False)
+    assert subject.name == STUDENT
+    assert logits(subject, pixels).shape == (8, 10)
+    assert not any(parameter.requires_grad for parameter in subject.load(torch.device("cpu")).parameters())
+
+
+def test_a_checkpoint_that_is_missing_from_a_run_is_told(tmp_path: Path, refusal: Refusal) -> None:
+    run = make_run(tmp_path / "run")
+    (run / STUDENT / "checkpoint.json").unlink()
+    assert f"{run / STUDENT} has no checkpoint" in refusal(run, inside=False)
+
+
+@pytest.mark.parametrize(
+    "stated",
+    [{"mean": (0.5, 0.5, 0.5)}, {"std": (0.5, 0.5, 0.5)}, {"inside": True}, {"weights": "w.pt"}],
+    ids=lambda stated: next(iter(stated)),
+)
+def test_a_checkpoint_of_ours_takes_no_preprocessing_and_no_weights(
+    tmp_path: Path, stated: dict[str, object], refusal: Refusal
+) -> None:
+    save(tmp_path, "hard", 1, 0)
+    assert f"leave out --{next(iter(stated))}" in refusal(tmp_path, **{"inside": False, **stated})
+
+
+def test_a_folder_that_is_neither_run_nor_checkpoint_is_told(tmp_path: Path, refusal: Refusal) -> None:
+    assert "is neither a run folder (it has no config.toml) nor a checkpoint" in refusal(tmp_path, inside=False)
+
+
+def test_what_is_nothing_at_all_is_told_with_the_nearest_or_with_what_there_is(
+    tmp_path: Path, refusal: Refusal
+) -> None:
+    make_run(tmp_path / "quick")
+    assert f"did you mean {tmp_path / 'quick'}?" in refusal(tmp_path / "quik")
+    assert "name a run folder, a checkpoint folder, package.module:function" in refusal("nothing-like-it")
+
+
+def test_a_model_needs_its_preprocessing_declared(nets: Path, refusal: Refusal) -> None:
+    told = refusal(f"{nets}:small", inside=False)
+    assert "has no declared preprocessing" in told
+    assert "--mean 0.4914,0.4822,0.4465" in told
+
+
+@pytest.mark.parametrize(
+    ("wish", "told"),
+    [
+        ({"mean": (0.5, 0.5, 0.5)}, "--std has 0 values, but images have 3 channels"),
+        ({"std": (0.5, 0.5, 0.5)}, "--mean has 0 values, but images have 3 channels"),
+        ({"mean": (0.5,), "std": (0.5,)}, "--mean has 1 values"),
+        ({"mean": (0.5, 0.5, 0.5), "std": (0.5, 0.0, 0.5)}, "--std 0.5,0,0.5 is not above 0"),
+        ({"mean": (0.5, 0.5, 0.5), "std": (0.5, 0.5, 0.5), "inside": True}, "exclude each other"),
+    ],
+)
+def test_preprocessing_that_cannot_be_meant_is_told(
+    nets: Path, wish: dict[str, object], told: str, refusal: Refusal
+) -> None:
+    assert told in refusal(f"{nets}:small", **{"inside": False, **wish})
+
+
+def test_names_are_made_unique_and_the_first_keeps_its_own(nets: Path, tmp_path: Path, small: nn.Module) -> None:
+    wishes = [ModelConfig(source=f"{nets}:small", inside=True)]
+    for name in ("small-a", "b"):
+        file = tmp_path / f"{name}.pt"
+        torch.save({key: value + len(name) for key, value in small.state_dict().items()}, file)
+        wishes.append(ModelConfig(source=f"{nets}:small", weights=str(file), inside=True))
+    wishes.append(ModelConfig(source=f"{nets}:small", mean=(0, 0, 0), std=(1, 1, 1)))
+    assert names(*wishes) == ["small", "small-a", "small-b", "small-2"]
+    subjects = open_models(wishes)
+    assert [str(subject.record) for subject in subjects] == [subject.name for subject in subjects]
+
+
+def test_a_users_name_is_kept_and_others_make_way(nets: Path) -> None:
+    plain = ModelConfig(source=f"{nets}:viewer", inside=True)
+    named = ModelConfig(source=f"{nets}:small", inside=True, name="Viewer")
+    assert names(plain, named) == ["viewer-2", "Viewer"]
+
+
+def test_checkpoints_of_two_runs_are_told_apart_by_the_runs_folder(tmp_path: Path) -> None:
+    wishes = [ModelConfig(source=str(make_run(tmp_path / name, seed))) for seed, name in enumerate(("first", "second"))]
+    assert names(*wishes)[::3] == [TEACHER, f"second/{TEACHER}"]
+    mine = [wish.model_copy(update={"name": f"run{number}"}) for number, wish in enumerate(wishes)]
+    assert names(*mine)[::3] == [f"run0/{TEACHER}", f"run1/{TEACHER}"]
+
+
+def test_a_checkpoint_that_is_part_of_a_run_named_before_is_given_once(tmp_path: Path) -> None:
+    run = make_run(tmp_path / "run")
+    assert names(ModelConfig(source=str(run)), ModelConfig(source=str(run / STUDENT))) == [TEACHER, STUDENT, BASELINE]
+
+
+@pytest.mark.parametrize("name", ["../up", "a/b", ".hidden", "a b", "-x", "x" * 81])
+def test_a_name_that_no_path_could_bear_is_told(nets: Path, name: str, refusal: Refusal) -> None:
+    assert "cannot be used" in refusal(f"{nets}:small", name=name)
+
+
+def test_one_name_for_two_models_is_told(nets: Path) -> None:
+    wish = ModelConfig(source=f"{nets}:small", inside=True, name="a")
+    with pytest.raises(UserError, match="Two models are named A"):
+        open_models([wish, wish.model_copy(update={"name": "A"})])

@@ -1,0 +1,157 @@
+"""Calibration, attacks, published ways of counting and means over seeds, as tables and figures show them."""
+
+import re
+from typing import Any
+
+from nsbench.report import attacks, calibrated, models, published_counts
+from nsbench.report.curves import attacks as attack_figure
+from nsbench.report.limits import limits
+from nsbench.report.lookup import Lookup
+from nsbench.report.members import by_member
+from nsbench.report.reliability import reliability
+from nsbench.report.tables import robustness
+from nsbench.results.record import Measurement, Results, SeedMean
+
+
+def without(results: Results, *kinds: str) -> Results:
+    """The record without some benchmarks."""
+
+    def kind(benchmark: str) -> str:
+        return benchmark.partition("/")[0]
+
+    return results.model_copy(
+        update={
+            "measurements": [one for one in results.measurements if kind(one.benchmark) not in kinds],
+            "benchmarks": [one for one in results.benchmarks if one.kind not in kinds],
+        }
+    )
+
+
+def test_where_no_temperature_was_fitted_the_report_says_why(model_results: Results) -> None:
+    assert calibrated.fitting_text(Lookup(model_results)) == []
+    bare = Lookup(without(model_results, "scaled"))
+    assert "no held-out images were declared" in calibrated.fitting_text(bare)[0]
+    assert calibrated.scaled(bare) is None
+    assert "Temperature." not in dict(limits(bare))
+
+
+def test_calibration_after_scaling_stands_in_a_table_and_lightly_in_the_diagrams(model_results: Results) -> None:
+    lookup = Lookup(model_results)
+    table = calibrated.scaled(lookup)
+    figure = reliability(lookup)
+    assert table is not None
+    assert figure is not None
+    assert [cell.text for cell in table.rows[0].cells[:3]] == ["resnet20", "1.256", "1.18"]
+    assert table.caption.startswith(
+        "Test set (10,000 images), logits divided by a temperature fitted on 5,000 held-out images."
+    )
+    assert "ECE 3.20 → 1.18 %" in figure.panels[0].title
+
+
+def test_calibration_errors_of_corruptions_are_mapped_and_averaged(model_results: Results) -> None:
+    lookup = Lookup(model_results)
+    table, figure = calibrated.calibration(lookup), calibrated.severity_maps(lookup)
+    assert table is not None
+    assert figure is not None
+    assert table.columns[-1].heading == "ECE on corrupted images, mean over the full set"
+    assert [row.cells[-1].text for row in table.rows] == ["13.00", "11.00", "9.00", "7.00"]
+    assert len(figure.panels) == 4
+
+
+def test_signs_of_gradient_masking_stand_in_a_box_before_the_table_of_attacks(
+    model_results: Results, model_report: Any
+) -> None:
+    sign = next(one for one in model_results.diagnostics if one.masking).masking[0]
+    assert attacks.masking(Lookup(model_results)) == [("small-vit", sign)]
+    box = re.search(r'<aside class="warnings">.*?</aside>', model_report.source, flags=re.DOTALL)
+    assert box is not None
+    assert sign in box[0].replace("\N{NO-BREAK SPACE}", " ")
+    assert 0 < model_report.source.index('id="table-attack"') - box.end() < 50
+    assert f"> - **small-vit**: {sign}" in model_report.markdown
+
+
+def test_attacks_stand_below_each_other_by_strength_with_their_steps_and_restarts(model_results: Results) -> None:
+    lookup = Lookup(model_results)
+    table = attacks.attack(lookup)
+    assert table is not None
+    found = [row.cells[1].text for row in table.rows if row.cells[0].text == "ε = 4/255"]
+    assert found == ["FGSM", "FGSM of the published study", "PGD", "BIM", "DeepFool", "Random noise"]
+    assert " PGD, 20 steps of 0.125 eps, 5 random starts (first 1,000 test images), n = 1,000." in table.caption
+    assert "FGSM of the published study: FGSM along the true class's logit (first" in table.caption
+
+
+def test_attacks_on_unlike_images_are_not_compared_without_a_word(model_results: Results) -> None:
+    fewer = [one.model_copy(update={"images": 60}) if one.kind == "pgd" else one for one in model_results.benchmarks]
+    for benchmarks, told in ((model_results.benchmarks, False), (fewer, True)):
+        lookup = Lookup(model_results.model_copy(update={"benchmarks": benchmarks}))
+        table, figure = attacks.attack(lookup), attack_figure(lookup)
+        assert table is not None
+        assert figure is not None
+        assert [attacks.UNLIKE in table.caption, attacks.UNLIKE in figure.caption] == [told, told]
+
+
+def test_a_mean_that_was_not_measured_has_no_row(model_results: Results) -> None:
+    kept = [one for one in model_results.measurements if not one.metric.startswith("paper_mean")]
+    table = published_counts.published_flips(Lookup(model_results.model_copy(update={"measurements": kept})))
+    assert table is not None
+    assert [row.emphasis for row in table.rows] == [""] * 20
+
+
+def test_fgsm_alone_gets_no_figure_of_attacks_side_by_side(model_results: Results) -> None:
+    alone = without(model_results, "paper_fgsm", "pgd", "bim", "deepfool", "noise")
+    assert attack_figure(Lookup(alone)) is None
+    assert attacks.attack(Lookup(alone)) is not None
+
+
+def test_numbers_as_published_stand_in_their_own_tables_and_in_no_other(model_results: Results) -> None:
+    odd = 0.123456
+
+    def change(one: Measurement) -> Measurement:
+        published = one.metric.startswith("paper_")
+        return one.model_copy(update={"value": odd, "note": "counted otherwise"}) if published else one
+
+    lookup = Lookup(model_results.model_copy(update={"measurements": list(map(change, model_results.measurements))}))
+    own = [published_counts.published_counts(lookup), published_counts.published_flips(lookup)]
+    for table in own:
+        assert table is not None
+        assert all(cell.text == "12.35" for row in table.rows for cell in row.cells[1:] if not cell.aside)
+    others = [calibrated.calibration(lookup), calibrated.scaled(lookup), robustness(lookup)]
+    others += [*by_member(lookup, "corruption"), *by_member(lookup, "perturbation"), models.models(lookup)]
+    for other in others:
+        assert other is not None
+        assert "counted otherwise" not in dict(other.notes).values(), other.identifier
+    assert own[0] is not None
+    assert all(column.marks for column in own[0].columns[1:])
+    assert "all 19 corruptions measured here" in " ".join(text for _, text in own[0].notes)
+
+
+def test_the_mean_over_imagenet_p_s_ten_is_printed_where_it_was_measured(
+    results: Results, model_results: Results
+) -> None:
+    there, absent = by_member(Lookup(model_results), "perturbation"), by_member(Lookup(results), "perturbation")
+    for found, expected in ((there, 1), (absent, 0)):
+        for table in found:
+            names = [row.cells[0].text for row in table.rows]
+            assert sum("snow in spatter's place" in name for name in names) == expected
+
+
+def test_means_over_seeds_tell_both_sources_of_chance(results: Results, report_of: Any) -> None:
+    mean = SeedMean(
+        group="hard/gen3-resnet20",
+        seeds=[0, 1, 2],
+        benchmark="corruption",
+        metric="mean_error",
+        value=0.33,
+        ci_low=0.3,
+        ci_high=0.36,
+        image_low=0.315,
+        image_high=0.345,
+        seed_low=0.31,
+        seed_high=None,
+        n=500,
+    )
+    report = report_of(results.model_copy(update={"seed_means": [mean], "samples": []}))
+    line = next(line for line in report.markdown.splitlines() if line.startswith("| hard/gen3-resnet20"))
+    cells = [cell.strip() for cell in line.strip("|").split("|")]
+    assert cells == ["hard/gen3-resnet20", "3 (0, 1, 2)", r"33.0 \[30.0, 36.0\]", "31.5 to 34.5", "\N{EN DASH}"]
+    assert "Top-1 error on corruptions, mean of 5 of the 15 (%), n = 500" in report.markdown
