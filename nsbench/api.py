@@ -6,7 +6,8 @@ from typing import Any, Literal
 
 from torch import nn
 
-from nsbench.evaluation import choose, evaluate_models, resolve_benchmark, usual
+from nsbench.config.benchmark import choose, resolve_benchmark, usual
+from nsbench.evaluation import evaluate_models
 from nsbench.models.in_memory import InMemory
 from nsbench.pipeline import Options
 from nsbench.results.record import Results

@@ -78,6 +78,7 @@ def evaluate(
     """
     with resumable():
         from nsbench import evaluation, pipeline
+        from nsbench.config import benchmark
 
         if out is None and len(models) == 1 and is_run(Path(models[0])):
             path = pipeline.evaluate(Path(models[0]), pipeline.Options(Path(models[0]), data, device, quiet))
@@ -89,21 +90,21 @@ def evaluate(
         folder = out or (file.parent if file and file.name == "config.toml" else None)
         if folder is None:
             raise UserError("--out is missing: name the folder that gets the results.")
-        config = evaluation.resolve_benchmark(table, settings or [], folder)
+        config = benchmark.resolve_benchmark(table, settings or [], folder)
         evaluation.evaluate_models(config, pipeline.Options(folder, data, device, quiet))
     typer.echo(f"The report is {folder / 'report' / 'index.html'}")
 
 
 def is_run(folder: Path) -> bool:
     """Whether this is the folder of a run that nsbench trained."""
-    from nsbench.evaluation import is_evaluation
+    from nsbench.config.benchmark import is_evaluation
 
     return (folder / "config.toml").is_file() and not is_evaluation(folder)
 
 
 def listing(models: list[str]) -> Path | None:
     """The TOML file that lists the models: the one argument, or what an evaluation folder holds."""
-    from nsbench.evaluation import is_evaluation
+    from nsbench.config.benchmark import is_evaluation
 
     path = Path(models[0])
     if path.suffix != ".toml" and not is_evaluation(path):
@@ -144,7 +145,7 @@ def put_wishes(
     table: Table, on: str, attacks: str, baseline: str, data_set: str, held_out: int, *, everything: bool
 ) -> None:
     """Put options into the tables of an evaluation; `everything` that is usual is measured where nothing is named."""
-    from nsbench import evaluation
+    from nsbench.config import benchmark
 
     if baseline:
         table["baseline"] = baseline
@@ -155,8 +156,8 @@ def put_wishes(
         settings["held_out_images"] = held_out
     data = table.get("data", "cifar10")
     if on or everything:
-        named = f"{on or ','.join(evaluation.usual(data))},{attacks}"
-        evaluation.choose(settings, [name.strip() for name in named.split(",") if name.strip()], data)
+        named = f"{on or ','.join(benchmark.usual(data))},{attacks}"
+        benchmark.choose(settings, [name.strip() for name in named.split(",") if name.strip()], data)
     elif attacks:
         settings["attacks"] = [name.strip() for name in attacks.split(",")]
 

@@ -1,20 +1,21 @@
 """Anybody's models measured: predictions, results and a report in one folder."""
 
-import re
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
-from nsbench.attacks.catalog import ATTACKS
+import torch
+
 from nsbench.checkpoints.record import CheckpointRecord
-from nsbench.config.benchmark import BenchmarkConfig
-from nsbench.config.resolve import from_table, read_toml, to_toml, with_settings
+from nsbench.config.benchmark import BenchmarkConfig, is_evaluation
+from nsbench.config.resolve import to_toml
 from nsbench.data.folder import data_folder
 from nsbench.data.images import Dataset, ImageSet
 from nsbench.data.load import load_dataset
+from nsbench.data.manifests import load_manifest
 from nsbench.devices import choose_device, prepare
 from nsbench.errors import UserError
 from nsbench.files import remove_leftovers, write_text
+from nsbench.models.check import suspicions
 from nsbench.models.open import open_models
 from nsbench.models.record import ModelRecord
 from nsbench.models.subject import Subject
@@ -23,6 +24,7 @@ from nsbench.predictions.collect import Evaluation
 from nsbench.predictions.disagreement import disagreements
 from nsbench.predictions.samples import write_benchmark_samples
 from nsbench.predictions.sources import open_source
+from nsbench.predictions.store import Stored
 from nsbench.progress import Reporter
 from nsbench.report.render import write_report
 from nsbench.results.assemble import Setup, assemble, model_pairs
@@ -33,11 +35,8 @@ from nsbench.results.store import save_results
 from nsbench.session import Session, provenance
 
 
-def evaluate_models(config: BenchmarkConfig, options: Options, given: Sequence[Subject] = ()) -> Results:
-    """Measure models and write `results.json`, `metrics.csv` and the report into a folder.
-
-    What the folder has already is not computed again: a killed evaluation goes on at the next cell, and another model
-    or benchmark costs only what is new.
+class Survey:
+    """Models to be measured into one folder.
 
     Args:
         config: the models and what they are measured on.
@@ -45,72 +44,72 @@ def evaluate_models(config: BenchmarkConfig, options: Options, given: Sequence[S
         given: further models, already in memory.
 
     Raises:
-        UserError: a model, the data or the folder cannot be used.
+        UserError: at once, when a model, the data or the folder cannot be used.
     """
-    check_evaluation(config.evaluation)
-    check_folder(options.out)
-    reporter, device = Reporter(quiet=options.quiet), choose_device(options.device)
-    prepare(device)
-    dataset = load_dataset(config.data, options.data)
-    subjects = [*open_models(config.models, len(dataset.classes)), *given]
-    check_names(subjects)
-    baseline = find_baseline(config.baseline, subjects)
-    held_out = last_images(dataset, config.evaluation.held_out_images)
-    source = open_source(config.evaluation, dataset, data_folder(options.data))
-    for note in source.notes:
-        reporter.say(note)
-    remove_leftovers(options.out)
-    write_text(options.out / "config.toml", to_toml(config))
-    with Session(options.out, device):
-        evaluation = Evaluation(config.evaluation, dataset, source, options.out, device, held_out)
-        evaluation.collect(subjects, reporter)
-        write_benchmark_samples(config.evaluation, dataset, source, options.out)
-        reporter.say("measure")
-        results = assemble(
-            Setup(
-                name=config.name,
-                config=config.model_dump(mode="json", exclude={"models"}),
-                seed=config.seed,
-                evaluation=config.evaluation,
-                data=describe(dataset, validation=len(held_out) if held_out else 0),
-                source=source,
-                run=options.out,
-                records=[recorded(subject) for subject in subjects],
-                baseline=baseline,
-                provenance=provenance(device),
-                samples=list(benchmark_samples(config.evaluation)),
-                warnings=list(disagreements(config.evaluation, options.out, [subject.name for subject in subjects])),
-                pairs=model_pairs([subject.name for subject in subjects], baseline),
-            )
+
+    def __init__(self, config: BenchmarkConfig, options: Options, given: Sequence[Subject] = ()) -> None:
+        check_evaluation(config.evaluation)
+        check_folder(options.out)
+        self.config, self.folder = config, options.out
+        self.reporter, self.device = Reporter(quiet=options.quiet), choose_device(options.device)
+        prepare(self.device)
+        self.subjects = [*open_models(config.models, len(load_manifest(config.data).classes)), *given]
+        check_names(self.subjects)
+        self.baseline = find_baseline(config.baseline, self.subjects)
+        self.dataset = load_dataset(config.data, options.data)
+        self.held_out = last_images(self.dataset, config.evaluation.held_out_images)
+        self.source = open_source(config.evaluation, self.dataset, data_folder(options.data))
+        for note in self.source.notes:
+            self.reporter.say(note)
+        remove_leftovers(self.folder)
+        write_text(self.folder / "config.toml", to_toml(config))
+
+    def evaluate(self) -> Results:
+        """Make the predictions that are missing, measure, and write results and report."""
+        settings = self.config.evaluation
+        with Session(self.folder, self.device):
+            evaluation = Evaluation(settings, self.dataset, self.source, self.folder, self.device, self.held_out)
+            evaluation.collect(self.subjects, self.reporter)
+            write_benchmark_samples(settings, self.dataset, self.source, self.folder)
+            self.reporter.say("measure")
+            results = assemble(self._setup())
+            save_results(self.folder, results)
+            write_report(results, self.folder)
+        return results
+
+    def _setup(self) -> Setup:
+        names = [subject.name for subject in self.subjects]
+        return Setup(
+            name=self.config.name,
+            config=self.config.model_dump(mode="json", exclude={"models"}),
+            seed=self.config.seed,
+            evaluation=self.config.evaluation,
+            data=describe(self.dataset, validation=len(self.held_out) if self.held_out else 0),
+            source=self.source,
+            run=self.folder,
+            records=[recorded(subject) for subject in self.subjects],
+            baseline=self.baseline,
+            provenance=provenance(self.device),
+            samples=list(benchmark_samples(self.config.evaluation)),
+            warnings=[
+                *(sentence for name in names for sentence in self._suspicions(name)),
+                *disagreements(self.config.evaluation, self.folder, names),
+            ],
+            pairs=model_pairs(names, self.baseline),
         )
-        save_results(options.out, results)
-        write_report(results, options.out)
-    return results
+
+    def _suspicions(self, name: str) -> list[str]:
+        logits = torch.from_numpy(Stored(self.folder, name).load("clean")["logits"])
+        return suspicions(name, logits, torch.tensor(self.dataset.test.labels), len(self.dataset.classes))
 
 
-def resolve_benchmark(table: dict[str, Any], settings: Sequence[str], folder: Path) -> BenchmarkConfig:
-    """The configuration in a nested table, with `--set` applied; it is called as its folder if nothing else is said."""
-    name = re.sub(r"[^a-z0-9_-]+", "-", folder.resolve().name.lower()).strip("-_")[:40] or "evaluation"
-    return from_table(with_settings({"name": name} | table, settings), BenchmarkConfig)
+def evaluate_models(config: BenchmarkConfig, options: Options, given: Sequence[Subject] = ()) -> Results:
+    """Measure models and write `results.json`, `metrics.csv` and the report into a folder.
 
-
-def usual(data_set: str) -> tuple[str, ...]:
-    """What is measured where nothing is named."""
-    return ("clean", "calibration", f"{data_set}-c", f"{data_set}-p", "fgsm")
-
-
-def choose(settings: dict[str, Any], wanted: Sequence[str], data_set: str) -> None:
-    """Settings of an evaluation that measures what is wanted and nothing else."""
-    known = (*usual(data_set), "paper_fgsm", *ATTACKS)
-    for name in wanted:
-        if name not in known:
-            raise UserError(f"{name!r} is nothing to measure on {data_set}: choose among {', '.join(known)}.")
-    settings["calibration"] = "calibration" in wanted
-    settings["attacks"] = [name for name in ATTACKS if name in wanted]
-    settings["paper_fgsm"] = "paper_fgsm" in wanted
-    for name, key in ((f"{data_set}-c", "corruptions"), (f"{data_set}-p", "perturbations"), ("fgsm", "fgsm_epsilons")):
-        if name not in wanted and not (name == "fgsm" and settings["paper_fgsm"]):
-            settings[key] = []
+    What the folder has already is not computed again: a killed evaluation goes on at the next cell, and another model
+    or benchmark costs only what is new. Arguments and errors as of `Survey`.
+    """
+    return Survey(config, options, given).evaluate()
 
 
 def recorded(subject: Subject) -> CheckpointRecord | ModelRecord:
@@ -128,12 +127,6 @@ def recorded(subject: Subject) -> CheckpointRecord | ModelRecord:
         std=None,
         identity=subject.identity,
     )
-
-
-def is_evaluation(folder: Path) -> bool:
-    """Whether a folder was made by `evaluate_models`."""
-    path = folder / "config.toml"
-    return path.is_file() and "models" in read_toml(path)
 
 
 def check_folder(folder: Path) -> None:

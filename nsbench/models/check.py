@@ -44,11 +44,12 @@ def check_model(subject: Subject, network: nn.Module, images: Tensor, labels: Te
     logits = _checked(subject, _outputs(subject, network, pixels), len(images), classes)
     _check_repeatable(subject, logits, _outputs(subject, network, pixels))
     _check_independent(subject, logits, _outputs(subject, network, pixels[:_PAIR]))
-    return [
-        *_probabilities(subject, logits),
-        *_chance(subject, logits, labels, classes),
-        *_gradients(subject, network, pixels[:_PAIR]),
-    ]
+    return [*suspicions(subject.name, logits, labels, classes), *_gradients(subject, network, pixels[:_PAIR])]
+
+
+def suspicions(name: str, logits: Tensor, labels: Tensor, classes: int) -> list[str]:
+    """What is suspicious in a model's logits (N, classes) on clean images, in sentences."""
+    return [*_probabilities(name, logits), *_chance(name, logits, labels, classes)]
 
 
 def _check_mode(subject: Subject, network: nn.Module) -> None:
@@ -130,22 +131,22 @@ def _difference(logits: Tensor, other: object) -> float:
     return difference / largest if largest else difference
 
 
-def _probabilities(subject: Subject, logits: Tensor) -> Iterator[str]:
+def _probabilities(name: str, logits: Tensor) -> Iterator[str]:
     if bool((logits >= 0).all()) and bool(((logits.sum(1) - 1).abs() < 1e-3).all()):
         yield (
-            f"{subject.name}: its outputs look like probabilities, not logits (none is negative and each row sums "
+            f"{name}: its outputs look like probabilities, not logits (none is negative and each row sums "
             "to 1); calibration, negative log-likelihood and attacks will be wrong: return what goes into the softmax."
         )
 
 
-def _chance(subject: Subject, logits: Tensor, labels: Tensor, classes: int) -> Iterator[str]:
+def _chance(name: str, logits: Tensor, labels: Tensor, classes: int) -> Iterator[str]:
     """A warning when accuracy is within three standard errors of chance, or below."""
     chance = 1 / classes
     accuracy = float((logits.argmax(1) == labels).float().mean())
     if accuracy <= chance + _DEVIATIONS * math.sqrt(chance * (1 - chance) / len(labels)):
         yield (
-            f"{subject.name}: {accuracy:.0%} of {len(labels)} clean images are right, which is near chance "
-            f"({chance:.0%}): check the weights, --mean and --std, and the order of the classes."
+            f"{name}: {100 * accuracy:.0f} % of {len(labels):,} clean images are right, which is near chance "
+            f"({100 * chance:.0f} %): check the weights, --mean and --std, and the order of the classes."
         )
 
 
