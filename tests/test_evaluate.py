@@ -118,7 +118,7 @@ def test_one_command_gives_the_whole_table(nsbench: Command, folder: Path) -> No
         ("corruption/contrast/3", "expected_calibration_error"),
         ("perturbation", "mean_flip_rate"),
         ("fgsm/0.01", "top1_error"),
-        ("pgd/0.01", "top1_error"),
+        ("pgd/0.00392157", "top1_error"),
     ):
         assert {("net1", *key), ("net2", *key)} <= found, key
     assert {(one.candidate, one.baseline) for one in results.comparisons} == {("net2", "net1")}

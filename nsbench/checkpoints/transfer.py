@@ -1,21 +1,15 @@
 """Trained weights copied into a new network: from a checkpoint, or from any state dict of the same shapes."""
 
-import pickle
-import warnings
 from collections.abc import Mapping
 from pathlib import Path
 
 import torch
-from safetensors import SafetensorError
-from safetensors.torch import load_file
 from torch import Tensor
 
+from nsbench.checkpoints.state_dicts import read_state_dict
 from nsbench.checkpoints.store import read_checkpoint, sha256
 from nsbench.errors import UserError
 from nsbench.networks.classifier import Classifier
-
-_WRAPPERS = ("module.", "_orig_mod.")  # what data parallelism and compilation put before every name
-_INNER = ("state_dict", "model")  # where training scripts keep the state dict inside a larger one
 
 
 def initialise(network: Classifier, source: Path) -> str:
@@ -28,12 +22,12 @@ def initialise(network: Classifier, source: Path) -> str:
     Args:
         network: its body gets the weights.
         source: a checkpoint folder, a `.safetensors` file, or a `.pt` or `.pth` file with a state dict, bare or under
-            "state_dict" or "model".
+            "state_dict", "model" or "net".
 
     Raises UserError for a source that cannot be read or does not fit.
     """
     checksum = weights_sha256_of(source)
-    found = _without_wrappers(_read(source))
+    found = _read(source)
     wanted: dict[str, Tensor] = network.state_dict()
     fitting = {name: found[name] for name in _names_to_copy(network, wanted, found, source)}
     with torch.no_grad():
@@ -62,53 +56,10 @@ def weights_sha256_of(source: Path) -> str:
 
 def _read(source: Path) -> dict[str, Tensor]:
     if source.is_dir():
-        return _read_safetensors(source / "weights.safetensors")
-    if source.suffix == ".safetensors":
-        return _read_safetensors(source)
-    if source.suffix in (".pt", ".pth"):
-        return _read_pickle(source)
+        return read_state_dict(source / "weights.safetensors")[0]
+    if source.suffix in (".safetensors", ".pt", ".pth"):
+        return read_state_dict(source)[0]
     raise UserError(f"{source} is no file of weights: name a checkpoint folder or a .safetensors, .pt or .pth file.")
-
-
-def _read_safetensors(path: Path) -> dict[str, Tensor]:
-    try:
-        return load_file(path)
-    except SafetensorError:
-        raise UserError(f"{path} is damaged or is no safetensors file: write or fetch it again.") from None
-
-
-def _read_pickle(path: Path) -> dict[str, Tensor]:
-    try:
-        with warnings.catch_warnings(action="ignore"):  # torch's own, about older formats that it still reads
-            content = torch.load(path, map_location="cpu", weights_only=True)
-    except pickle.UnpicklingError:
-        raise UserError(
-            f"{path} holds more than tensors, or is damaged, and was not opened, since loading it could run any code: "
-            "save the state dict alone, with torch.save(model.state_dict(), FILE)."
-        ) from None
-    except Exception:  # noqa: BLE001 - altered bytes make torch.load fail in a dozen ways, AssertionError among them
-        raise UserError(f"{path} is damaged or was not written by torch.save: write or fetch it again.") from None
-    return _state_dict_in(content, path)
-
-
-def _state_dict_in(content: object, path: Path) -> dict[str, Tensor]:
-    inner = [content[key] for key in _INNER if isinstance(content, dict) and isinstance(content.get(key), dict)]
-    state = inner[0] if inner else content
-    if not isinstance(state, dict) or not state or not all(_is_entry(*entry) for entry in state.items()):
-        raise UserError(f"{path} holds no state dict: save one with torch.save(model.state_dict(), FILE).")
-    return state
-
-
-def _is_entry(name: object, value: object) -> bool:
-    return isinstance(name, str) and isinstance(value, Tensor)
-
-
-def _without_wrappers(state: dict[str, Tensor]) -> dict[str, Tensor]:
-    """The same tensors with every wrapper's prefix taken off that all names share."""
-    for prefix in _WRAPPERS * 2:  # either may stand outside the other
-        if all(name.startswith(prefix) for name in state):
-            state = {name.removeprefix(prefix): tensor for name, tensor in state.items()}
-    return state
 
 
 def _names_to_copy(

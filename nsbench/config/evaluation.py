@@ -50,6 +50,7 @@ PerturbationName = Literal[
     "speckle_noise_3",
 ]
 _TEN: tuple[PerturbationName, ...] = get_args(PerturbationName)[:10]
+_OF_255 = tuple(steps / 255 for steps in (1, 2, 4, 8))
 AttackName = Literal["pgd", "bim", "deepfool", "noise"]
 
 
@@ -80,13 +81,13 @@ class EvaluationConfig(Section):
         default="", description="folder with the published frost photographs; empty: textures of our own"
     )
     fgsm_epsilons: tuple[Fraction, ...] = Field(
-        default=(0.0, 0.01, 0.02, 0.03, 0.04, 0.05, 0.06, 0.07, 0.08, 0.09, 0.1),
+        default=tuple(sorted((*(step / 100 for step in range(11)), *_OF_255))),
         description="sizes of the FGSM step on pixels in [0, 1]; empty: no FGSM",
     )
     paper_fgsm: bool = Field(default=False, description="also the study's FGSM, along the true class's logit")
     attacks: tuple[AttackName, ...] = Field(default=(), description="stronger attacks, by foolbox")
     attack_epsilons: Annotated[tuple[Fraction, ...], Field(min_length=1)] = Field(
-        default=(0.01, 0.02, 0.03), description="largest changes of a pixel in [0, 1] by the stronger attacks"
+        default=_OF_255, description="largest changes of a pixel in [0, 1] by the stronger attacks"
     )
     attack_steps: int = Field(default=20, ge=1, le=10_000, description="steps of the stronger attacks")
     attack_restarts: int = Field(default=1, ge=1, le=1000, description="starts of those that start at random")

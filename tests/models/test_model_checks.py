@@ -116,7 +116,7 @@ def test_probabilities_are_warned_of_and_log_probabilities_are_not(good: nn.Modu
 def test_accuracy_near_chance_is_warned_of(good: nn.Module, images: Tensor) -> None:
     labels = torch.arange(COUNT) % CLASSES
     (warning,) = checked(good, images, labels)
-    assert "of 60 clean images are right, which is near chance (10%)" in warning
+    assert "of 60 clean images are right, which is near chance (10 %)" in warning
 
 
 def test_accuracy_well_above_chance_is_not_warned_of(good: nn.Module, images: Tensor) -> None:

@@ -1,0 +1,75 @@
+"""State dicts from files that run no code: safetensors, and what torch reads without unpickling objects."""
+
+import pickle
+import re
+import warnings
+from pathlib import Path
+
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file
+from torch import Tensor
+
+from nsbench.errors import UserError
+
+INNER = ("state_dict", "model", "net")
+"""Where training scripts keep the state dict inside a larger one."""
+
+PREFIXES = ("module.", "_orig_mod.")
+"""What data parallelism and compilation put before every name."""
+
+
+def read_state_dict(path: Path) -> tuple[dict[str, Tensor], str]:
+    """The state dict in a file, and in words where it was found.
+
+    Raises UserError for a file that is damaged, holds no state dict, or holds more than tensors.
+    """
+    content: object = _read_safetensors(path) if path.suffix == ".safetensors" else _read_torch(path)
+    state, where = _state_dict_in(content, path)
+    for prefix in PREFIXES * 2:  # either may stand outside the other
+        if all(name.startswith(prefix) for name in state):
+            state = {name.removeprefix(prefix): tensor for name, tensor in state.items()}
+            where += f" without {prefix!r}"
+    return state, where
+
+
+def _read_safetensors(path: Path) -> dict[str, Tensor]:
+    try:
+        return load_file(path)
+    except SafetensorError:
+        raise UserError(f"{path} is damaged or is no safetensors file: write or fetch it again.") from None
+
+
+def _read_torch(path: Path) -> object:
+    try:
+        with warnings.catch_warnings(action="ignore"):  # torch's own, about older formats that it still reads
+            return torch.load(path, map_location="cpu", weights_only=True)
+    except pickle.UnpicklingError as error:
+        found = re.search(r"GLOBAL ([\w.]+)", str(error))
+        what = f"more than tensors ({found[1]})" if found else "more than tensors, or is damaged,"
+        raise UserError(
+            f"{path} holds {what} and was not opened, since loading it could run any code: where you trust it, "
+            'save its tensors alone, with safetensors.torch.save_file(torch.load(FILE, weights_only=False)["state_dict"'
+            '], "NEW.safetensors") or whatever its state dict is called, and give that file.'
+        ) from None
+    except Exception:  # noqa: BLE001 - altered bytes make torch.load fail in a dozen ways, AssertionError among them
+        raise UserError(
+            f"{path} is damaged, or is no state dict that torch.save wrote: write or fetch it again, "
+            "with torch.save(model.state_dict(), FILE)."
+        ) from None
+
+
+def _state_dict_in(content: object, path: Path) -> tuple[dict[str, Tensor], str]:
+    inner = [key for key in INNER if isinstance(content, dict) and isinstance(content.get(key), dict)]
+    if len(inner) > 1:
+        raise UserError(
+            f"{path} holds several state dicts ({', '.join(inner)}): save the one that you mean in a file of its own."
+        )
+    state = content[inner[0]] if inner and isinstance(content, dict) else content
+    if not isinstance(state, dict) or not state or not all(_is_entry(*entry) for entry in state.items()):
+        raise UserError(f"{path} holds no state dict: save one with torch.save(model.state_dict(), FILE).")
+    return state, f"{path}, {inner[0]!r}" if inner else str(path)
+
+
+def _is_entry(name: object, value: object) -> bool:
+    return isinstance(name, str) and isinstance(value, Tensor)
