@@ -16,6 +16,7 @@ SCALED = (
     "training.baseline_images=2_500",
     "pseudo_labels.confidence_threshold=0.1",
     "evaluation.attack_images=100",
+    "evaluation.strong_attack_images=5",
     "evaluation.corruption_images=20",
     "evaluation.perturbation_images=5",
     "evaluation.bootstrap_resamples=100",

@@ -83,7 +83,7 @@ def test_a_run_compares_students_in_their_clean_error_alone(chain: list[Checkpoi
     assert {(one.benchmark, one.metric, one.test) for one in found.comparisons} == {("clean", "top1_error", "McNemar")}
     assert found.checkpoints == chain
     assert found.models == []
-    assert found.config["evaluation"]["fgsm_epsilons"] == [0.0, 0.03]
+    assert found.config["evaluation"]["fgsm_epsilons"] == [0.0, 8 / 255]
 
 
 @pytest.fixture(scope="module")
@@ -98,8 +98,8 @@ def test_models_meet_the_baseline_in_the_headlines_and_each_other_in_the_clean_e
         ("clean", "negative_log_likelihood"),
         ("clean", "brier_score"),
         ("clean", "expected_calibration_error"),
-        ("fgsm/0.03", "top1_error"),
-        ("pgd/0.03", "top1_error"),
+        ("fgsm/0.0313725", "top1_error"),
+        ("pgd/0.0313725", "top1_error"),
         ("corruption", "mean_error"),
         ("corruption", "mean_expected_calibration_error"),
         ("perturbation", "mean_flip_probability"),

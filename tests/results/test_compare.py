@@ -132,7 +132,7 @@ def test_another_number_of_steps_is_another_attack(folder: Path, tmp_path: Path)
     write_model(tmp_path, "other", config=config)
     save_results(tmp_path, assemble(setup_of(tmp_path, [model_record("other")], None, config)))
     found = versus(open_side(f"{folder}:good"), open_side(str(tmp_path)), Choice())
-    assert found.not_compared == ["pgd/0.03 top1_error: measured on other images"]
+    assert found.not_compared == ["pgd/0.0313725 top1_error: measured on other images"]
 
 
 def test_everything_is_compared_but_what_has_no_direction(folder: Path) -> None:
