@@ -2,9 +2,10 @@
 
 from nsbench.report.cells import Column, Notes, Row, Table, measured, places, words
 from nsbench.report.lookup import Lookup
-from nsbench.report.quantities import attack_text, strength_text
+from nsbench.report.quantities import attack_text
 from nsbench.report.tables import INTERVALS, fitted
 from nsbench.results.record import Measurement
+from nsbench.results.strength import strength_text
 
 UNLIKE = "Not all attacks were tried on the same images: a difference between two of them may be one of images."
 MASKING = "Signs of gradient masking"

@@ -6,6 +6,7 @@ from nsbench.report.cells import places
 from nsbench.report.lookup import Lookup
 from nsbench.report.wording import coverage
 from nsbench.results.record import BenchmarkSet
+from nsbench.results.strength import strength_text
 
 ATTACKS = {
     "fgsm": "FGSM",
@@ -106,14 +107,3 @@ def mean_words(found: BenchmarkSet, metric: str) -> str:
 def attack_text(attack: str) -> str:
     """The usual name of an attack."""
     return ATTACKS.get(attack, attack)
-
-
-def strength_text(eps: float) -> str:
-    """The strength of an attack as it is usually written.
-
-    >>> strength_text(0.0), strength_text(0.03), strength_text(8 / 255)
-    ('0', '0.03', '8/255')
-    """
-    steps = eps * 255
-    whole = steps >= 1 and abs(steps - round(steps)) < 1e-4
-    return f"{round(steps)}/255" if whole else f"{eps:.4g}"

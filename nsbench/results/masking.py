@@ -12,6 +12,7 @@ from nsbench.metrics.masking import (
 )
 from nsbench.results.attacked import attacks_of, errors_under
 from nsbench.results.predicted import Predicted
+from nsbench.results.strength import strength_text
 
 NAMES = {"fgsm": "FGSM", "pgd": "PGD", "bim": "BIM", "deepfool": "DeepFool", "noise": "uniform noise"}
 
@@ -41,18 +42,18 @@ def _sentence(sign: Sign) -> str:
             return f"The gradient is zero for {_percent(share)} of the images, which no attack by gradient can move."
         case AccuracyRises(attack, smaller, larger, at_smaller, at_larger):
             return (
-                f"Under {NAMES[attack]} accuracy rises from {_percent(at_smaller)} at eps {smaller:g} to "
-                f"{_percent(at_larger)} at eps {larger:g}, though the larger change includes the smaller."
+                f"Under {NAMES[attack]} accuracy rises from {_percent(at_smaller)} at eps {strength_text(smaller)} to "
+                f"{_percent(at_larger)} at {strength_text(larger)}, though the larger change includes the smaller."
             )
         case Outdone(attack, by, epsilon, accuracy, accuracy_by):
             return (
-                f"At eps {epsilon:g} {NAMES[attack]} leaves an accuracy of {_percent(accuracy)} and {NAMES[by]}, which "
-                f"should be weaker, {_percent(accuracy_by)}."
+                f"At eps {strength_text(epsilon)} {NAMES[attack]} leaves an accuracy of {_percent(accuracy)} and "
+                f"{NAMES[by]}, which should be weaker, {_percent(accuracy_by)}."
             )
         case SurvivesAnything(attack, epsilon, accuracy, chance):
             return (
-                f"Under {NAMES[attack]} at eps {epsilon:g}, where every image could be made plain grey, accuracy is "
-                f"{_percent(accuracy)}, above the {_percent(chance)} of a guess."
+                f"Under {NAMES[attack]} at eps {strength_text(epsilon)}, where every image could be made plain grey, "
+                f"accuracy is {_percent(accuracy)}, above the {_percent(chance)} of a guess."
             )
 
 
