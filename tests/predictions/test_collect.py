@@ -233,3 +233,17 @@ def test_a_model_without_gradients_is_not_attacked(digits: Dataset, tmp_path: Pa
     evaluation = Evaluation(CONFIG, digits, Counting(), tmp_path, torch.device("cpu"))
     with pytest.raises(UserError, match=r"a cannot be attacked, .* leave fgsm out of"):
         evaluation.collect([subject], QUIET)
+
+
+@pytest.mark.gpu
+@pytest.mark.parametrize("reads", [False, True])
+def test_a_gpu_predicts_what_a_cpu_does(digits: Dataset, tmp_path: Path, reads: bool) -> None:
+    for device in ("cpu", "cuda"):
+        source = Reading() if reads else Counting()
+        evaluation = Evaluation(CONFIG, digits, source, tmp_path / device, torch.device(device))
+        evaluation.collect([model("a", 1), model("b", 2)], QUIET)
+    cpu, cuda = Stored(tmp_path / "cpu", "b"), Stored(tmp_path / "cuda", "b")
+    assert np.allclose(cpu.load("clean")["logits"], cuda.load("clean")["logits"], atol=1e-4)
+    for cell in ("corruption/contrast-4", "perturbation/translate"):
+        assert np.mean(cpu.load(cell)["predicted"] != cuda.load(cell)["predicted"]) < 0.02
+    assert np.mean(cpu.load("fgsm")["logits"].argmax(2) != cuda.load("fgsm")["logits"].argmax(2)) < 0.05
