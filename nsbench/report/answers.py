@@ -41,7 +41,7 @@ def headline(lookup: Lookup) -> str:
     else:
         second = "share" if len(best["corruption"]) > 1 else "has"
         answer = f"{clean} {verb} the lowest error on clean images, {corrupted} {second} the lowest on corrupted ones"
-    return f"{answer}{told_apart(lookup, best['clean'])}."
+    return f"{answer}{told_apart(lookup, best['clean'], 'it' if corrupted in ('', clean) else clean)}."
 
 
 def lone_headline(lookup: Lookup) -> str:
@@ -53,16 +53,16 @@ def lone_headline(lookup: Lookup) -> str:
     return f"{lookup.label(one)} is right on {accuracy} of the clean test images."
 
 
-def told_apart(lookup: Lookup, best: list[Entry]) -> str:
-    """Whether comparisons on clean images bear the headline out, as its last words."""
+def told_apart(lookup: Lookup, best: list[Entry], pronoun: str) -> str:
+    """Whether comparisons on clean images bear the headline out, as its last words; `pronoun` stands for the best."""
     if len(best) > 1:
         return ""
     verdicts = outcomes(lookup, best[0], CLEAN)
     if even := verdicts.get("no evidence"):
-        return f"; on clean images it is not told apart from {names(lookup, even, 'other')}"
+        return f"; on clean images {pronoun} is not told apart from {names(lookup, even, 'other')}"
     if apart := verdicts.get("better"):
         others = "every other" if len(verdicts) == 1 else names(lookup, apart, "other")
-        return f"; paired comparisons on clean images tell it apart from {others}"
+        return f"; paired comparisons on clean images tell {pronoun} apart from {others}"
     return ""
 
 
