@@ -10,8 +10,7 @@ from nsbench.report.cells import number_text, places
 from nsbench.report.drawing import BASELINE, FAINT, MUTED, Panel, Picture, draw, heading, percent_axis, printable
 from nsbench.report.lookup import Entry, Lookup
 from nsbench.report.marks import interval_ends, legend, legend_height, line_style
-from nsbench.report.wording import coverage
-from nsbench.results.record import Measurement
+from nsbench.results.record import BenchmarkSet, Measurement
 
 
 @dataclass(frozen=True)
@@ -46,9 +45,15 @@ def wanted_means(lookup: Lookup) -> list[Wanted]:
         (perturbation, "Flip probability", "mean_flip_probability"),
     ):
         if found is not None:
-            reach = "mean over the full set" if found.complete else coverage(found)
+            reach = "mean over the full set" if found.complete else reach_in_short(found)
             wanted.append(Wanted(title, f"%, {reach}", found.kind, metric))
     return wanted
+
+
+def reach_in_short(found: BenchmarkSet) -> str:
+    """What a mean over less than the full set is over, as short as a small panel needs it."""
+    total = len(found.counted) + len(found.missing)
+    return f"mean of {len(found.counted)} of {total}, {found.images:,} images"
 
 
 def overview(lookup: Lookup) -> Picture | None:
