@@ -80,11 +80,19 @@ def evaluate(
         from nsbench import evaluation, pipeline
         from nsbench.config import benchmark
 
+        describing: Table = {"--weights": weights, "--name": name, "--mean": mean, "--std": std, "--inside": inside}
+        wishing: Table = {"--on": on, "--attacks": attacks, "--baseline": baseline, "--data-set": data_set}
+        wishing |= {"--held-out": held_out, "--set": settings}
         if out is None and len(models) == 1 and is_run(Path(models[0])):
+            refuse(
+                describing | wishing, f"{models[0]} is a run, measured in place as its config.toml says: name --out too"
+            )
             path = pipeline.evaluate(Path(models[0]), pipeline.Options(Path(models[0]), data, device, quiet))
             typer.echo(f"The results are in {path}")
             return
         file = listing(models)
+        if file:
+            refuse(describing, f"{file} says itself what its models are: change it there")
         table = read_listing(file) if file else listed(models, weights, name, mean, std, inside)
         put_wishes(table, on, attacks, baseline, data_set or data_of(models), held_out, everything=not file)
         folder = out or (file.parent if file and file.name == "config.toml" else None)
@@ -93,6 +101,13 @@ def evaluate(
         config = benchmark.resolve_benchmark(table, settings or [], folder)
         evaluation.evaluate_models(config, pipeline.Options(folder, data, device, quiet))
     typer.echo(f"The report is {folder / 'report' / 'index.html'}")
+
+
+def refuse(options: Table, why: str) -> None:
+    """Raise UserError when an option is given that would do nothing."""
+    given = [option for option, value in options.items() if value]
+    if given:
+        raise UserError(f"{why}, or leave out {given[0]}.")
 
 
 def is_run(folder: Path) -> bool:

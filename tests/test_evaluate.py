@@ -262,3 +262,13 @@ def test_python_gives_the_same_numbers_as_the_command_line(nsbench: Command, fol
     assert results.number("net1", "clean", "top1_error").n == 500
     with pytest.raises(KeyError, match="mean_error of net1 on perturbation was not measured"):
         results.number("net1", "perturbation", "mean_error")
+
+
+def test_an_option_that_would_do_nothing_is_refused(nsbench: Command, folder: Path, tiny_run: Path) -> None:
+    in_place = nsbench("evaluate", str(tiny_run), "--on", "clean")
+    assert in_place.returncode == 2
+    assert "measured in place as its config.toml says: name --out too, or leave out --on" in in_place.stderr
+    (folder / "models.toml").write_text(f"[[models]]\nsource = '{folder / 'mine.py'}:network'\ninside = true\n")
+    listed = nsbench("evaluate", str(folder / "models.toml"), "--inside", "--out", str(folder / "out"))
+    assert listed.returncode == 2
+    assert "says itself what its models are: change it there, or leave out --inside" in listed.stderr

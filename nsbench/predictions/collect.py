@@ -77,6 +77,13 @@ class Evaluation:
 
     def _try_out(self, subjects: Sequence[Subject], reporter: Reporter) -> None:
         """Check, before the work, each model that has not shown yet that it can classify these images."""
+        attacks = [cell.benchmark for cell in self._cells() if cell.attacks]
+        for subject in subjects:
+            if attacks and not subject.differentiable:
+                raise UserError(
+                    f"{subject.name} cannot be attacked, because its format has no gradients: "
+                    f"leave {', '.join(attacks)} out of what it is measured on."
+                )
         (clean,) = (cell for cell in self._cells() if cell.name == "clean")
         for subject in self._missing(clean, subjects):
             for warning in self._check(subject, subject.load(self.device), clean.subset.part(slice(0, PROBE))):
@@ -100,13 +107,6 @@ class Evaluation:
         return Subset(torch.tensor(images.images).to(self.device), torch.tensor(images.labels).to(self.device))
 
     def _missing(self, cell: Cell, subjects: Sequence[Subject]) -> list[Subject]:
-        if cell.attacks:
-            for subject in subjects:
-                if not subject.differentiable:
-                    raise UserError(
-                        f"{subject.name} cannot be attacked, because its format has no gradients: "
-                        f"leave {cell.benchmark} out of what it is measured on."
-                    )
         return [
             subject
             for subject in subjects

@@ -231,8 +231,9 @@ def test_a_model_without_gradients_is_not_attacked(digits: Dataset, tmp_path: Pa
     subject = model("a", 1)
     subject.differentiable = False  # type: ignore[misc]  # as an ONNX file is
     evaluation = Evaluation(CONFIG, digits, Counting(), tmp_path, torch.device("cpu"))
-    with pytest.raises(UserError, match=r"a cannot be attacked, .* leave fgsm out of"):
+    with pytest.raises(UserError, match=r"a cannot be attacked, .* leave fgsm, pgd out of"):
         evaluation.collect([subject], QUIET)
+    assert not list(tmp_path.rglob("*.safetensors"))
 
 
 @pytest.mark.gpu
