@@ -19,7 +19,10 @@ from torch import nn
 
 from nsbench.api import evaluate
 from nsbench.cli import main
+from nsbench.config.resolve import resolve
+from nsbench.pipeline import Options, run_all
 from nsbench.results.store import load_results
+from tests.conftest import TINY
 
 
 @dataclass(frozen=True)
@@ -173,6 +176,9 @@ def test_a_run_beside_a_model_of_ones_own(nsbench: Command, folder: Path, tiny_r
     assert len(results.checkpoints) == 3
     assert [one.name for one in results.models] == ["network"]
     assert results.baseline == "supervised/seed0/gen0-resnet8-w0.25"
+    assert "near chance" not in "".join(one for one in results.warnings if "seed0" in one)
+    page = (folder / "out" / "report" / "report.md").read_text()
+    assert "0 labelled" not in page
     own = load_results(tiny_run).number(results.baseline, "clean", "top1_error").value
     assert results.number(results.baseline, "clean", "top1_error").value == own
 
@@ -272,3 +278,22 @@ def test_an_option_that_would_do_nothing_is_refused(nsbench: Command, folder: Pa
     listed = nsbench("evaluate", str(folder / "models.toml"), "--inside", "--out", str(folder / "out"))
     assert listed.returncode == 2
     assert "says itself what its models are: change it there, or leave out --inside" in listed.stderr
+
+
+def test_networks_of_several_runs_are_averaged_over_their_seeds(
+    nsbench: Command, folder: Path, tiny_run: Path, tmp_path: Path
+) -> None:
+    run_all(resolve("quick", [*TINY, "seed=1"]), Options(tmp_path / "second", device="cpu", quiet=True))
+    runs = [str(tiny_run), str(tmp_path / "second")]
+    outcome = nsbench("evaluate", *runs, "--on", "clean", "--out", str(folder / "out"), *put(*SETTINGS))
+    assert outcome.returncode == 0, outcome.stderr
+    results = load_results(folder / "out")
+    (mean,) = (
+        one for one in results.seed_means if (one.group, one.metric) == ("hard/gen1-resnet8-w0.25", "top1_error")
+    )
+    values = [results.number(f"hard/seed{seed}/gen1-resnet8-w0.25", "clean", "top1_error").value for seed in (0, 1)]
+    assert mean.seeds == [0, 1]
+    assert mean.value == pytest.approx(sum(value or 0 for value in values) / 2)
+    page = (folder / "out" / "report" / "report.md").read_text()
+    assert "Six networks that nsbench trained were measured on" in page
+    assert "Means over seeds" in page

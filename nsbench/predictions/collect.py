@@ -11,6 +11,7 @@ from nsbench.config.evaluation import EvaluationConfig
 from nsbench.data.images import Dataset, ImageSet
 from nsbench.errors import UserError
 from nsbench.models.check import check_model
+from nsbench.models.record import ModelRecord
 from nsbench.models.subject import Subject
 from nsbench.networks.inference import BatchSize, to_float
 from nsbench.predictions.ahead import read_ahead
@@ -76,7 +77,10 @@ class Evaluation:
                 task.log("done")
 
     def _try_out(self, subjects: Sequence[Subject], reporter: Reporter) -> None:
-        """Check, before the work, each model that has not shown yet that it can classify these images."""
+        """Check, before the work, each model that has not shown yet that it can classify these images.
+
+        What is suspicious in a network of ours is what its training made of it.
+        """
         attacks = [cell.benchmark for cell in self._cells() if cell.attacks]
         for subject in subjects:
             if attacks and not subject.differentiable:
@@ -86,7 +90,8 @@ class Evaluation:
                 )
         (clean,) = (cell for cell in self._cells() if cell.name == "clean")
         for subject in self._missing(clean, subjects):
-            for warning in self._check(subject, subject.load(self.device), clean.subset.part(slice(0, PROBE))):
+            warnings = self._check(subject, subject.load(self.device), clean.subset.part(slice(0, PROBE)))
+            for warning in warnings if isinstance(subject.record, ModelRecord) else ():
                 reporter.warn(warning)
 
     def _check(self, subject: Subject, network: nn.Module, probe: Subset) -> list[str]:

@@ -79,6 +79,11 @@ class Lookup:
         """The checkpoint or model of this name, or None."""
         return self._by_name.get(name) if name is not None else None
 
+    @property
+    def trained_here(self) -> bool:
+        """Whether this is the record of a run that trained its networks, not of an evaluation of them."""
+        return self.results.data.labeled > 0
+
     def checkpoint(self, name: str | None) -> CheckpointRecord | None:
         """The checkpoint called STUDY/seedK/genI-NETWORK, or None."""
         found = self.entry(name)

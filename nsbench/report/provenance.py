@@ -22,7 +22,7 @@ def facts(lookup: Lookup) -> list[tuple[str, str]]:
         ("Data set", f"{data.title} ({data.name})"),
         (
             "Images",
-            ", ".join([*(f"{n:,} {name}" for name, n in split if n or lookup.checkpoints), f"{data.test:,} test"]),
+            ", ".join([*(f"{n:,} {name}" for name, n in split if n or lookup.trained_here), f"{data.test:,} test"]),
         ),
         ("Checksum (SHA-256)", data.checksum),
         ("Licence", data.licence),

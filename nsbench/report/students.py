@@ -133,6 +133,14 @@ def against_teachers(lookup: Lookup) -> str:
 def summary(lookup: Lookup) -> str:
     """What was run and how accurate the ends of the chain are."""
     data, students = lookup.results.data, lookup.students()
+    if not lookup.trained_here:
+        networks = (
+            "network that nsbench trained was" if len(lookup.checkpoints) == 1 else "networks that nsbench trained were"
+        )
+        return (
+            f"{sentence_start(numeral(len(lookup.checkpoints)))} {networks} measured on {data.title}: "
+            f"{plural(data.test, 'test image')}. What each was trained on is in the report of its own run."
+        )
     split = f"{plural(data.labeled, 'labelled image')} and {plural(data.unlabeled, 'unlabelled image')}"
     sentences = [f"This run used {data.title}: {split} to train on, {plural(data.test, 'image')} to test on."]
     if students:

@@ -56,6 +56,8 @@ def training_cells(lookup: Lookup, one: CheckpointRecord) -> list[Cell]:
     """Labelled, pseudo-labelled and duplicated images of a training set; balancing makes copies for a control too."""
     chosen = one.selection
     if chosen is None:
+        if not lookup.trained_here:
+            return [count(one.training_images), Cell(UNDEFINED), Cell(UNDEFINED)]
         labeled = min(one.training_images, lookup.results.data.labeled)
         copies = one.training_images - labeled
         return [count(labeled), Cell(UNDEFINED), count(copies) if copies else Cell(UNDEFINED)]
