@@ -1,7 +1,6 @@
 """The record on disk, its numbers as rows for pandas, and records of the version before."""
 
 import json
-import shutil
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +15,7 @@ from nsbench.results.record import Results
 from nsbench.results.store import load_results, save_results
 from tests.results.small import checkpoint_record, model_record, setup_of, write_model
 
-COMMITTED = Path(__file__).parents[2] / "reports" / "cifar10-small" / "results.json"
+COMMITTED = Path(__file__).parent / "version1" / "results.json"
 OURS, THEIRS = "hard/seed3/gen1-resnet8", "theirs"
 
 
@@ -71,8 +70,7 @@ def test_each_comparison_is_a_row(results: Results, tmp_path: Path) -> None:
 def first() -> Any:
     """The committed record of version 1."""
     content = json.loads(COMMITTED.read_bytes())
-    if content["format_version"] != 1:
-        pytest.skip("the committed record has been made again by this version")
+    assert content["format_version"] == 1
     return content
 
 
@@ -116,8 +114,8 @@ def test_differences_of_version_1_become_comparisons_with_their_correction(first
 
 @pytest.mark.usefixtures("first")
 def test_a_report_is_made_from_a_record_of_version_1(tmp_path: Path) -> None:
-    shutil.copytree(COMMITTED.parent / "samples", tmp_path / "samples")
-    assert write_report(load_results(COMMITTED.parent), tmp_path).is_file()
+    found = load_results(COMMITTED.parent).model_copy(update={"samples": []})
+    assert write_report(found, tmp_path).is_file()
 
 
 def test_a_damaged_record_of_version_1_is_refused_in_a_sentence(first: Any, tmp_path: Path) -> None:
