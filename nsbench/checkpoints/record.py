@@ -1,6 +1,6 @@
 """The description of a trained network: what it is, where it came from, what it was trained on."""
 
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -70,6 +70,11 @@ class CheckpointRecord(CheckpointName):
     precision: Literal["float32", "bfloat16"] = Field(description="of the arithmetic in training")
     micro_batch: Count = Field(description="images per backward pass where memory forced parts of a batch, else 0")
     initial_weights: str = Field(description="SHA-256 of the weights that training started from; empty: random")
+    configuration: dict[str, Any] = Field(
+        default={},
+        description="all settings that its weights follow from, those of its teachers included, but for seeds; networks "
+        "that share it differ in their seed alone. Empty where a checkpoint of an earlier version does not say",
+    )
     weights_sha256: str
     selection: SelectionRecord | None
     history: list[HistoryPoint]

@@ -22,7 +22,17 @@ class Measurement(Record):
     )
     metric: str = Field(description="a name of METRICS: top1_error, expected_calibration_error, ...")
     value: float | None = Field(description="None where the number is undefined; `note` says why")
-    ci_low: float | None = Field(description="lower end of the 95 % interval; None where none is defined")
+    unbiased: float | None = Field(
+        default=None,
+        description="of a calibration error: median-unbiased, where `value` is the plug-in, which noise raises",
+    )
+    floor: float | None = Field(
+        default=None,
+        description="of a calibration error: the plug-in value expected were the model calibrated, from its confidences",
+    )
+    ci_low: float | None = Field(
+        description="lower end of the 95 % interval of the true value; None where none is defined"
+    )
     ci_high: float | None
     n: Count = Field(description="images (sequences for perturbations) it was measured on")
     baseline: str | None = Field(description="the model it is relative to")
@@ -34,18 +44,26 @@ class Comparison(Record):
 
     candidate: str = Field(description="the name of a model")
     baseline: str = Field(description="the model it is compared with")
+    family: str = Field(
+        default="all comparisons", description="the question that it helps to answer; Holm's correction is over a family"
+    )
     benchmark: str
     metric: str
-    candidate_value: float | None
+    candidate_value: float | None = Field(description="of a calibration error the median-unbiased value")
     baseline_value: float | None
     difference: float | None = Field(description="candidate minus baseline; None where either is undefined")
     ci_low: float | None = Field(description="lower end of the paired 95 % interval")
     ci_high: float | None
-    test: Literal["McNemar", "paired bootstrap"]
-    p_value: float | None
-    p_holm: float | None = Field(description="after Holm's correction over all comparisons of this record")
+    test: Literal["McNemar", "paired bootstrap", "MOVER"]
+    p_value: float | None = Field(description="above 0; None where no image tells the two apart")
+    p_holm: float | None = Field(description="after Holm's correction over the comparisons of its family")
     verdict: Literal["better", "worse", "no evidence"] = Field(
         description="of the candidate, by the corrected p-value at 0.05 and an interval without zero"
+    )
+    detectable: float | None = Field(
+        default=None,
+        description="smallest true difference that this test would have found with 80 % power, at the level that "
+        "its family leaves to one comparison",
     )
     n: Count
 
@@ -53,7 +71,7 @@ class Comparison(Record):
 class SeedMean(Record):
     """One number averaged over networks that differ in their seed alone."""
 
-    group: str = Field(description="STUDY/genI-NETWORK")
+    group: str = Field(description="STUDY/genI-NETWORK, with a number behind it where two recipes would share it")
     seeds: list[int]
     benchmark: str
     metric: str
@@ -64,6 +82,27 @@ class SeedMean(Record):
     image_high: float | None
     seed_low: float | None = Field(description="95 % interval over seeds alone, these images given")
     seed_high: float | None
+    n: Count
+
+
+class SeedComparison(Record):
+    """One number of two groups of networks, each trained from the same seeds: what retraining would leave of it."""
+
+    candidate: str = Field(description="the `group` of a mean over seeds")
+    baseline: str = Field(description="the group it is compared with")
+    seeds: list[int] = Field(description="in both groups; networks of one seed share split and resamples")
+    family: str = Field(description="as in `Comparison`")
+    benchmark: str
+    metric: str
+    candidate_value: float | None
+    baseline_value: float | None
+    difference: float | None = Field(description="mean over seeds of candidate minus baseline")
+    ci_low: float | None = Field(description="lower end of the 95 % interval over both seeds and images")
+    ci_high: float | None
+    p_value: float | None = Field(description="paired by seed, with the variance of training and of images in it")
+    p_holm: float | None
+    verdict: Literal["better", "worse", "no evidence"]
+    detectable: float | None = Field(description="as in `Comparison`")
     n: Count
 
 
@@ -86,6 +125,9 @@ class Diagnostics(Record):
         default=[], description="after temperature scaling; empty where no temperature was fitted"
     )
     masking: list[str] = Field(default=[], description="signs of gradient masking, a sentence each")
+    overshoot: list[str] = Field(
+        default=[], description="one-step attacks that do less at a larger eps, a footnote each; no sign of masking"
+    )
     confusion: list[list[Count]] = Field(description="rows are true classes, columns predicted ones")
 
 
@@ -148,7 +190,7 @@ class Results(Record):
     """Everything a report needs."""
 
     format: Literal["nsbench-results"] = "nsbench-results"
-    format_version: Literal[2] = 2
+    format_version: Literal[3] = 3
     name: str
     config: dict[str, Any]
     data: DatasetRecord
@@ -162,6 +204,7 @@ class Results(Record):
     measurements: list[Measurement]
     comparisons: list[Comparison] = Field(default=[], description="pairs of models that the report compares")
     seed_means: list[SeedMean] = Field(default=[], description="where networks differ in their seed alone")
+    seed_comparisons: list[SeedComparison] = Field(default=[], description="of groups that share their seeds")
     diagnostics: list[Diagnostics]
     samples: list[SampleImage]
     warnings: list[str] = Field(description="sentences a reader must see, such as an empty selection")

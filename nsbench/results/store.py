@@ -11,7 +11,7 @@ from pydantic import ValidationError
 from nsbench.errors import UserError
 from nsbench.files import write_text
 from nsbench.results.record import BenchmarkSet, Comparison, Results
-from nsbench.results.upgrade import is_version_1, upgraded
+from nsbench.results.upgrade import upgraded
 
 COLUMNS = (
     "model",
@@ -80,14 +80,14 @@ def _label(benchmark: BenchmarkSet) -> str:
 
 
 def load_results(run: Path) -> Results:
-    """Read `results.json` of a run folder, also one of the version before this one.
+    """Read `results.json` of a run folder, also one of an earlier version.
 
     Raises UserError when it is missing, damaged or of another version.
     """
     path = run / "results.json"
     try:
         content = json.loads(path.read_bytes())
-        return Results.model_validate(upgraded(content) if is_version_1(content) else content)
+        return Results.model_validate(upgraded(content))
     except OSError:
         raise UserError(f"There is no {path}: run `nsbench evaluate {run}` first.") from None
     except ValidationError as error:

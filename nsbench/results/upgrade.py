@@ -1,7 +1,7 @@
-"""A record of version 1 read as version 2, so that an old report still renders.
+"""A record of an earlier version read as one of this version, so that an old report still renders.
 
 Version 1 named a model by four fields, and had a comparison as two measurements: `top1_error_difference` and
-`mcnemar_p_value`.
+`mcnemar_p_value`. Version 2 lacked fields that have a default now, and corrected over all its comparisons at once.
 """
 
 from typing import Any
@@ -26,10 +26,17 @@ def is_version_1(content: Any) -> bool:
 
 
 def upgraded(content: Json) -> Json:
-    """The same record as version 2; what is malformed is left for the record's own check.
+    """The same record as this version; what is malformed is left for the record's own check.
 
-    Raises KeyError where an entry lacks a field.
+    Raises KeyError where an entry of version 1 lacks a field.
     """
+    if is_version_1(content):
+        content = _from_version_1(content)
+    is_version_2 = isinstance(content, dict) and content.get("format_version") == 2
+    return content | {"format_version": 3} if is_version_2 else content
+
+
+def _from_version_1(content: Json) -> Json:
     measurements = [_renamed(one) for one in content["measurements"]]
     kept = [one for one in measurements if one["metric"] not in (_DIFFERENCE, _P_VALUE)]
     comparisons = [one.model_dump(mode="json") for one in corrected(_comparisons(measurements))]
