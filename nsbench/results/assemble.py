@@ -111,8 +111,7 @@ def assemble(setup: Setup) -> Results:
         pairs = [pair for pair in setup.pairs if name in (pair.candidate, pair.baseline)]
         compared[name] = {one.key: one for one in numbers if any(pair.takes(one) for pair in pairs)}
         for group in groups:
-            if record in group.records:
-                assert isinstance(record, CheckpointRecord)
+            if isinstance(record, CheckpointRecord) and record in group:
                 group.add(record.seed, numbers)
     held_out = len(measurer.held_out)
     return Results(
