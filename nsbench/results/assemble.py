@@ -28,6 +28,7 @@ from nsbench.results.record import (
     Results,
     SampleImage,
 )
+from nsbench.results.seed_comparisons import seed_comparisons
 from nsbench.results.seed_groups import seed_groups
 
 MOST_MODELS = 8
@@ -126,6 +127,7 @@ def assemble(setup: Setup) -> Results:
         measurements=measurements,
         comparisons=corrected([one for pair in setup.pairs for one in _compared(pair, compared)]),
         seed_means=[mean for group in groups for mean in group.means()],
+        seed_comparisons=seed_comparisons([(pair.candidate, pair.baseline) for pair in setup.pairs], groups),
         diagnostics=diagnostics,
         samples=setup.samples,
         warnings=setup.warnings,
