@@ -141,10 +141,9 @@ def _compared(pair: Pair, compared: dict[str, dict[tuple[str, str], Number]]) ->
 
 
 def checkpoint_pairs(records: Sequence[CheckpointRecord]) -> list[Pair]:
-    """Students of a run, each with its `opponents`, in the clean error."""
-    (baseline,) = (record for record in records if record.role == "baseline")
-    by_name = {str(record): record for record in records}
-    return [Pair(str(record), other) for record in records for other in opponents(record, by_name, baseline)]
+    """Students of a run, each with its `opponents`, in all headline numbers."""
+    students = [record for record in records if record.parent is not None]
+    return [Pair(str(student), other, headlines=True) for student in students for other in opponents(student, records)]
 
 
 def model_pairs(names: Sequence[str], baseline: str | None) -> list[Pair]:
@@ -160,20 +159,19 @@ def model_pairs(names: Sequence[str], baseline: str | None) -> list[Pair]:
     return pairs
 
 
-def opponents(record: CheckpointRecord, by_name: dict[str, CheckpointRecord], baseline: CheckpointRecord) -> list[str]:
-    """Checkpoints that a student's clean error is compared with: its teacher, the first teacher, the baseline.
+def opponents(student: CheckpointRecord, records: Sequence[CheckpointRecord]) -> list[str]:
+    """Networks of a student's own seed that it is compared with: control, teacher, first teacher and baseline.
 
-    A student that taught none, the end of its chain, is compared with the control of its seed too.
+    The control has its network, noise and image budget, so what separates the two is the pseudo-labels.
     """
-    if record.parent is None:
-        return []
-    first = by_name[record.parent]
-    while first.parent is not None:
-        first = by_name[first.parent]
-    others = list(by_name.values())
-    last = not any(other.parent == str(record) for other in others)
-    controls = [str(other) for other in others if last and other.role == "control" and other.seed == record.seed]
-    return list(dict.fromkeys([record.parent, str(first), str(baseline), *controls]))
+    by_name = {str(record): record for record in records}
+    beside = [record for record in records if record.seed == student.seed]
+    controls = [str(one) for one in beside if one.role == "control" and one.network == student.network]
+    teachers = [student.parent or ""]
+    while (parent := by_name[teachers[-1]].parent) is not None:
+        teachers.append(parent)
+    baselines = [str(one) for one in beside if one.role == "baseline"]
+    return list(dict.fromkeys([*controls, teachers[0], teachers[-1], *baselines]))
 
 
 def _diagnostics(model: Predicted, measurer: Measurer, classes: int) -> Diagnostics:

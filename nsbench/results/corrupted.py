@@ -65,6 +65,8 @@ def corruption_numbers(
         yield place.number("mean_error", own.cells.at(row).map(_last_mean))
         if calibration is not None:
             yield place.number("mean_expected_calibration_error", calibration.at(row).map(_last_mean))
+    place = Place("corruption", n, " ".join(images.values()))
+    yield place.number("clean_error", own.clean, wrong=model.wrong[:n])
     yield from _means(names, own, calibration, images, n)
     if base is not None:
         yield from _ratios(names, own, base, images, n)

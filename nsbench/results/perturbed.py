@@ -6,6 +6,7 @@ from functools import partial
 
 from nsbench.config.evaluation import EvaluationConfig
 from nsbench.metrics import paper, perturbation
+from nsbench.metrics.classification import weighted_mean
 from nsbench.predictions.store import perturbation_cell
 from nsbench.results.numbers import Number, Place, Resampler, Sampled
 from nsbench.results.predicted import Predicted
@@ -48,6 +49,8 @@ def perturbation_numbers(
         yield place.number("paper_flip_probability", own.first.at(row))
         if rates is not None:
             yield place.number("flip_rate", rates.at(row), relative=True)
+    clean = resampler.sample(partial(weighted_mean, model.wrong[: own.n]), own.n)
+    yield _place(model, own.n, "perturbation", names).number("clean_error", clean, wrong=model.wrong[: own.n])
     declared = perturbation.perturbation_set(names)
     if declared.counted:
         rows = [names.index(name) for name in declared.counted]
