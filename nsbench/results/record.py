@@ -45,7 +45,8 @@ class Comparison(Record):
     candidate: str = Field(description="the name of a model")
     baseline: str = Field(description="the model it is compared with")
     family: str = Field(
-        default="all comparisons", description="the question that it helps to answer; Holm's correction is over a family"
+        default="all comparisons",
+        description="the question that it helps to answer; Holm's correction is over a family",
     )
     benchmark: str
     metric: str
