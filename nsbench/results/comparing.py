@@ -6,6 +6,7 @@ import numpy as np
 
 from nsbench.errors import UserError
 from nsbench.metrics.uncertainty import holm, mcnemar_p_value, paired_p_value
+from nsbench.results.calibrated import compare_calibrated
 from nsbench.results.measure import ends, finite
 from nsbench.results.numbers import Number
 from nsbench.results.record import Comparison
@@ -60,7 +61,8 @@ def is_headline(benchmark: str, metric: str) -> bool:
 def compare(candidate: str, own: Number, baseline: str, other: Number) -> Comparison:
     """Compare one number of two models on shared resamples, before correction.
 
-    A share of misclassified images is tested by McNemar's exact test, anything else by the paired bootstrap.
+    A share of misclassified images is tested by McNemar's exact test, a calibration error by MOVER, anything else by
+    the paired bootstrap.
 
     Raises:
         UserError: they were measured on other images.
@@ -71,6 +73,8 @@ def compare(candidate: str, own: Number, baseline: str, other: Number) -> Compar
             f"{candidate} and {baseline} were not measured on the same images of {own.benchmark}: "
             "evaluate both on the same ones."
         )
+    if own.unbiased is not None and other.unbiased is not None:
+        return compare_calibrated(candidate, own, baseline, other)
     differences = own.samples - other.samples
     low, high = ends(differences)
     exact = own.wrong is not None and other.wrong is not None

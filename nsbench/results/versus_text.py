@@ -84,5 +84,6 @@ def _legend(count: int) -> str:
         "Less is better in every row. Difference: candidate minus baseline on the same images, of percentages in "
         "percentage points, with the interval of the "
         "paired bootstrap; p by McNemar's exact test where a number is a share of misclassified images, else by the "
-        f"paired bootstrap; Holm's correction over the {count} rows."
+        "paired bootstrap. Calibration errors are median-unbiased, their difference by MOVER on their two intervals. "
+        f"Holm's correction over the {count} rows."
     )
