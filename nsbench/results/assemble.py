@@ -28,6 +28,7 @@ from nsbench.results.record import (
     Results,
     SampleImage,
 )
+from nsbench.results.seed_comparisons import seed_comparisons
 from nsbench.results.seed_groups import seed_groups
 
 MOST_MODELS = 8
@@ -111,8 +112,7 @@ def assemble(setup: Setup) -> Results:
         pairs = [pair for pair in setup.pairs if name in (pair.candidate, pair.baseline)]
         compared[name] = {one.key: one for one in numbers if any(pair.takes(one) for pair in pairs)}
         for group in groups:
-            if record in group.records:
-                assert isinstance(record, CheckpointRecord)
+            if isinstance(record, CheckpointRecord) and record in group:
                 group.add(record.seed, numbers)
     held_out = len(measurer.held_out)
     return Results(
@@ -127,6 +127,7 @@ def assemble(setup: Setup) -> Results:
         measurements=measurements,
         comparisons=corrected([one for pair in setup.pairs for one in _compared(pair, compared)]),
         seed_means=[mean for group in groups for mean in group.means()],
+        seed_comparisons=seed_comparisons([(pair.candidate, pair.baseline) for pair in setup.pairs], groups),
         diagnostics=diagnostics,
         samples=setup.samples,
         warnings=setup.warnings,

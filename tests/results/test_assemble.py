@@ -7,14 +7,11 @@ import numpy as np
 import pytest
 
 from nsbench.checkpoints.record import CheckpointRecord
-from nsbench.errors import UserError
 from nsbench.metrics.uncertainty import holm, mcnemar_p_value
 from nsbench.predictions.store import Stored
 from nsbench.results.assemble import assemble, checkpoint_pairs, model_pairs, opponents
 from nsbench.results.benchmark_sets import benchmark_sets
-from nsbench.results.numbers import Number
 from nsbench.results.record import Results
-from nsbench.results.seed_groups import seed_groups
 from tests.results.small import (
     CONFIG,
     HELD_OUT,
@@ -216,24 +213,3 @@ def test_networks_that_differ_in_their_seed_alone_are_averaged(tmp_path: Path) -
     ends = [mean.ci_low, mean.seed_low, mean.image_low, mean.value, mean.image_high, mean.seed_high, mean.ci_high]
     assert None not in ends
     assert len(record.seed_means) == len(record.measurements) / 3
-
-
-def test_networks_trained_on_other_budgets_are_not_averaged() -> None:
-    one = checkpoint_record("hard/seed0/gen0-resnet8", "teacher")
-    other = checkpoint_record("hard/seed1/gen0-resnet8", "teacher", images_seen=7)
-    assert seed_groups([one, other]) == []
-    assert seed_groups([one]) == []
-    assert len(seed_groups([one, checkpoint_record("hard/seed1/gen0-resnet8", "teacher")])) == 1
-
-
-def number(metric: str) -> Number:
-    return Number("clean", metric, 0.5, np.array([0.25, 0.75]), 10, "v1")
-
-
-def test_a_number_that_one_seed_lacks_is_refused_by_name() -> None:
-    records = [checkpoint_record(f"hard/seed{seed}/gen0-resnet8", "teacher") for seed in (0, 1)]
-    (group,) = seed_groups(records)
-    group.add(0, [number("top1_error"), number("brier_score")])
-    group.add(1, [number("top1_error")])
-    with pytest.raises(UserError, match=r"hard/gen0-resnet8: clean brier_score: .* seeds 0, 1, but missing 1"):
-        list(group.means())
