@@ -73,7 +73,7 @@ class Measurer:
 
 def measurement(number: Number, model: str, baseline: str | None) -> Measurement:
     """A number with its interval; one without an interval says why."""
-    low, high = ends(number.samples)
+    low, high = ends(number.samples) if number.interval is None else map(finite, number.interval)
     note = number.note
     if low is None:
         why = NO_INTERVAL if number.relative else NO_OPTIMUM if number.metric == "temperature" else None
@@ -83,6 +83,8 @@ def measurement(number: Number, model: str, baseline: str | None) -> Measurement
         benchmark=number.benchmark,
         metric=number.metric,
         value=finite(number.value),
+        unbiased=number.unbiased,
+        floor=number.floor,
         ci_low=low,
         ci_high=high,
         n=number.n,

@@ -61,6 +61,12 @@ class Number:
     """A caution that must be printed beside it."""
     wrong: NDArray[np.bool_] | None = None
     """Shape (N,), where the number is the share of images that a model gets wrong."""
+    interval: tuple[float, float] | None = None
+    """95 % interval where it is not the percentile interval of the samples; (nan, nan): none is defined."""
+    unbiased: float | None = None
+    """Of a calibration error: the median-unbiased value, which is what is compared and averaged."""
+    floor: float | None = None
+    """Of a calibration error: what to expect as `value` were the model perfectly calibrated."""
 
     @property
     def key(self) -> tuple[str, str]:
