@@ -19,6 +19,7 @@ UNDIRECTED = frozenset(
         "relative_corruption_error",
         "relative_mean_corruption_error",
         "paper_relative_mean_corruption_error",
+        "pooled_relative_corruption_error",
     }
 )
 """Metrics of which less is not better: they are not compared. Of all others less is better.

@@ -181,6 +181,7 @@ RELATIVE = {
     "corruption_error",
     "relative_corruption_error",
     "mean_corruption_error",
+    "pooled_relative_corruption_error",
     "relative_mean_corruption_error",
     "flip_rate",
     "mean_flip_rate",
