@@ -35,6 +35,7 @@ MOST_MODELS = 8
 """Up to so many models, each is compared with each."""
 
 CLEAN = ("clean", "top1_error")
+EACH = "clean error, each with each"
 
 
 @dataclass(frozen=True)
@@ -45,11 +46,18 @@ class Pair:
         candidate: the name of a model.
         baseline: the name of the one it is compared with.
         headlines: whether in all headline numbers, or in the clean error alone.
+        question: that this pair helps to answer, with others; empty: whether these two models differ.
     """
 
     candidate: str
     baseline: str
     headlines: bool = False
+    question: str = ""
+
+    @property
+    def family(self) -> str:
+        """The comparisons that Holm's correction is over."""
+        return self.question or f"{self.candidate} against {self.baseline}"
 
     def takes(self, number: Number) -> bool:
         """Whether a number is compared."""
@@ -138,7 +146,8 @@ def _compared(pair: Pair, compared: dict[str, dict[tuple[str, str], Number]]) ->
     other = compared[pair.baseline]
     for key, number in compared[pair.candidate].items():
         if pair.takes(number):
-            yield compare(pair.candidate, number, pair.baseline, other[key])
+            found = compare(pair.candidate, number, pair.baseline, other[key])
+            yield found.model_copy(update={"family": pair.family})
 
 
 def checkpoint_pairs(records: Sequence[CheckpointRecord]) -> list[Pair]:
@@ -156,7 +165,7 @@ def model_pairs(names: Sequence[str], baseline: str | None) -> list[Pair]:
     pairs = [Pair(name, baseline, headlines=True) for name in names if name != baseline] if baseline else []
     if len(names) <= MOST_MODELS:
         others = [name for name in names if name != baseline]
-        pairs += [Pair(later, earlier) for at, later in enumerate(others) for earlier in others[:at]]
+        pairs += [Pair(later, earlier, question=EACH) for at, later in enumerate(others) for earlier in others[:at]]
     return pairs
 
 

@@ -19,6 +19,7 @@ from nsbench.results.numbers import Number, Place, Resampler, Sampled, last_mean
 from nsbench.results.predicted import Predicted
 
 PAPER_BINS = 10
+SHARES = (classification.top1_error, classification.top5_error)
 
 
 def clean_numbers(model: Predicted, config: EvaluationConfig, resampler: Resampler) -> Iterator[Number]:
@@ -49,8 +50,10 @@ def _numbers(
         metrics.insert(1, classification.top5_error)
     for metric in metrics:
         found = resampler.sample(partial(metric, logits, labels), place.n)
-        wrong = model.wrong if metric is classification.top1_error else None
-        yield place.number(metric.__name__, found, wrong=wrong)
+        if metric in SHARES:
+            yield place.share(metric.__name__, found, model.wrong if metric is classification.top1_error else None)
+        else:
+            yield place.number(metric.__name__, found)
     if config.calibration:
         yield from _calibration(place, classification.softmax(logits), labels, config.calibration_bins, resampler)
 

@@ -78,7 +78,9 @@ def versus(candidate: Side, baseline: Side, choice: Choice, *, strict: bool = Fa
     reasons = _reasons(own, other, same=same)
     _check(choice, own, other, reasons, strict=strict)
     common = [key for key in own if key in other and key not in reasons]
-    found = [compare(candidate.model, own[key], baseline.model, other[key]) for key in common]
+    question = {"family": f"{candidate.model} against {baseline.model}"}
+    pairs = [compare(candidate.model, own[key], baseline.model, other[key]) for key in common]
+    found = [one.model_copy(update=question) for one in pairs]
     if not found:
         raise UserError(
             f"{candidate.model} and {baseline.model} have nothing in common to compare"

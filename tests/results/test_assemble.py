@@ -133,9 +133,13 @@ def test_a_comparison_is_the_paired_difference_with_mcnemars_test(record: Result
     assert one.ci_high - one.ci_low == pytest.approx(2 * half, rel=0.25)
 
 
-def test_holm_corrects_over_all_comparisons_of_the_record_and_decides_the_verdicts(record: Results) -> None:
-    p_values = [one.p_value for one in record.comparisons if one.p_value is not None]
-    assert [one.p_holm for one in record.comparisons] == pytest.approx(holm(p_values))
+def test_holm_corrects_over_all_comparisons_of_a_question_and_decides_the_verdicts(record: Results) -> None:
+    families = dict.fromkeys(one.family for one in record.comparisons)
+    assert list(families) == ["same against base", "good against base", "clean error, each with each"]
+    for family in families:
+        found = [one for one in record.comparisons if one.family == family]
+        p_values = [one.p_value for one in found if one.p_value is not None]
+        assert [one.p_holm for one in found] == pytest.approx(holm(p_values))
     for one in record.comparisons:
         assert one.p_holm is not None
         assert one.ci_low is not None
@@ -179,6 +183,7 @@ RELATIVE = {
     "corruption_error",
     "relative_corruption_error",
     "mean_corruption_error",
+    "pooled_relative_corruption_error",
     "relative_mean_corruption_error",
     "flip_rate",
     "mean_flip_rate",
