@@ -8,7 +8,7 @@ from nsbench.results.record import Comparison
 
 SIGNIFICANT = 0.05
 HOLM = (
-    "p-values are two-sided and corrected by Holm's method for all {count} comparisons of this record; a difference is "
+    "p-values are two-sided and corrected by Holm's method for all {over}; a difference is "
     f"called one when the corrected p < {SIGNIFICANT} and the interval excludes zero"
 )
 READINGS = {
@@ -20,8 +20,8 @@ READINGS = {
 
 
 def reading(found: Comparison) -> str:
-    """The verdict of the record; `unknown` where a number, its interval or its p-value is undefined."""
-    needed = (found.difference, found.ci_low, found.ci_high, found.p_holm)
+    """The verdict of the record; `unknown` where a number or its interval is undefined."""
+    needed = (found.difference, found.ci_low, found.ci_high)
     return "unknown" if None in needed else found.verdict
 
 
@@ -33,12 +33,17 @@ def evidence(found: Comparison) -> str:
         facts.append("95 % interval " + " to ".join(ends))
     if found.p_holm is not None:
         facts.append(f"{found.test} {probability_text(found.p_holm)} after Holm's correction")
+    elif found.difference == 0:
+        facts.append("no image tells them apart")
     return ", ".join([*facts, f"n = {found.n:,}"])
 
 
 def holm(lookup: Lookup) -> str:
     """How the verdicts of this record were reached, without a full stop."""
-    return HOLM.format(count=f"{len(lookup.results.comparisons):,}")
+    found = lookup.results.comparisons
+    one_family = len({one.family for one in found}) < 2
+    over = f"{len(found):,} comparisons of this record" if one_family else "comparisons that answer one question"
+    return HOLM.format(over=over)
 
 
 def probability(value: float | None) -> Cell:

@@ -107,11 +107,18 @@ def sampling(lookup: Lookup) -> Topic:
 
 def several(lookup: Lookup) -> Topic:
     """What the correction of p-values covers."""
-    count = len(lookup.results.comparisons)
+    found = lookup.results.comparisons
+    families = len({one.family for one in found})
+    among = f"the {plural(len(found), 'comparison')} of this record"
+    if families > 1:
+        among = (
+            f"the comparisons that answer one question, such as whether two models differ in any headline, {families:,}"
+        )
+        among += " questions in this record,"
     return (
         "Several comparisons.",
         f"Of many comparisons some look like differences by chance. Holm's method holds the chance of even one false "
-        f"difference among the {plural(count, 'comparison')} of this record at 5 %; the intervals are not corrected. "
+        f"difference among {among} at 5 %; the intervals are not corrected. "
         "No difference shown means that these images do not settle it, not that two models are equal.",
     )
 

@@ -33,6 +33,7 @@ METRICS = {
     "relative_corruption_error": "relative corruption error",
     "mean_corruption_error": "corruption error",
     "relative_mean_corruption_error": "relative corruption error",
+    "pooled_relative_corruption_error": "pooled relative corruption error",
     "mean_expected_calibration_error": "expected calibration error",
     "flip_probability": "flip probability",
     "flip_rate": "flip rate",

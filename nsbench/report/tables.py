@@ -142,6 +142,7 @@ CORRUPTION_MEANS = (
     ("mean_error", "Mean error (uCE)", "Top-1 error on corrupted images"),
     ("mean_corruption_error", "mCE", "Corruption error"),
     ("relative_mean_corruption_error", "Relative mCE", "Relative corruption error"),
+    ("pooled_relative_corruption_error", "Pooled relative corruption error", "Pooled relative corruption error"),
 )
 PERTURBATION_MEANS = (
     ("mean_flip_probability", "Mean flip probability", "Flip probability"),
