@@ -8,40 +8,14 @@ where images do, the paired bootstrap's normal test.
 
 import math
 
-import numpy as np
 from scipy.optimize import brentq
 from scipy.special import nctdtrinc, ndtri
 
-from nsbench.metrics.classification import Floats
 from nsbench.metrics.seeds import Spread, quantiles
 
 POWER = 0.8
 LEAST = 1e-300
 """No p-value is smaller, and none is 0."""
-
-
-def difference_intervals(own: Floats, own_ends: Floats, other: Floats, other_ends: Floats) -> Floats:
-    """95 % intervals of differences from intervals of the two numbers: MOVER, as if they were independent.
-
-    Zou & Donner 2008, Statistics in Medicine 27: the half width downwards adds the candidate's downwards and the
-    baseline's upwards in quadrature. Numbers of the same images move together, so the interval is too wide for them.
-
-    Args:
-        own: shape (S,), the candidate's number at each seed.
-        own_ends: shape (S, 2), its interval.
-        other: shape (S,), the baseline's.
-        other_ends: shape (S, 2).
-
-    Returns:
-        Shape (S, 2).
-
-    >>> one, two = np.array([0.05]), np.array([0.02])
-    >>> difference_intervals(one, np.array([[0.02, 0.09]]), two, np.array([[0.0, 0.06]])).round(3).tolist()
-    [[-0.02, 0.075]]
-    """
-    below = np.hypot(own - own_ends[:, 0], other_ends[:, 1] - other)
-    above = np.hypot(own_ends[:, 1] - own, other - other_ends[:, 0])
-    return np.stack([own - other - below, own - other + above], axis=1)
 
 
 def seed_p_value(difference: float, spread: Spread) -> float:

@@ -10,7 +10,7 @@ from nsbench.metrics.uncertainty import detectable_difference, holm, mcnemar_p_v
 from nsbench.results.calibrated import compare_calibrated
 from nsbench.results.measure import ends, finite
 from nsbench.results.numbers import Number
-from nsbench.results.record import Comparison
+from nsbench.results.record import Comparison, SeedComparison
 
 SIGNIFICANT = 0.05
 
@@ -142,10 +142,10 @@ def _judged(one: Comparison, p_holm: float | None, tests: int) -> Comparison:
     if p_holm is not None and one.ci_low is not None and one.ci_high is not None:
         detectable = detectable_difference(one.ci_high - one.ci_low, SIGNIFICANT / tests)
     found = one.model_copy(update={"p_holm": p_holm, "detectable": detectable})
-    return found.model_copy(update={"verdict": _verdict(found)})
+    return found.model_copy(update={"verdict": verdict(found)})
 
 
-def _verdict(one: Comparison) -> str:
+def verdict(one: Comparison | SeedComparison) -> str:
     """Better or worse only where the corrected p-value is small and the interval leaves out zero."""
     if one.p_holm is None or one.ci_low is None or one.ci_high is None or one.p_holm >= SIGNIFICANT:
         return "no evidence"

@@ -5,14 +5,15 @@ from collections.abc import Iterable, Sequence
 import numpy as np
 
 from nsbench.errors import UserError
-from nsbench.metrics.seed_differences import detectable, difference_intervals, seed_p_value
+from nsbench.metrics.mover import mover
+from nsbench.metrics.seed_differences import detectable, seed_p_value
 from nsbench.metrics.seeds import SeedEstimate, seed_estimate, seed_estimate_of_intervals
 from nsbench.metrics.uncertainty import holm
-from nsbench.results.comparing import SIGNIFICANT, is_headline, paired
+from nsbench.results.comparing import SIGNIFICANT, is_headline, paired, verdict
 from nsbench.results.measure import finite
 from nsbench.results.numbers import Number
 from nsbench.results.record import SeedComparison
-from nsbench.results.seed_groups import Key, SeedGroup, average, unbiased
+from nsbench.results.seed_groups import Key, SeedGroup, average, estimate_of, have_intervals
 
 Found = tuple[SeedComparison, SeedEstimate]
 
@@ -59,6 +60,7 @@ def _compare(own: SeedGroup, other: SeedGroup, key: Key) -> Found:
             "evaluate both on the same ones."
         )
     difference = _difference(list(mine.values()), list(theirs.values()), seeds)
+    apart = any(_told_apart(mine[seed], theirs[seed]) for seed in seeds)
     low, high = map(finite, difference.both)
     return SeedComparison(
         candidate=own.name,
@@ -72,7 +74,7 @@ def _compare(own: SeedGroup, other: SeedGroup, key: Key) -> Found:
         difference=finite(difference.value),
         ci_low=low,
         ci_high=high,
-        p_value=_p_value(difference),
+        p_value=seed_p_value(difference.value, difference.spread) if apart and difference.spread else None,
         p_holm=None,
         verdict="no evidence",
         detectable=None,
@@ -82,44 +84,27 @@ def _compare(own: SeedGroup, other: SeedGroup, key: Key) -> Found:
 
 def _difference(own: list[Number], other: list[Number], seeds: list[int]) -> SeedEstimate:
     """Candidate less baseline, seed by seed, averaged."""
-    if any(one.unbiased is not None for one in own):
-        (mine, ends), (theirs, other_ends) = unbiased(own), unbiased(other)
-        intervals = difference_intervals(mine, ends, theirs, other_ends)
-        return seed_estimate_of_intervals(mine - theirs, intervals, seeds, seeds)
+    if have_intervals([*own, *other]):
+        found = [mover(estimate_of(one), estimate_of(another)) for one, another in zip(own, other, strict=True)]
+        intervals = np.array([(one.low, one.high) for one in found])
+        return seed_estimate_of_intervals(np.array([one.value for one in found]), intervals, seeds, seeds)
     values = np.array([one.value - another.value for one, another in zip(own, other, strict=True)])
     samples = np.stack([one.samples - another.samples for one, another in zip(own, other, strict=True)])
     return seed_estimate(values, samples, seeds, seeds)
 
 
-def _p_value(difference: SeedEstimate) -> float | None:
-    """None where it is undefined or nothing tells the groups apart: no test was made, and Holm counts none."""
-    spread = difference.spread
-    if spread is None or not any((difference.value, spread.seeds, spread.own, spread.below, spread.above)):
-        return None
-    return seed_p_value(difference.value, spread)
+def _told_apart(own: Number, other: Number) -> bool:
+    """Whether any image tells two networks apart; where none does there is nothing to test, and Holm counts none."""
+    return own.value != other.value or bool((own.samples != other.samples).any())
 
 
 def _corrected(family: list[Found]) -> list[SeedComparison]:
     """Holm's correction, verdicts, and what each test could have found, over one family."""
     p_values = holm([np.nan if one.p_value is None else one.p_value for one, _ in family])
     level = SIGNIFICANT / max(1, int(np.isfinite(p_values).sum()))
-    return [
-        one.model_copy(
-            update={
-                "p_holm": finite(p),
-                "verdict": _verdict(one, p),
-                "detectable": _detectable(one, difference, level),
-            }
-        )
-        for (one, difference), p in zip(family, p_values, strict=True)
-    ]
-
-
-def _verdict(one: SeedComparison, p_holm: float) -> str:
-    if one.ci_low is None or one.ci_high is None or not p_holm < SIGNIFICANT:
-        return "no evidence"
-    return "better" if one.ci_high < 0 else "worse" if one.ci_low > 0 else "no evidence"
-
-
-def _detectable(one: SeedComparison, difference: SeedEstimate, level: float) -> float | None:
-    return None if one.p_value is None or difference.spread is None else detectable(difference.spread, level)
+    found = []
+    for (one, difference), p_holm in zip(family, p_values, strict=True):
+        could = None if one.p_value is None or difference.spread is None else detectable(difference.spread, level)
+        judged = one.model_copy(update={"p_holm": finite(p_holm), "detectable": could})
+        found.append(judged.model_copy(update={"verdict": verdict(judged)}))
+    return found

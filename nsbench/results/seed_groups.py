@@ -8,6 +8,7 @@ import numpy as np
 
 from nsbench.checkpoints.record import CheckpointRecord
 from nsbench.errors import UserError
+from nsbench.metrics.ray import RayEstimate
 from nsbench.metrics.seeds import SeedEstimate, seed_estimate, seed_estimate_of_intervals
 from nsbench.results.measure import finite
 from nsbench.results.numbers import Number
@@ -75,7 +76,7 @@ class SeedGroup:
 
 
 def average(found: dict[int, Number], declared: Sequence[int]) -> SeedEstimate:
-    """One number averaged over seeds; of a calibration error the median-unbiased values.
+    """One number averaged over seeds, of a calibration error its median-unbiased value.
 
     Args:
         found: the number by seed.
@@ -85,17 +86,34 @@ def average(found: dict[int, Number], declared: Sequence[int]) -> SeedEstimate:
         ValueError: as of `seed_estimate`.
     """
     seeds, numbers = list(found), list(found.values())
-    if any(one.unbiased is not None for one in numbers):
-        return seed_estimate_of_intervals(*unbiased(numbers), seeds, declared)
+    if have_intervals(numbers):
+        estimates = [estimate_of(one) for one in numbers]
+        values, intervals = (
+            np.array([one.value for one in estimates]),
+            np.array([(one.low, one.high) for one in estimates]),
+        )
+        return seed_estimate_of_intervals(values, intervals, seeds, declared)
     values, samples = np.array([one.value for one in numbers]), np.stack([one.samples for one in numbers])
     return seed_estimate(values, samples, seeds, declared)
 
 
-def unbiased(numbers: Sequence[Number]) -> tuple[np.ndarray, np.ndarray]:
-    """Median-unbiased values (S,) of calibration errors and their intervals (S, 2); nan where undefined."""
-    nothing = float("nan")
-    values = [nothing if one.unbiased is None else one.unbiased for one in numbers]
-    return np.array(values), np.array([one.interval or (nothing, nothing) for one in numbers])
+def have_intervals(numbers: Sequence[Number]) -> bool:
+    """Whether intervals of their own say what images do to numbers, and not their values on resamples.
+
+    So with calibration errors; with numbers that have no interval; and with shares that are 0 or 1 for all networks,
+    which no resample moves.
+    """
+    ends = [one.interval for one in numbers if one.interval is not None]
+    if len(ends) < len(numbers):
+        return False
+    unmoved = all(one.samples.min() == one.samples.max() for one in numbers)
+    return unmoved or not np.isfinite(ends).all() or any(one.unbiased is not None for one in numbers)
+
+
+def estimate_of(number: Number) -> RayEstimate:
+    """A number with an interval of its own, without the bias of a calibration error."""
+    assert number.interval is not None
+    return RayEstimate(number.value if number.unbiased is None else number.unbiased, *number.interval)
 
 
 def seed_groups(records: Iterable[object]) -> list[SeedGroup]:

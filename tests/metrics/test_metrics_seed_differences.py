@@ -8,7 +8,9 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from nsbench.metrics.seed_differences import LEAST, detectable, difference_intervals, seed_p_value
+from nsbench.metrics.mover import mover
+from nsbench.metrics.ray import RayEstimate
+from nsbench.metrics.seed_differences import LEAST, detectable, seed_p_value
 from nsbench.metrics.seeds import NORMAL, SeedEstimate, Spread, seed_estimate, seed_estimate_of_intervals
 from nsbench.metrics.uncertainty import mcnemar_p_value, resample_weights
 
@@ -107,8 +109,9 @@ def calibration_differences(
     """Two groups' unbiased calibration errors, each with an interval that covers; images move all alike by `common`."""
     images = common * random.normal() + math.sqrt(1 - common**2) * random.normal(size=(2, networks))
     values = images + seed_spread * random.normal(size=(2, networks))
-    ends = values[..., None] + np.array([-NORMAL, NORMAL])
-    intervals = difference_intervals(values[0], ends[0], values[1], ends[1])
+    own, other = ([RayEstimate(value, value - NORMAL, value + NORMAL) for value in group] for group in values.tolist())
+    found = [mover(one, another) for one, another in zip(own, other, strict=True)]
+    intervals = np.array([(one.low, one.high) for one in found])
     return seed_estimate_of_intervals(values[0] - values[1], intervals, list(range(networks)), list(range(networks)))
 
 
@@ -169,8 +172,3 @@ def test_four_of_five_repetitions_find_the_detectable_difference(networks: int, 
 def test_where_images_alone_matter_the_detectable_difference_is_two_quantiles_wide() -> None:
     spread = Spread(networks=3, seeds=0.0, own=0.0, below=0.01, above=0.01)
     assert detectable(spread, 0.05) == pytest.approx(0.01 * (stats.norm.ppf(0.975) + stats.norm.ppf(0.8)))
-
-
-def test_intervals_of_a_difference_are_zou_and_donners() -> None:
-    found = difference_intervals(np.array([0.5]), np.array([[0.4, 0.7]]), np.array([0.3]), np.array([[0.1, 0.35]]))
-    assert found[0] == pytest.approx([0.2 - math.hypot(0.1, 0.05), 0.2 + math.hypot(0.2, 0.2)])

@@ -119,7 +119,9 @@ def test_groups_that_share_fewer_than_two_seeds_are_not_compared() -> None:
 
 
 def number(value: float, images: str = "v1") -> Number:
-    return Number("clean", "top1_error", value, np.full(20, value), 10, images)
+    """An error on ten images that no resample moves."""
+    interval = (max(0.0, value - 0.3), min(1.0, value + 0.3))
+    return Number("clean", "top1_error", value, np.full(20, value), 10, images, interval=interval)
 
 
 def compared(own: list[Number], other: list[Number]) -> SeedComparison:
@@ -135,6 +137,7 @@ def test_groups_that_nothing_tells_apart_are_not_tested() -> None:
     found = compared([number(1.0), number(1.0)], [number(1.0), number(1.0)])
     assert (found.difference, found.p_value, found.p_holm, found.detectable) == (0.0, None, None, None)
     assert found.verdict == "no evidence"
+    assert (found.ci_low, found.ci_high) == pytest.approx((-0.3, 0.3)), "ten images do not make them equal"
 
 
 def test_groups_that_were_measured_on_other_images_are_refused_by_name() -> None:
@@ -145,7 +148,7 @@ def test_groups_that_were_measured_on_other_images_are_refused_by_name() -> None
 def test_calibration_errors_are_compared_without_their_bias() -> None:
     def calibration(value: float) -> Number:
         ends = (value - 0.01, value + 0.02)
-        return replace(number(0.3), metric="expected_calibration_error", unbiased=value, interval=ends)
+        return replace(number(0.3 + value), metric="expected_calibration_error", unbiased=value, interval=ends)
 
     found = compared([calibration(0.02), calibration(0.03)], [calibration(0.09), calibration(0.1)])
     assert found.candidate_value == pytest.approx(0.025)

@@ -93,9 +93,18 @@ def test_calibration_errors_are_averaged_without_their_bias_and_over_their_own_i
     assert found.both[1] == pytest.approx(0.03 + np.hypot(12.706 * 0.01, 0.025), abs=1e-5)
 
 
+def test_shares_that_no_resample_moves_have_a_mean_with_the_interval_of_shares() -> None:
+    none = replace(number("top1_error"), value=0.0, samples=np.zeros(2), interval=(0.0, 0.26))
+    found = average({0: none, 1: none}, [0, 1])
+    assert found.both == pytest.approx((0.0, 0.26)), "0 of 10 wrong does not make the true error 0"
+    assert average({0: none, 1: replace(none, samples=np.array([0.0, 0.1]))}, [0, 1]).images[1] < 0.06
+
+
 def test_calibration_errors_without_an_interval_have_a_mean_without_one() -> None:
     one = replace(number("expected_calibration_error"), unbiased=0.02, interval=(0.0, 0.05))
     two = replace(one, interval=(float("nan"), float("nan")))
     found = average({0: one, 1: two}, [0, 1])
     assert found.value == pytest.approx(0.02)
     assert np.isnan([*found.images, *found.both]).all()
+    plain = replace(number("maximum_calibration_error"), interval=(float("nan"), float("nan")))
+    assert np.isnan([*average({0: plain, 1: plain}, [0, 1]).both]).all(), "its resamples are biased"
