@@ -90,6 +90,6 @@ def _legend(count: int) -> str:
         "percentage points, with the interval of the "
         "paired bootstrap; p by McNemar's exact test where a number is a share of misclassified images, else by the "
         "paired bootstrap. Calibration errors are median-unbiased, their difference by MOVER on their two intervals. "
-        f"Holm's correction over the {count} rows. Detectable: the true difference that a test so corrected finds in 80 "
-        "of 100 test sets of this size. A row without p has no image that tells the two apart."
+        f"Holm's correction over the {count} rows. Detectable: the true difference that a test so corrected finds in "
+        "80 of 100 test sets of this size. A row without p has no image that tells the two apart."
     )
