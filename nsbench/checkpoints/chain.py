@@ -165,6 +165,7 @@ class Chain:
             "network": stage.name.network,
             "objective": _objective(stage, config),
             "images": plan.images,
+            "initial_weights": self._initial_sha256 if self._transfers(stage) else "",
             "dataset": self.dataset.checksum,
             "training": plan.settings.model_dump(mode="json", exclude=budgets),
             **{name: section.model_dump(mode="json") for name, section in sections.items()},
