@@ -214,6 +214,30 @@ def test_auto_is_settled_by_the_device_and_the_network(make_plan: Make, make_net
     assert [fast_execution(cuda, budget) for budget in (10**4, 10**7)] == ["graph", "compiled"]
 
 
+@pytest.mark.parametrize(
+    ("flags", "expected"),
+    [
+        ({"_is_amx_tile_supported": True, "_is_avx512_bf16_supported": True}, "bfloat16"),
+        ({"_is_amx_tile_supported": True, "_is_avx512_bf16_supported": False}, "bfloat16"),
+        ({"_is_amx_tile_supported": False, "_is_avx512_bf16_supported": True}, "bfloat16"),
+        ({"_is_amx_tile_supported": False, "_is_avx512_bf16_supported": False}, "float32"),
+        ({"_is_avx512_bf16_supported": True}, "bfloat16"),
+        ({"_is_amx_tile_supported": False}, "float32"),
+        ({}, "float32"),
+    ],
+)
+def test_a_cpu_trains_in_bfloat16_if_it_has_either_kind_of_instructions_for_it(
+    flags: dict[str, bool], expected: str, make_network: Make, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """PyTorch's answers stand in for processors, and an answer that is not there for another PyTorch."""
+    for name in ("_is_amx_tile_supported", "_is_avx512_bf16_supported"):
+        monkeypatch.delattr(torch.cpu, name, raising=False)
+    for name, value in flags.items():
+        monkeypatch.setattr(torch.cpu, name, lambda value=value: value, raising=False)
+    assert fast_precision(make_network(), CPU) == expected
+    assert fast_precision(nn.Conv2d(8, 8, 3, groups=8), CPU) == "float32"
+
+
 @pytest.mark.gpu
 @pytest.mark.parametrize("execution", ["graph", "compiled"])
 def test_on_cuda_the_captured_graph_learns_what_eager_steps_learn(
