@@ -17,8 +17,11 @@ from nsbench.networks.inference import predict_logits
 from nsbench.pipeline import Options, Run, run_all
 
 # One thread each: the tests run side by side on all cores, and threads that wait for each other waste them.
-os.environ["OMP_NUM_THREADS"] = "1"
-torch.set_num_threads(1)
+THREADS = int(os.environ.get("NSBENCH_TEST_THREADS", "1"))
+os.environ["OMP_NUM_THREADS"] = str(THREADS)
+torch.set_num_threads(THREADS)
+# Said, so that a machine's own preference (`auto`) does not decide what is tested.
+PRECISION = os.environ.get("NSBENCH_TEST_PRECISION", "float32")
 
 TINY = (
     "name=tiny",
@@ -35,7 +38,7 @@ TINY = (
     "training.baseline_images=1500",
     "training.batch_size=16",
     "training.learning_rate=0.1",
-    "training.precision=float32",
+    f"training.precision={PRECISION}",
     "evaluation.attack_images=60",
     "evaluation.corruptions=['gaussian_noise', 'impulse_noise', 'gaussian_blur', 'brightness', 'contrast', "
     "'jpeg_compression']",
@@ -69,11 +72,20 @@ SMALL = (
     "training.student_images=16_000",
     "training.baseline_images=64",
     "training.batch_size=64",
+    f"training.precision={PRECISION}",
 )
 
 
+TRAINED = {"tiny_run", "tiny_arguments", "train_small", "make_plan", "resnet", "stranger", "exact"}
+"""Fixtures that are trained networks, or that train them."""
+
+
+@pytest.hookimpl(tryfirst=True)  # before -m chooses
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Skip, with the reason, what needs data or a device that is not here."""
+    """Mark what trains networks; skip, with the reason, what needs data or a device that is not here."""
+    for item in items:
+        if TRAINED.intersection(getattr(item, "fixturenames", ())):
+            item.add_marker(pytest.mark.training)
     reasons = {}
     if "NSBENCH_TEST_CIFAR10" not in os.environ:
         reasons["cifar"] = "NSBENCH_TEST_CIFAR10 does not name a folder with the real CIFAR-10"

@@ -16,6 +16,8 @@ from nsbench.pipeline import Options, Run, run_all
 from nsbench.results.store import load_results
 from tests.conftest import TINY
 
+pytestmark = pytest.mark.training
+
 SHORT = (
     *TINY,
     "training.teacher_images=1200",
@@ -183,15 +185,3 @@ def test_micro_batches_are_recorded_and_warned_of(tmp_path: Path) -> None:
     record = train(tmp_path, "training.micro_batch=4")[TEACHER]
     assert record.micro_batch == 4
     assert any("learnt in parts of 4 images" in sentence for sentence in warnings_of(record, ("0",) * 10))
-
-
-def test_a_class_without_confident_images_is_filled_with_labelled_ones_and_named(plain: Path) -> None:
-    """A weak teacher is never sure of some classes."""
-    record = train(plain)[STUDENT]
-    selection = record.selection
-    assert selection is not None
-    empty = [index for index, count in enumerate(selection.above_threshold) if count == 0]
-    assert 0 < len(empty) < 10, "choose another threshold"
-    assert [selection.class_accuracy[index] for index in empty] == [None] * len(empty)
-    (sentence,) = warnings_of(record, tuple("0123456789"))
-    assert f"no unlabelled image of {', '.join(str(index) for index in empty)} was above" in sentence

@@ -22,7 +22,8 @@ def assert_one_sentence(outcome: "subprocess.CompletedProcess[str]", text: str) 
 
 
 def test_a_diverging_loss_is_told_with_the_remedy(nsbench: Command, tiny_arguments: list[str], tmp_path: Path) -> None:
-    settings = ["--set", "training.learning_rate=100", "--set", "training.momentum=0.99"]
+    """Weight decay alone multiplies every weight by -99 at each step, so any training diverges."""
+    settings = ["--set", "training.learning_rate=100", "--set", "training.weight_decay=1"]
     outcome = nsbench(*tiny_arguments, *settings, "--out", str(tmp_path / "run"))
     assert_one_sentence(outcome, "lower training.learning_rate (now 100)")
     diverged = next(name for name in outcome.stderr.split() if "/seed0/" in name)

@@ -172,7 +172,7 @@ class TrainingConfig(Section):
     )
     precision: Literal["auto", "float32", "bfloat16"] = Field(
         default="auto",
-        description="of the arithmetic inside the network; auto: bfloat16 where the device has matrix units for it",
+        description="of the arithmetic inside the network; auto: bfloat16 where the device multiplies in it",
     )
     execution: Literal["auto", "eager", "graph", "compiled"] = Field(
         default="auto",

@@ -18,6 +18,8 @@ from nsbench.errors import UserError
 from nsbench.networks.build import build_network
 from nsbench.networks.inference import logits, to_float
 
+pytestmark = pytest.mark.training
+
 EPSILONS = (0.0, 0.003, 0.01, 0.03, 0.1, 0.5)
 
 Batch = tuple[Tensor, Tensor]

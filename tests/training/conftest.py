@@ -18,8 +18,9 @@ from nsbench.training.plan import Plan
 from nsbench.training.selection import NOBODY, Examiners
 from nsbench.training.step import Noise, TrainingSet
 from nsbench.training.trainer import Outcome, train
+from tests.conftest import PRECISION
 
-SETTINGS = TrainingConfig(batch_size=16, learning_rate=0.05, precision="float32", execution="eager")
+SETTINGS = TrainingConfig(batch_size=16, learning_rate=0.05, precision=PRECISION, execution="eager")
 INSIDE = ModelNoise(dropout=0.3, survival=0.5)
 DRAWN = InputNoise(2, 9, 1, flip=True)
 GROUPED = Noise(DRAWN, 8, Augmenter(DRAWN, 8, torch.device("cpu")))

@@ -82,9 +82,12 @@ def test_a_training_step_compiles_without_a_graph_break(
 
 
 def test_a_step_reads_nothing_from_the_host(data: TrainingSet, make_plan: Make, make_network: Make) -> None:
-    """On a device without data every question about a value is an error, and so is a tensor left on the CPU."""
+    """On a device without data every question about a value is an error, and so is a tensor left on the CPU.
+
+    In float32: there is no mixed precision on such a device.
+    """
     meta = torch.device("meta")
-    plan = make_plan(160, mixup_alpha=1.0, average_decay=0.9)
+    plan = make_plan(160, precision="float32", mixup_alpha=1.0, average_decay=0.9)
     network = make_network().to(meta)
     resident = TrainingSet(data.images.to(meta), data.rows, data.targets.to(meta))
     noise = DenseAugmenter(DRAWN, 8, meta)
@@ -152,7 +155,7 @@ def test_accumulated_gradients_are_those_of_the_whole_batch(
     grads = []
     for size in (16, 5, 1):
         network = make_network(ModelNoise())
-        learner = Learner(network, make_plan(16, micro_batch=size, mixup_alpha=0.5))
+        learner = Learner(network, make_plan(16, precision="float32", micro_batch=size, mixup_alpha=0.5))
         learner.network.eval()
         block = inputs_of(make_plan(16), data)
         step = Step(learner, data, DENSE)
@@ -168,7 +171,7 @@ def test_the_optimiser_is_sgd_with_rates_apart_for_body_and_head(
     nesterov: bool, data: TrainingSet, make_plan: Make, make_network: Make
 ) -> None:
     """Against torch's own SGD, one optimiser for each part, with the schedule's learning rates."""
-    plan = make_plan(160, nesterov=nesterov, rates=Rates(body=0.1, head=3.0))
+    plan = make_plan(160, precision="float32", nesterov=nesterov, rates=Rates(body=0.1, head=3.0))
     ours, theirs = make_network(ModelNoise()), make_network(ModelNoise())
     learner, block = Learner(ours, plan), inputs_of(plan, data)
     step = Step(learner, data, DENSE)
@@ -212,6 +215,30 @@ def test_auto_is_settled_by_the_device_and_the_network(make_plan: Make, make_net
     assert settle(asked, 10**7, depthwise, CPU) == asked
     cuda = torch.device("cuda")
     assert [fast_execution(cuda, budget) for budget in (10**4, 10**7)] == ["graph", "compiled"]
+
+
+@pytest.mark.parametrize(
+    ("flags", "expected"),
+    [
+        ({"_is_amx_tile_supported": True, "_is_avx512_bf16_supported": True}, "bfloat16"),
+        ({"_is_amx_tile_supported": True, "_is_avx512_bf16_supported": False}, "bfloat16"),
+        ({"_is_amx_tile_supported": False, "_is_avx512_bf16_supported": True}, "bfloat16"),
+        ({"_is_amx_tile_supported": False, "_is_avx512_bf16_supported": False}, "float32"),
+        ({"_is_avx512_bf16_supported": True}, "bfloat16"),
+        ({"_is_amx_tile_supported": False}, "float32"),
+        ({}, "float32"),
+    ],
+)
+def test_a_cpu_trains_in_bfloat16_if_it_has_either_kind_of_instructions_for_it(
+    flags: dict[str, bool], expected: str, make_network: Make, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """PyTorch's answers stand in for processors, and an answer that is not there for another PyTorch."""
+    for name in ("_is_amx_tile_supported", "_is_avx512_bf16_supported"):
+        monkeypatch.delattr(torch.cpu, name, raising=False)
+    for name, value in flags.items():
+        monkeypatch.setattr(torch.cpu, name, lambda value=value: value, raising=False)
+    assert fast_precision(make_network(), CPU) == expected
+    assert fast_precision(nn.Conv2d(8, 8, 3, groups=8), CPU) == "float32"
 
 
 @pytest.mark.gpu

@@ -99,6 +99,17 @@ def test_a_threshold_of_one_selects_nothing_and_leaves_the_labelled_images() -> 
     assert got.accuracy is None
 
 
+def test_a_class_without_confident_images_is_filled_with_labelled_ones_and_has_no_accuracy() -> None:
+    labels = np.array([0, 1, 1, 0, 1])
+    pseudo = PseudoLabels(np.array([0, 1]), np.array([0.9, 0.3]), np.eye(2))
+    got = select_and_balance(
+        labels, np.arange(3), np.array([3, 4]), pseudo, classes=2, threshold=0.5, min_per_class=4, max_gap=9
+    )
+    assert got.above_threshold.tolist() == [1, 0]
+    assert got.rows[got.classes == 1].tolist() == [1, 2, 1, 2]
+    assert got.class_accuracy == [1, None]
+
+
 def example() -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.float64]]:
     """Labelled rows, unlabelled rows and logits of the latter, three classes."""
     return np.array([0, 3, 5]), np.array([1, 2, 4, 6]), np.random.default_rng(1).normal(0, 2, (4, 3))
