@@ -75,7 +75,9 @@ def ray_estimate(gaps: Floats, resampled: Floats) -> RayEstimate:
     cell = np.repeat(np.arange(cells), bins)[filled]
     own, noise = own[filled] / cells, noise[filled] / cells
     error = float(np.abs(own).sum())
-    dense, sparse = _Ray(own, noise), _Ray(_sparse(own, noise), noise)
+    left = _sparse(own, noise)
+    dense = _Ray(own, noise)
+    sparse = _Ray(left, noise) if left.any() else dense
     middle = dense if cells == 1 else _Ray(_by_cell(own, noise, cell), noise)
     value = middle.at(MEDIAN, error)
     upper = max(error, dense.noise(MEDIAN))
