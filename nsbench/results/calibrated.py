@@ -63,8 +63,9 @@ NO_INTERVAL = "it has no interval, because that of its resamples does not cover"
 
 
 def compare_calibrated(candidate: str, own: Number, baseline: str, other: Number) -> Comparison:
-    """Two unbiased calibration errors compared, before correction."""
+    """Two unbiased calibration errors compared, before correction; where no image tells them apart, without a p-value."""
     found = mover(_estimate(own), _estimate(other))
+    same = own.value == other.value and np.array_equal(own.samples, other.samples)
     return Comparison(
         candidate=candidate,
         baseline=baseline,
@@ -76,7 +77,7 @@ def compare_calibrated(candidate: str, own: Number, baseline: str, other: Number
         ci_low=found.low,
         ci_high=found.high,
         test="MOVER",
-        p_value=None if math.isnan(found.p_value) else found.p_value,
+        p_value=None if same or math.isnan(found.p_value) else found.p_value,
         p_holm=None,
         verdict="no evidence",
         n=own.n,

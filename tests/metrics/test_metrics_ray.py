@@ -365,7 +365,7 @@ def test_two_networks_that_are_off_by_the_same_are_not_called_different() -> Non
 
 @pytest.mark.slow
 def test_a_real_difference_of_three_points_is_found() -> None:
-    good, bad = World(logits_like("clean")), World(logits_like("clean"), 1.7)
+    good, bad = World(logits_like("clean")), World(logits_like("clean"), 1.35)
     ours, _ = p_values([bad], [good], 2000, 60)
     say(f"a difference of {bad.error:.4f} at N = 2000 is found in {np.mean(ours < 0.05):.3f}")
     assert np.mean(ours < 0.05) >= 0.8

@@ -99,6 +99,7 @@ def test_two_calibration_errors_are_compared_by_mover_on_what_is_freed_of_noise(
     assert (found.test, found.candidate_value, found.baseline_value) == ("MOVER", own.unbiased, other.unbiased)
     assert (found.difference, found.ci_low, found.ci_high) == (expected.value, expected.low, expected.high)
     assert found.p_value == expected.p_value
+    assert compare("good", own, "twin", own).p_value is None, "no image tells them apart"
 
 
 def test_a_number_without_a_right_test_is_listed_and_refused_where_it_is_named(folder: Path) -> None:
