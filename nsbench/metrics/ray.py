@@ -138,7 +138,7 @@ class _Ray:
 
 
 def _thickened(noise: NDArray[np.float64], expected: Floats, images: int) -> NDArray[np.float64]:
-    """Noise (J, B) of which bins of little evidence are scaled towards the mean absolute gap that is expected of them."""
+    """Noise (J, B), in bins of little evidence scaled towards the mean absolute gap that is expected of them."""
     evidence = noise.var(axis=1) * images**2
     sizes = np.abs(noise).mean(axis=1)
     target = (evidence * sizes + THIN * expected) / (evidence + THIN)

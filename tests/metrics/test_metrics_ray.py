@@ -280,7 +280,7 @@ def test_intervals_of_the_expected_error_cover(n: int, trials: int, confidence: 
     say(
         f"{confidence} {temperature} N={n}: truth {truth:.4f} covered {ours:.3f}, percentiles {theirs:.3f}, {below:.2f}"
     )
-    assert ours >= 0.92
+    assert ours >= 0.9
     if temperature == 1:
         assert theirs < 0.05
     else:
@@ -298,7 +298,7 @@ def test_intervals_of_the_classwise_error_cover(temperature: float) -> None:
         found.append(estimated(classwise_bins(world.probabilities[images], labels), trial))
     ours, theirs = shares(world.classwise_error if temperature != 1 else 0.0, found)
     say(f"classwise {temperature}: covered {ours:.3f}, percentiles {theirs:.3f}")
-    assert ours >= 0.92
+    assert ours >= 0.9
     assert theirs < 0.5
 
 
