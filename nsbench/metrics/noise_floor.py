@@ -26,11 +26,16 @@ def noise_floor(binned: Binned) -> Value:
     >>> round(noise_floor(top_label_bins(np.full(2, 0.75), np.full(2, True))), 6)
     0.28125
     """
+    return float_if_scalar(np.asarray(expected_gaps(binned).sum(axis=-1)))
+
+
+def expected_gaps(binned: Binned) -> NDArray[np.float64]:
+    """What each bin adds to the `noise_floor`, of shape (*O, M)."""
     images = binned.confidence.shape[-1]
     flat = np.clip(binned.confidence.astype(np.float64).reshape(-1, images), 0.0, 1.0)
     members = binned.member.reshape(-1, images)
-    floors = [_deviations(row, member, binned.bins).sum() for row, member in zip(flat, members, strict=True)]
-    return float_if_scalar(np.reshape(floors, binned.confidence.shape[:-1]) / max(1, images))
+    found = [_deviations(row, member, binned.bins) for row, member in zip(flat, members, strict=True)]
+    return np.asarray(np.reshape(found, (*binned.confidence.shape[:-1], binned.bins)) / max(1, images))
 
 
 def _deviations(confidence: NDArray[np.float64], member: NDArray[np.generic], bins: int) -> NDArray[np.float64]:

@@ -6,6 +6,10 @@ around its true value, whatever that is. Let the true gaps be tau * d, with a di
 like ||tau d + Z||. The interval keeps every tau >= 0 for which theta lies between the 2.5 and 97.5 % quantiles of
 ||tau d + Z||; the tau at which theta is the median is the median-unbiased value (inversion of a test along a ray).
 
+The bootstrap sees too little noise in a bin with few surprises: one image differs from itself by its count alone, and a
+rare event that did not happen has no spread. There Z is scaled towards the gap that the confidences themselves expect
+(`noise_floor.expected_gaps`).
+
 The direction is not known, and S itself holds noise. Each guess errs where the other holds, so both are taken and the
 interval spans them:
 
@@ -33,6 +37,11 @@ GARROTE = 2.0
 """Variances of noise taken off a squared gap. With 1 too much noise stays, with a threshold instead too much truth goes
 (simulated: docs/statistics.md)."""
 
+THIN = 3.0
+"""How many wrong images in a bin weigh as much as what its confidences say of its noise. Without it the classwise error
+of a sure network on 600 images covered zero in 39 % of trials; 3 to 30 did alike there, and where a network is far too
+sure more of it makes the noise too small."""
+
 PRECISION = 1e-9
 
 BLOCK = 2**22
@@ -50,38 +59,44 @@ class RayEstimate:
     """Ends of the 95 % interval, around the value."""
 
 
-def ray_estimate(gaps: Floats, resampled: Floats) -> RayEstimate:
+def ray_estimate(gaps: Floats, resampled: Floats, expected: Floats, images: int) -> RayEstimate:
     """Estimate the true calibration error behind gaps of bins, or the mean of several.
 
     Args:
         gaps: shape (C, M), n_m/N * (acc_m - conf_m) of M bins in each of C cells: classes, or corruptions and
             severities. The error is the mean over cells of the sum of absolute gaps.
         resampled: shape (B, C, M), the same on each resample of the images, which the cells share.
+        expected: shape (C, M), the absolute gap to expect of each bin were the network calibrated.
+        images: N.
 
     Raises:
         ValueError: the shapes do not match, or there is no cell or no resample.
 
-    >>> calibrated = np.array([[0.01, -0.01]])
-    >>> ray_estimate(calibrated, calibrated + np.array([[[0.02, 0.01]], [[-0.01, -0.03]], [[0.03, -0.01]]])).low
+    >>> gaps, noise = np.array([[0.01, -0.01]]), np.array([[[0.02, 0.01]], [[-0.01, -0.03]], [[0.03, -0.01]]])
+    >>> ray_estimate(gaps, gaps + noise, np.full((1, 2), 0.02), images=1000).low
     0.0
     """
     if gaps.ndim != 2 or resampled.shape[1:] != gaps.shape or not gaps.size or not len(resampled):
         raise ValueError(f"gaps must be (C, M) and resampled (B, C, M), but they are {gaps.shape}, {resampled.shape}")
+    if expected.shape != gaps.shape:
+        raise ValueError(f"expected gaps must be {gaps.shape} as the gaps are, but they are {expected.shape}")
     cells, bins = gaps.shape
     own = gaps.astype(np.float64).ravel()
     # One row of resamples a bin: sums over bins then run along memory.
-    noise = resampled.reshape(len(resampled), -1).T - own[:, None]
+    noise = _thickened(resampled.reshape(len(resampled), -1).T - own[:, None], expected.ravel(), images)
     filled = (own != 0) | noise.any(axis=1)
     cell = np.repeat(np.arange(cells), bins)[filled]
     own, noise = own[filled] / cells, noise[filled] / cells
     error = float(np.abs(own).sum())
-    dense, sparse = _Ray(own, noise), _Ray(_sparse(own, noise), noise)
+    left = _sparse(own, noise)
+    dense = _Ray(own, noise)
+    sparse = _Ray(left, noise) if left.any() else dense
     middle = dense if cells == 1 else _Ray(_by_cell(own, noise, cell), noise)
     value = middle.at(MEDIAN, error)
     upper = max(error, dense.noise(MEDIAN))
     low = min(value, dense.at(HIGH, error), sparse.at(HIGH, error))
     high = max(value, dense.at(LOW, upper), sparse.at(LOW, upper))
-    return RayEstimate(min(value, 1.0), low, min(high, 1.0))
+    return RayEstimate(min(value, 1.0), min(low, 1.0), min(high, 1.0))
 
 
 class _Ray:
@@ -120,6 +135,14 @@ class _Ray:
             here = slice(start, start + rows)
             norms += np.abs(tau * self._direction[here, None] + self._noise[here]).sum(axis=0)
         return norms
+
+
+def _thickened(noise: NDArray[np.float64], expected: Floats, images: int) -> NDArray[np.float64]:
+    """Noise (J, B), in bins of little evidence scaled towards the mean absolute gap that is expected of them."""
+    evidence = noise.var(axis=1) * images**2
+    sizes = np.abs(noise).mean(axis=1)
+    target = (evidence * sizes + THIN * expected) / (evidence + THIN)
+    return np.asarray(noise * np.divide(target, sizes, out=np.ones(len(sizes)), where=sizes > 0)[:, None])
 
 
 def _sparse(own: NDArray[np.float64], noise: NDArray[np.float64]) -> NDArray[np.float64]:

@@ -8,13 +8,13 @@ import numpy as np
 
 from nsbench.metrics.bins import Binned, summed
 from nsbench.metrics.mover import mover
-from nsbench.metrics.noise_floor import noise_floor
+from nsbench.metrics.noise_floor import expected_gaps
 from nsbench.metrics.ray import RayEstimate, ray_estimate
 from nsbench.results.numbers import Floats, Number, Place, Resampler, Sampled
 from nsbench.results.record import Comparison
 
 UNTESTED = frozenset({"maximum_calibration_error", "paper_calibration_error"})
-"""Calibration errors without an interval and a test that are right in simulation: they are not compared."""
+"""Calibration errors without a test that is right in simulation: they are not compared."""
 
 
 @dataclass(frozen=True)
@@ -22,19 +22,19 @@ class Calibration:
     """Gaps of bins of cells, classes or one set, and what follows from them."""
 
     gaps: Sampled
-    """(*O, M)"""
-    floors: Floats
-    """(*O)"""
+    """(*O, M)."""
+    expected: Floats
+    """(*O, M), absolute gaps were the network calibrated."""
 
     @classmethod
     def of(cls, binned: Binned, resampler: Resampler) -> "Calibration":
         """Of probabilities in their bins."""
         gaps = resampler.sample(binned.gaps, binned.confidence.shape[-1])
-        return cls(gaps, np.asarray(noise_floor(binned)))
+        return cls(gaps, expected_gaps(binned))
 
     def at(self, *place: Any) -> "Calibration":
         """Some of the cells."""
-        return Calibration(self.gaps.at(*place), np.asarray(self.floors[place]))
+        return Calibration(self.gaps.at(*place), np.asarray(self.expected[place]))
 
     def errors(self) -> Sampled:
         """(*O) the plug-in errors."""
@@ -44,12 +44,13 @@ class Calibration:
         """A number from its plug-in, which is the mean of the errors of these cells."""
         bins = self.gaps.value.shape[-1]
         resampled = self.gaps.samples.reshape(len(self.gaps.samples), -1, bins)
-        found = ray_estimate(self.gaps.value.reshape(-1, bins), resampled)
+        expected = self.expected.reshape(-1, bins)
+        found = ray_estimate(self.gaps.value.reshape(-1, bins), resampled, expected, place.n)
         return replace(
             place.number(metric, error),
             interval=(found.low, found.high),
             unbiased=found.value,
-            floor=float(self.floors.mean()),
+            floor=float(expected.sum(axis=-1).mean()),
         )
 
 
@@ -58,12 +59,13 @@ def without_interval(number: Number) -> Number:
     return replace(number, interval=(np.nan, np.nan), note=NO_INTERVAL)
 
 
-NO_INTERVAL = "it has no interval, because none was found that covers in simulation"
+NO_INTERVAL = "it has no interval, because that of its resamples does not cover"
 
 
 def compare_calibrated(candidate: str, own: Number, baseline: str, other: Number) -> Comparison:
-    """Two unbiased calibration errors compared, before correction."""
+    """Two calibration errors compared, before correction; without a p-value where no image tells them apart."""
     found = mover(_estimate(own), _estimate(other))
+    same = own.value == other.value and np.array_equal(own.samples, other.samples)
     return Comparison(
         candidate=candidate,
         baseline=baseline,
@@ -75,7 +77,7 @@ def compare_calibrated(candidate: str, own: Number, baseline: str, other: Number
         ci_low=found.low,
         ci_high=found.high,
         test="MOVER",
-        p_value=None if math.isnan(found.p_value) else found.p_value,
+        p_value=None if same or math.isnan(found.p_value) else found.p_value,
         p_holm=None,
         verdict="no evidence",
         n=own.n,
