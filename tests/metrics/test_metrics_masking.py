@@ -183,10 +183,53 @@ def test_the_p_value_is_that_of_a_fair_coin(better: int, worse: int) -> None:
     assert masking.fewer_errors_p_value(fewer, more) == pytest.approx(expected)
 
 
-def test_attacks_on_different_images_are_not_compared() -> None:
-    attacks = {"fgsm": Outcomes((0.1,), np.zeros((1, 5), bool)), "pgd": Outcomes((0.1,), np.zeros((1, 6), bool))}
-    with pytest.raises(ValueError, match=r"same images, but they have \[5, 6\]"):
-        masking_signs(attacks, np.zeros(5, bool), 10)
+def rising(n: int = 400) -> Outcomes:
+    """FGSM that leaves 2 % right at 0.06 and 10 % at 0.1."""
+    return Outcomes((0.0, 0.06, 0.1), np.stack([np.arange(n) < n * share // 100 for share in (8, 98, 90)]))
+
+
+def flagged(attacks: dict[str, Outcomes], n: int = 400) -> tuple[set[str], set[str]]:
+    """Attacks whose rise is a sign, and those whose rise is a footnote."""
+    signs = masking_signs(attacks, np.zeros(n, bool), CLASSES)
+    footnotes = masking.overshoots(attacks, signs)
+    return {one.attack for one in signs if isinstance(one, AccuracyRises)}, {one.attack for one in footnotes}
+
+
+@pytest.mark.parametrize("name", ["fgsm", "paper_fgsm"])
+def test_one_step_that_overshoots_is_a_footnote_where_pgd_leaves_nothing_or_was_not_tried(name: str) -> None:
+    ruin = Outcomes((0.06, 0.1), np.ones((2, 400), bool))
+    assert flagged({name: rising(), "pgd": ruin}) == (set(), {name})
+    assert flagged({name: rising()}) == (set(), {name})
+
+
+@pytest.mark.parametrize("images", [400, 150])
+def test_a_rise_that_an_iterated_attack_confirms_is_a_sign_and_no_footnote(images: int) -> None:
+    """At the larger eps it leaves more right than one step at the smaller, on the images that both were shown."""
+    blind = Outcomes((0.1,), np.stack(split(images, images * 80 // 100)))
+    assert flagged({"fgsm": rising(), "pgd": blind}) == ({"fgsm"}, set())
+    itself = Outcomes((0.02, 0.04), np.stack(split(images, images, images // 2)))
+    assert flagged({"fgsm": rising(), "bim": itself}) == ({"fgsm", "bim"}, set())
+
+
+def test_pgd_on_fewer_images_moves_no_sign_that_is_not_about_it() -> None:
+    random = np.random.default_rng(0)
+    noise = Outcomes((0.06,), random.random((1, 400)) < 0.99)
+    deepfool = Outcomes((0.06, 0.1), np.stack(split(400, 300, 280)))
+    found = []
+    for images in (400, 60, 5):
+        attacks = {"fgsm": rising(), "noise": noise, "deepfool": deepfool}
+        attacks["pgd"] = Outcomes((0.06,), np.ones((1, images), bool))
+        signs = masking_signs(attacks, np.zeros(400, bool), CLASSES)
+        found.append([one for one in signs if getattr(one, "attack", "") != "pgd"])
+    assert len(found[0]) == 2
+    assert found[0] == found[1] == found[2]
+
+
+def test_two_attacks_are_compared_on_the_images_that_both_were_shown() -> None:
+    fgsm, pgd = (Outcomes((0.1,), np.stack(split(n, count))) for n, count in ((400, 90), (100, 30)))
+    (sign,) = masking_signs({"fgsm": fgsm, "pgd": pgd}, np.zeros(400, bool), 10)
+    assert isinstance(sign, Outdone)
+    assert (sign.accuracy, sign.accuracy_by) == (0.7, 0.1)
 
 
 @pytest.mark.parametrize("epsilons", [(0.1,), (0.1, 0.1), (0.1, 0.2, 0.3)])
