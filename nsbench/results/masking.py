@@ -42,13 +42,20 @@ class Masking:
 
 def masking_sentences(model: Predicted, config: EvaluationConfig, classes: int) -> Masking:
     """What is to be said of a model's accuracy under attack; nothing without FGSM, whose gradients are looked at."""
-    attacks = {name: epsilons for name, epsilons in attacks_of(config).items() if name in NAMES}
-    if "fgsm" not in attacks:
+    if "fgsm" not in attacks_of(config):
         return Masking([], [])
-    found = {name: model.attacked(name, epsilons) for name, epsilons in attacks.items()}
-    outcomes = {name: Outcomes(attacks[name], errors_under(model, arrays)) for name, arrays in found.items()}
-    signs = masking_signs(outcomes, found["fgsm"]["zero_gradient"], classes)
+    outcomes = outcomes_of(model, config)
+    signs = masking_signs(outcomes, model.load("fgsm")["zero_gradient"], classes)
     return Masking([_sentence(sign) for sign in signs], [_footnote(rise) for rise in overshoots(outcomes, signs)])
+
+
+def outcomes_of(model: Predicted, config: EvaluationConfig) -> dict[str, Outcomes]:
+    """What every attack did, by name, each on as many of the first images as it was shown."""
+    attacks = {name: epsilons for name, epsilons in attacks_of(config).items() if name in NAMES}
+    return {
+        name: Outcomes(epsilons, errors_under(model, model.attacked(name, epsilons)))
+        for name, epsilons in attacks.items()
+    }
 
 
 def _footnote(rise: AccuracyRises) -> str:
