@@ -34,6 +34,7 @@ def pooled_relative_corruption_error(
     Raises:
         ValueError: the rows are not exactly the declared ones, a severity is missing, or the two differ in their rows.
 
+    >>> import numpy as np
     >>> from nsbench.metrics.corruption import corruption_set
     >>> own, base = np.array([[0.5] * 5, [0.25] * 5]), np.array([[0.75] * 5, [0.25] * 5])
     >>> pooled_relative_corruption_error(own, 0.25, base, 0.25, ["fog", "snow"], corruption_set(["fog", "snow"]))
