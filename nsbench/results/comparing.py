@@ -7,9 +7,10 @@ import numpy as np
 from nsbench.errors import UserError
 from nsbench.metrics.proportions import share_interval
 from nsbench.metrics.uncertainty import detectable_difference, holm, mcnemar_p_value, paired_p_value
+from nsbench.results.calibrated import compare_calibrated
 from nsbench.results.measure import ends, finite
 from nsbench.results.numbers import Number
-from nsbench.results.record import Comparison
+from nsbench.results.record import Comparison, SeedComparison
 
 SIGNIFICANT = 0.05
 
@@ -62,8 +63,8 @@ def is_headline(benchmark: str, metric: str) -> bool:
 def compare(candidate: str, own: Number, baseline: str, other: Number) -> Comparison:
     """Compare one number of two models on shared resamples, before correction.
 
-    A share of misclassified images is tested by McNemar's exact test, anything else by the paired bootstrap. Where no
-    image tells the two apart, there is nothing to test.
+    A share of misclassified images is tested by McNemar's exact test, a calibration error by MOVER, anything else by
+    the paired bootstrap. Where no image tells the two apart, there is nothing to test.
 
     Raises:
         UserError: they were measured on other images.
@@ -74,6 +75,8 @@ def compare(candidate: str, own: Number, baseline: str, other: Number) -> Compar
             f"{candidate} and {baseline} were not measured on the same images of {own.benchmark}: "
             "evaluate both on the same ones."
         )
+    if own.unbiased is not None and other.unbiased is not None:
+        return compare_calibrated(candidate, own, baseline, other)
     differences = own.samples - other.samples
     apart = _told_apart(own, other, differences)
     low, high = ends(differences) if apart or own.wrong is None else _unseen(own.n)
@@ -139,10 +142,10 @@ def _judged(one: Comparison, p_holm: float | None, tests: int) -> Comparison:
     if p_holm is not None and one.ci_low is not None and one.ci_high is not None:
         detectable = detectable_difference(one.ci_high - one.ci_low, SIGNIFICANT / tests)
     found = one.model_copy(update={"p_holm": p_holm, "detectable": detectable})
-    return found.model_copy(update={"verdict": _verdict(found)})
+    return found.model_copy(update={"verdict": verdict(found)})
 
 
-def _verdict(one: Comparison) -> str:
+def verdict(one: Comparison | SeedComparison) -> str:
     """Better or worse only where the corrected p-value is small and the interval leaves out zero."""
     if one.p_holm is None or one.ci_low is None or one.ci_high is None or one.p_holm >= SIGNIFICANT:
         return "no evidence"

@@ -17,9 +17,10 @@ from nsbench.metrics.paper import (
     paper_relative_mean_corruption_error,
 )
 from nsbench.metrics.pooled import pooled_relative_corruption_error
-from nsbench.metrics.top_label import top_label_calibration_error
+from nsbench.metrics.top_label import top_label_bins
 from nsbench.predictions.store import corruption_cell
-from nsbench.results.numbers import Number, Place, Resampler, Sampled
+from nsbench.results.calibrated import Calibration
+from nsbench.results.numbers import Number, Place, Resampler, Sampled, last_mean
 from nsbench.results.predicted import Predicted
 from nsbench.results.ratios import NO_VALUE, error_ratios, rise_ratios
 
@@ -67,11 +68,15 @@ def corruption_numbers(
             place = Place(f"corruption/{name}/{severity}", n, model.images(cell))
             yield place.share("top1_error", own.cells.at(row, column), wrong[row, column])
             if calibration is not None:
-                yield place.number("expected_calibration_error", calibration.at(row, column))
+                found = calibration.at(row, column)
+                yield found.number(place, "expected_calibration_error", found.errors())
         place = Place(f"corruption/{name}", n, images[name])
-        yield place.mean("mean_error", own.cells.at(row).map(_last_mean))
+        yield place.mean("mean_error", own.cells.at(row).map(last_mean))
         if calibration is not None:
-            yield place.number("mean_expected_calibration_error", calibration.at(row).map(_last_mean))
+            found = calibration.at(row)
+            yield found.number(place, "mean_expected_calibration_error", found.errors().map(last_mean))
+    place = Place("corruption", n, " ".join(images.values()))
+    yield place.share("clean_error", own.clean, model.wrong[:n])
     yield from _means(names, own, calibration, images, n)
     if base is not None:
         yield from _ratios(names, own, base, images, n)
@@ -87,11 +92,10 @@ def _errors(model: Predicted, predicted: NDArray[np.uint8], resampler: Resampler
 
 def _calibration(
     confidence: NDArray[np.float32], wrong: NDArray[np.bool_], config: EvaluationConfig, resampler: Resampler
-) -> Sampled | None:
+) -> Calibration | None:
     if not config.calibration:
         return None
-    metric = partial(top_label_calibration_error, confidence, ~wrong, config.calibration_bins)
-    return resampler.sample(metric, confidence.shape[-1])
+    return Calibration.of(top_label_bins(confidence, ~wrong, config.calibration_bins), resampler)
 
 
 def _identities(model: Predicted, names: tuple[str, ...]) -> dict[str, str]:
@@ -99,7 +103,7 @@ def _identities(model: Predicted, names: tuple[str, ...]) -> dict[str, str]:
 
 
 def _means(
-    names: tuple[str, ...], own: CorruptionErrors, calibration: Sampled | None, images: dict[str, str], n: int
+    names: tuple[str, ...], own: CorruptionErrors, calibration: Calibration | None, images: dict[str, str], n: int
 ) -> Iterator[Number]:
     declared = corruption.corruption_set(names)
     rows, counted = [names.index(name) for name in declared.counted], declared.counted
@@ -109,7 +113,8 @@ def _means(
         yield place.mean("mean_error", own.cells.at(rows).map(error))
         if calibration is not None:
             gap = partial(corruption.mean_expected_calibration_error, names=counted, declared=declared)
-            yield place.number("mean_expected_calibration_error", calibration.at(rows).map(gap))
+            found = calibration.at(rows)
+            yield found.number(place, "mean_expected_calibration_error", found.errors().map(gap))
     if _all_nineteen(names):
         place = Place("corruption", n, " ".join(images[name] for name in PAPER_CORRUPTIONS.counted))
         yield place.mean("paper_mean_error", own.cells.map(partial(paper_mean_error, names=names)))
@@ -162,10 +167,6 @@ def _caution(names: Sequence[str], shaky: list[str], unclear: list[str], where: 
 
 def _all_nineteen(names: tuple[str, ...]) -> bool:
     return set(PAPER_CORRUPTIONS.counted) <= set(names)
-
-
-def _last_mean(cells: NDArray[np.float64]) -> NDArray[np.float64]:
-    return np.asarray(cells.mean(axis=-1))
 
 
 def _last_sum(cells: NDArray[np.float64]) -> NDArray[np.float64]:

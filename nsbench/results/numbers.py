@@ -42,6 +42,11 @@ class Sampled:
         return Sampled(np.asarray(self.value[place]), self.samples[(slice(None), *place)])
 
 
+def last_mean(values: Floats) -> Floats:
+    """The mean over the last axis, for `Sampled.map`."""
+    return np.asarray(values.mean(axis=-1))
+
+
 @dataclass(frozen=True)
 class Number:
     """One number of one model."""

@@ -6,6 +6,7 @@ from functools import partial
 
 from nsbench.config.evaluation import EvaluationConfig
 from nsbench.metrics import paper, perturbation
+from nsbench.metrics.classification import weighted_mean
 from nsbench.predictions.store import perturbation_cell
 from nsbench.results.numbers import Number, Place, Resampler, Sampled
 from nsbench.results.predicted import Predicted
@@ -49,6 +50,8 @@ def perturbation_numbers(
         yield place.mean("paper_flip_probability", own.first.at(row))
         if rates is not None:
             yield rates.number(place, "flip_rate", row)
+    clean = resampler.sample(partial(weighted_mean, model.wrong[: own.n]), own.n)
+    yield _place(model, own.n, "perturbation", names).share("clean_error", clean, model.wrong[: own.n])
     declared = perturbation.perturbation_set(names)
     if declared.counted:
         rows = [names.index(name) for name in declared.counted]

@@ -28,7 +28,7 @@ class Measurement(Record):
     )
     floor: float | None = Field(
         default=None,
-        description="of a calibration error: the plug-in value expected were the model calibrated, from its confidences",
+        description="of a calibration error: the plug-in value to expect of a calibrated model with these confidences",
     )
     ci_low: float | None = Field(
         description="lower end of the 95 % interval of the true value; None where none is defined"

@@ -8,6 +8,7 @@ from pydantic import Field
 
 from nsbench.checkpoints.record import Record
 from nsbench.errors import UserError
+from nsbench.results.calibrated import UNTESTED
 from nsbench.results.comparing import UNDIRECTED, compare, corrected, is_headline, paired
 from nsbench.results.measure import Measurer
 from nsbench.results.numbers import Number, Resampler
@@ -111,6 +112,8 @@ def _reasons(own: Numbers, other: Numbers, *, same: bool) -> dict[tuple[str, str
     for key in dict.fromkeys([*own, *other]):
         if key[1] in UNDIRECTED:
             reasons[key] = "less of it is not better"
+        elif key[1] in UNTESTED:
+            reasons[key] = "no test of it is right"
         elif key not in own or key not in other:
             reasons[key] = f"only the {'candidate' if key in own else 'baseline'} has it"
         elif not paired(own[key], other[key]):

@@ -248,7 +248,7 @@ def test_calibration_that_was_not_asked_for_is_not_measured(run: Path) -> None:
 
 def test_only_shares_of_misclassified_images_bring_their_errors(numbers: Numbers) -> None:
     for (_, metric), one in numbers.items():
-        assert (one.wrong is not None) == (metric == "top1_error")
+        assert (one.wrong is not None) == (metric in ("top1_error", "clean_error"))
         if one.wrong is not None:
             assert one.wrong.mean() == pytest.approx(one.value)
 
