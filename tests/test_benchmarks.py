@@ -13,6 +13,8 @@ from types import ModuleType
 import numpy as np
 import pytest
 
+from tests.results.small import evaluated
+
 FOLDER = Path(__file__).parents[1] / "benchmarks"
 SCRIPTS = sorted(path.name for path in FOLDER.glob("*.py") if "options_from" in path.read_text(encoding="utf-8"))
 FULL_SETS = {"CIFAR-10-C": 19 * 5 * 10_000, "CIFAR-10-P": (18 * 31 + 21 + 16) * 10_000}
@@ -149,3 +151,17 @@ def test_the_shares_of_a_profiled_step_add_up_and_most_of_it_is_told_by_name() -
     assert shares["convolution, matrix product"] > 0
     assert shares["input noise"] > 0
     assert shares["other"] < 20
+
+
+def test_alarms_of_masking_are_counted_over_draws_of_images_and_too_many_fail(tmp_path: Path) -> None:
+    """Of 50 images one has no gradient: of 25 that are drawn, two are a sign."""
+    evaluated(tmp_path, {"one": 2.0, "two": 3.0}, None)
+    command = [sys.executable, str(FOLDER / "masking_alarms.py"), str(tmp_path), "--draws", "3"]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    rows = [line.strip("| ").split(" | ") for line in done.stdout.splitlines() if line.startswith("| ")][1:]
+    assert [row[1] for row in rows] == ["25", "50", "100", "200"] * 2
+    assert [row[2] for row in rows] == ["3", "3", "3", "1"] * 2
+    assert {row[5].partition(" ")[0] for row in rows} == {"none", "ZeroGradients"}
+    flagged = sum(int(row[3]) for row in rows)
+    assert done.stdout.endswith(f"{flagged} of 20 draws are flagged: {5 * flagged:.2f} %.\n")
+    assert done.returncode == 1

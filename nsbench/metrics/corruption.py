@@ -101,7 +101,7 @@ def corruption_error(errors: Floats, baseline_errors: Floats) -> NDArray[np.floa
     >>> corruption_error(np.full((1, 5), 0.1), np.full((1, 5), 0.4))
     array([0.25])
     """
-    _check_pair(errors, baseline_errors)
+    check_pair(errors, baseline_errors)
     return np.asarray(ratio(errors.sum(axis=-1), baseline_errors.sum(axis=-1)))
 
 
@@ -128,45 +128,8 @@ def relative_corruption_error(
     >>> relative_corruption_error(np.full((1, 5), 0.3), 0.1, np.full((1, 5), 0.6), 0.2)
     array([0.5])
     """
-    _check_pair(errors, baseline_errors)
+    check_pair(errors, baseline_errors)
     return np.asarray(ratio(rise(errors, clean_error), rise(baseline_errors, baseline_clean_error)))
-
-
-def pooled_relative_corruption_error(
-    errors: Floats,
-    clean_error: Value,
-    baseline_errors: Floats,
-    baseline_clean_error: Value,
-    names: Sequence[str],
-    declared: CorruptionSet,
-) -> Value:
-    """Sum over corruptions and severities of the rise over the clean error, divided by the baseline's sum.
-
-    A ratio of sums, where `relative_mean_corruption_error` is a mean of ratios: a corruption counts as much as it
-    makes the baseline worse, so none on which the baseline hardly degrades can outweigh the others. It is not in the
-    paper.
-
-    Args:
-        errors: shape (..., C, 5).
-        clean_error: shape (...), on the same resamples.
-        baseline_errors: the same corruptions in the same order, (..., C, 5) or (C, 5).
-        baseline_clean_error: shape (...).
-        names: of the C rows, in any order.
-        declared: what the sums are over.
-
-    Returns:
-        Shape (...), of either sign; nan where the baseline's sum is exactly 0.
-
-    Raises:
-        ValueError: the rows are not exactly the declared ones, a severity is missing, or the two differ in their rows.
-
-    >>> own, base = np.array([[0.5] * 5, [0.25] * 5]), np.array([[0.75] * 5, [0.25] * 5])
-    >>> pooled_relative_corruption_error(own, 0.25, base, 0.25, ["fog", "snow"], corruption_set(["fog", "snow"]))
-    0.5
-    """
-    _check_pair(errors, baseline_errors)
-    declared.require(names, errors.shape[-2])
-    return ratio(rise(errors, clean_error).sum(axis=-1), rise(baseline_errors, baseline_clean_error).sum(axis=-1))
 
 
 def severity_mean(cells: Floats, names: Sequence[str]) -> NDArray[np.float64]:
@@ -298,7 +261,8 @@ def rise(errors: Floats, clean_error: Value) -> NDArray[np.float64]:
     return np.asarray((errors - np.asarray(clean_error, np.float64)[..., None, None]).sum(axis=-1))
 
 
-def _check_pair(errors: Floats, baseline_errors: Floats) -> None:
+def check_pair(errors: Floats, baseline_errors: Floats) -> None:
+    """Raise ValueError unless both are (..., C, 5) without a hole, over equally many corruptions."""
     if errors.shape[-2:-1] != baseline_errors.shape[-2:-1]:
         raise ValueError(f"errors are {errors.shape}, but the baseline's are {baseline_errors.shape}")
     places = [f"corruption {row + 1}" for row in range(errors.shape[-2] if errors.ndim > 1 else 0)]

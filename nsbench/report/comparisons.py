@@ -20,9 +20,10 @@ READINGS = {
 
 
 def reading(found: Comparison) -> str:
-    """The verdict of the record; `unknown` where a number or its interval is undefined."""
+    """The verdict of the record; `unknown` where a number, its interval or the p-value of a test is undefined."""
     needed = (found.difference, found.ci_low, found.ci_high)
-    return "unknown" if None in needed else found.verdict
+    uncorrected = found.p_holm is None and found.p_value is not None
+    return "unknown" if None in needed or uncorrected else found.verdict
 
 
 def evidence(found: Comparison) -> str:

@@ -187,11 +187,13 @@ def opponents(student: CheckpointRecord, records: Sequence[CheckpointRecord]) ->
 def _diagnostics(model: Predicted, measurer: Measurer, classes: int) -> Diagnostics:
     """Reliability bins, confusion matrix and signs of gradient masking of one model."""
     config, labels = measurer.config, model.labels
+    masking = masking_sentences(model, config, classes)
     return Diagnostics(
         model=model.model,
         reliability=_reliability(model.clean, labels, config.calibration_bins),
         scaled_reliability=_reliability(model.scaled, labels, config.calibration_bins) if measurer.scales else [],
-        masking=masking_sentences(model, config, classes),
+        masking=masking.signs,
+        overshoot=masking.overshoot,
         confusion=confusion_matrix(model.clean.argmax(1), labels, classes).tolist(),
     )
 

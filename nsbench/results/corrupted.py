@@ -16,6 +16,7 @@ from nsbench.metrics.paper import (
     paper_mean_error,
     paper_relative_mean_corruption_error,
 )
+from nsbench.metrics.pooled import pooled_relative_corruption_error
 from nsbench.metrics.top_label import top_label_bins
 from nsbench.predictions.store import corruption_cell
 from nsbench.results.calibrated import Calibration
@@ -141,7 +142,7 @@ def _ratios(
         mean = partial(corruption.relative_mean_corruption_error, names=counted, declared=declared)
         note = _caution(counted, shaky, unclear)
         yield rises.mean(place, "relative_mean_corruption_error", mean, rows, note)
-        pool = partial(corruption.pooled_relative_corruption_error, names=counted, declared=declared)
+        pool = partial(pooled_relative_corruption_error, names=counted, declared=declared)
         found = own.cells.at(rows).map(pool, own.clean, base.cells.at(rows), base.clean).map(_alone)
         pooled = rise_ratios(found, own.rises.at(rows).map(_pooled), base.rises.at(rows).map(_pooled))
         note = NO_VALUE.format(where="over all corruptions") if np.isnan(pooled.found.value[0]) else None

@@ -20,12 +20,12 @@ from nsbench.metrics.corruption import (
     corruption_set,
     mean_corruption_error,
     mean_error,
-    pooled_relative_corruption_error,
     relative_corruption_error,
     relative_mean_corruption_error,
     severity_mean,
     small_denominators,
 )
+from nsbench.metrics.pooled import pooled_relative_corruption_error
 
 quick = settings(deadline=None, derandomize=True, max_examples=25, database=None)
 seeds = st.integers(0, 2**32 - 1)

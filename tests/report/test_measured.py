@@ -3,7 +3,10 @@
 import re
 from typing import Any
 
+import pytest
+
 from nsbench.report import attacks, calibrated, models, published_counts
+from nsbench.report.comparisons import evidence, holm, reading
 from nsbench.report.curves import attacks as attack_figure
 from nsbench.report.limits import limits
 from nsbench.report.lookup import Lookup
@@ -68,6 +71,30 @@ def test_signs_of_gradient_masking_stand_in_a_box_before_the_table_of_attacks(
     assert sign in box[0].replace("\N{NO-BREAK SPACE}", " ")
     assert 0 < model_report.source.index('id="table-attack"') - box.end() < 50
     assert f"> - **small-vit**: {sign}" in model_report.markdown
+
+
+@pytest.mark.parametrize("copies", [1, 3])
+def test_a_step_that_overshoots_is_a_footnote_of_its_model_and_in_no_box(model_results: Results, copies: int) -> None:
+    """In a table of columns, and in one turned because models are many."""
+    told = "One step overshoots: made up."
+    marked = model_results.diagnostics[0].model_copy(update={"overshoot": [told]})
+    others = [
+        one.model_copy(update={"name": f"{one.name}{k}"}) for one in model_results.models for k in range(1, copies)
+    ]
+    found = model_results.model_copy(
+        update={
+            "diagnostics": [marked, *model_results.diagnostics[1:]],
+            "models": [*model_results.models, *others],
+        }
+    )
+    table, before = attacks.attack(Lookup(found)), attacks.attack(Lookup(model_results))
+    assert table is not None
+    assert before is not None
+    assert [text for _, text in table.notes] == [*(text for _, text in before.notes), told]
+    mark = next(mark for mark, text in table.notes if text == told)
+    headings = [column.marks for column in table.columns] + [row.cells[0].marks for row in table.rows]
+    assert headings.count((mark,)) == 1
+    assert attacks.masking(Lookup(found)) == attacks.masking(Lookup(model_results))
 
 
 def test_attacks_stand_below_each_other_by_strength_with_their_steps_and_restarts(model_results: Results) -> None:
@@ -155,3 +182,19 @@ def test_means_over_seeds_tell_both_sources_of_chance(results: Results, report_o
     cells = [cell.strip() for cell in line.strip("|").split("|")]
     assert cells == ["hard/gen3-resnet20", "3 (0, 1, 2)", r"33.0 \[30.0, 36.0\]", "31.5 to 34.5", "\N{EN DASH}"]
     assert "Top-1 error on corruptions, mean of 5 of the 15 (%), n = 500" in report.markdown
+
+
+def test_what_no_image_tells_apart_is_no_difference_shown_and_says_so(model_results: Results) -> None:
+    changes = {"difference": 0.0, "ci_low": -0.01, "ci_high": 0.01, "p_value": None, "p_holm": None}
+    one = model_results.comparisons[0].model_copy(update=changes | {"verdict": "no evidence"})
+    assert reading(one) == "no evidence"
+    assert "no image tells them apart" in evidence(one)
+    assert reading(one.model_copy(update={"difference": None})) == "unknown"
+
+
+def test_the_report_says_over_what_holms_correction_is(model_results: Results) -> None:
+    assert "for all 28 comparisons of this record" in holm(Lookup(model_results))
+    named = [one.model_copy(update={"family": one.candidate}) for one in model_results.comparisons]
+    lookup = Lookup(model_results.model_copy(update={"comparisons": named}))
+    assert "for all comparisons that answer one question" in holm(lookup)
+    assert "questions in this record" in dict(limits(lookup))["Several comparisons."]
