@@ -127,14 +127,15 @@ def _verdict(verdict: Verdict) -> str:
 
 def _equivalence(verdict: Verdict) -> list[str]:
     """The margins, the means, and how many sets are shown to be equivalent."""
-    counted = [
-        f"Of {total} sets of {name} with random numbers {some} are shown to be equivalent one by one; of the other "
-        f"{total - some} it is not shown."
-        for name, (some, total) in verdict.shown.items()
-    ]
+    counted = " and ".join(f"{some} of {total} sets of {name}" for name, (some, total) in verdict.shown.items())
     header = ["mean of", "difference, points", "90 % interval ±", "margin", "equivalent"]
     averaged = [table(header, [_mean_row(mean) for mean in verdict.means])] if verdict.means else []
-    return [REASON, *averaged, "\n".join(counted)]
+    return [
+        REASON,
+        *averaged,
+        f"One by one, {counted or 'no set'} with random numbers are shown to be equivalent. Of the others this many "
+        "images and seeds do not show it.",
+    ]
 
 
 def _mean_row(mean: Mean) -> list[str]:

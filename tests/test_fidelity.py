@@ -231,7 +231,7 @@ def test_a_wide_interval_is_no_agreement() -> None:
     assert wide.differences["score"].p_value > 0.05
     assert (verdict.misses, verdict.shown) == ((), {"corruptions": (0, 1)})
     text = page([wide])
-    assert "Of 1 sets of corruptions with random numbers 0 are shown to be equivalent" in text
+    assert "One by one, 0 of 1 sets of corruptions with random numbers are shown to be equivalent." in text
     assert "| not-shown |" in text
 
 
