@@ -14,10 +14,12 @@ import fidelity_table
 import numpy as np
 import public_resnets
 import published_generators
+import published_replay
 import torch
 from fidelity_cells import Cell, corruption_cells, perturbation_cells
-from fidelity_statistics import Pixels, Summary, agreement, join, summarise
-from fidelity_verdict import Comparison, Verdict, judge
+from fidelity_comparison import Comparison
+from fidelity_statistics import Agreement, Pixels, Summary, agreement, join, summarise
+from fidelity_verdict import judge
 from interleaved import positive
 from numpy.typing import NDArray
 from published_sets import PublishedSets
@@ -49,6 +51,18 @@ class Comparer:
             yield self._compare(cell)
             print(f"compared {cell}: {number} of {len(cells)}", file=sys.stderr)
 
+    def replay(self, cells: Sequence[Cell]) -> Iterator[tuple[str, Agreement]]:
+        """How far our sequences, seed 0, are from published ones of the same random numbers; with their names."""
+        generators = published_generators.load(self._options.published, self._options.affine)
+        for cell in cells:
+            if not cell.severity and cell.name in published_replay.REPLAYED:
+                frames = [
+                    published_replay.replay(generators, image, cell.name, index)
+                    for index, image in enumerate(self._clean)
+                ]
+                yield cell.name, agreement(np.stack(frames), self._ours(cell, 0))
+                print(f"replayed {cell}", file=sys.stderr)
+
     def _compare(self, cell: Cell) -> Comparison:
         seeds = self._seeds(cell)
         published = join([self._published(cell, seed) for seed in seeds])
@@ -58,7 +72,8 @@ class Comparer:
         return Comparison(cell, published, self._summarise(cell, ours), agreement(self._sets.read(cell, 0), ours))
 
     def _seeds(self, cell: Cell) -> range:
-        return range(self._options.seeds if cell.random else 1)
+        first = self._options.first_seed
+        return range(first, first + self._options.seeds) if cell.random else range(1)
 
     def _published(self, cell: Cell, seed: int) -> Summary:
         """Summary of a published set, kept beside it."""
@@ -119,10 +134,14 @@ def command_line() -> ArgumentParser:
     made.add_argument("--out", type=Path, metavar="FILE", help="page to write; printed unless given")
     made.add_argument("--network", choices=list(public_resnets.CORRECT), default="resnet20", help="default: resnet20")
     made.add_argument(
+        "--precision", choices=["float32", "bfloat16"], default="float32", help="of the network (default: float32)"
+    )
+    made.add_argument(
         "--affine", choices=["0.2", "modern"], default="0.2", help="torchvision's convention (default: 0.2)"
     )
     made.add_argument("--images", type=positive, default=500, help="first test images (default: %(default)s)")
     made.add_argument("--seeds", type=positive, default=4, help="of random sets, on either side (default: %(default)s)")
+    made.add_argument("--first-seed", type=int, default=0, metavar="N", help="default: 0")
     made.add_argument("--workers", type=positive, default=1, help="processes of the published code (default: 1)")
     made.add_argument("--threads", type=positive, help="of PyTorch")
     made.add_argument("--only", nargs="+", metavar="NAME", help="corruptions and perturbations; default: all")
@@ -145,27 +164,33 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if options.threads is not None:
         torch.set_num_threads(options.threads)
     test = load_dataset("cifar10", options.data).test
-    network = public_resnets.PublicResNet(options.resnets, options.network)
+    network = public_resnets.PublicResNet(options.resnets, options.network, options.precision)
     network.check(test)
     comparer = Comparer(options, test.select(np.arange(options.images)), network)
     comparisons = list(comparer.compare(cells))
-    verdict = judge(comparisons)
+    replayed = dict(comparer.replay(cells))
+    verdict = judge(comparisons, replayed)
     sets = (corruption_set_version(), corruption_set_version(comparer.photographs), perturbation_set_version())
-    write(options, comparisons, verdict, sets)
+    write(options, fidelity_table.page(comparisons, replayed, verdict, facts(options, sets)))
     for miss in verdict.misses:
         print(f"missed: {miss}", file=sys.stderr)
     return 1 if verdict.misses else 0
 
 
-def write(options: Namespace, comparisons: Sequence[Comparison], verdict: Verdict, sets: tuple[str, ...]) -> None:
-    """Write or print the page."""
+def facts(options: Namespace, sets: tuple[str, ...]) -> fidelity_table.Facts:
+    """What the page says of the comparison."""
+    seeds = range(options.first_seed, options.first_seed + options.seeds)
     versions = published_generators.versions()
-    facts = fidelity_table.Facts(options.images, options.seeds, options.network, options.affine, sets, versions)
-    text = fidelity_table.page(comparisons, verdict, facts)
+    network = f"{options.network} in {options.precision}"
+    return fidelity_table.Facts(options.images, seeds, network, options.affine, sets, versions)
+
+
+def write(options: Namespace, page: str) -> None:
+    """Write or print the page."""
     if options.out is None:
-        print(text)
+        print(page)
     else:
-        write_text(options.out, text)
+        write_text(options.out, page)
 
 
 if __name__ == "__main__":

@@ -16,7 +16,9 @@ Floats = NDArray[np.float64]
 Pixels = NDArray[np.uint8]
 
 NORMAL_95 = 1.959963984540054
-"""Standard errors on either side of a 95 % interval."""
+"""Standard errors on either side of a 95 % interval,"""
+NORMAL_90 = 1.6448536269514722
+"""of a 90 % interval, which is that of two one-sided tests at 5 % each."""
 
 
 @dataclass(frozen=True)
@@ -37,15 +39,41 @@ class Difference:
     """Ours less published, averaged over images."""
 
     value: float
-    half_width: float
-    """Of its 95 % interval."""
-    standard_score: float
-    """Value over standard error."""
+    standard_error: float
+
+    @property
+    def half_width(self) -> float:
+        """Of its 95 % interval."""
+        return NORMAL_95 * self.standard_error
+
+    @property
+    def half_width_90(self) -> float:
+        """Of its 90 % interval."""
+        return NORMAL_90 * self.standard_error
+
+    @property
+    def standard_score(self) -> float:
+        """Value over standard error; 0 of nothing over nothing."""
+        if self.standard_error:
+            return self.value / self.standard_error
+        return math.copysign(math.inf, self.value) if self.value else 0.0
 
     @property
     def p_value(self) -> float:
-        """Two-sided, by the normal distribution."""
+        """That there is no difference: two-sided, by the normal distribution."""
         return math.erfc(abs(self.standard_score) / math.sqrt(2))
+
+    def equivalent(self, margin: float) -> bool:
+        """Whether the 90 % interval lies inside plus or minus `margin`.
+
+        These are two one-sided tests at 5 % each, of "below -margin" and of "above margin" (Schuirmann 1987, Journal of
+        Pharmacokinetics and Biopharmaceutics 15, 657-680): where the true difference is the margin or more, it is
+        called smaller in at most 5 % of trials. False says that this is not shown, not that there is a difference.
+
+        >>> Difference(0.002, 0.003).equivalent(0.01), Difference(0.002, 0.006).equivalent(0.01)
+        (True, False)
+        """
+        return abs(self.value) + self.half_width_90 < margin
 
 
 @dataclass(frozen=True)
@@ -82,7 +110,7 @@ def join(summaries: Sequence[Summary]) -> Summary:
 
 
 def difference(published: Floats, ours: Floats) -> Difference:
-    """Difference of two quantities (draws, N) of the same images, with its paired 95 % interval.
+    """Difference of two quantities (draws, N) of the same images, paired by image.
 
     Each image's draws are averaged first. Where both sides draw from the same distribution, the N differences have
     expectation 0, so their spread is all there is to the error of their mean: it is the variation from draw to draw,
@@ -93,10 +121,21 @@ def difference(published: Floats, ours: Floats) -> Difference:
     >>> found.value, round(found.half_width, 3), found.standard_score
     (0.25, 0.49, 1.0)
     """
-    each = ours.mean(axis=0) - published.mean(axis=0)
-    value, error = float(each.mean()), float(each.std(ddof=1)) / math.sqrt(len(each))
-    score = value / error if error else math.copysign(math.inf, value) if value else 0.0
-    return Difference(value, NORMAL_95 * error, score)
+    return mean_difference([(published, ours)])
+
+
+def mean_difference(sides: Sequence[tuple[Floats, Floats]]) -> Difference:
+    """The difference averaged over sets of the same N images, published and ours each (draws, N).
+
+    Each image's differences are averaged over the sets first, so that what its sets share stays in the interval.
+
+    >>> nothing, one = np.zeros((1, 4)), np.array([[0.0, 1, 1, 1]])
+    >>> found = mean_difference([(nothing, one), (nothing, nothing)])
+    >>> found.value, round(found.standard_error, 3)
+    (0.375, 0.125)
+    """
+    each = np.mean([ours.mean(axis=0) - published.mean(axis=0) for published, ours in sides], axis=0)
+    return Difference(float(each.mean()), float(each.std(ddof=1)) / math.sqrt(len(each)))
 
 
 def agreement(published: Pixels, ours: Pixels) -> Agreement:

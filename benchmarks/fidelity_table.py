@@ -4,15 +4,16 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import groupby
 
+from fidelity_comparison import PIXEL_QUANTITIES, Comparison
 from fidelity_deviations import DEVIATIONS
+from fidelity_equivalence import ERROR, FLIPS, REASON, Mean, shown
+from fidelity_statistics import Agreement
 from fidelity_verdict import (
     CHI_SQUARE_LEVEL,
     FAMILY_LEVEL,
     LARGEST_DIFFERENCE,
     LEVEL_TOLERANCE,
-    PIXEL_QUANTITIES,
     SCORE_TOLERANCE,
-    Comparison,
     Verdict,
 )
 from interleaved import table
@@ -33,7 +34,8 @@ class Facts:
     """What the page says of the comparison itself."""
 
     images: int
-    seeds: int
+    seeds: range
+    """Of random sets, on either side."""
     network: str
     affine: str
     sets: tuple[str, ...]
@@ -41,7 +43,7 @@ class Facts:
     versions: Mapping[str, str]
 
 
-def page(comparisons: Sequence[Comparison], verdict: Verdict, facts: Facts) -> str:
+def page(comparisons: Sequence[Comparison], replayed: Mapping[str, Agreement], verdict: Verdict, facts: Facts) -> str:
     """The page as Markdown."""
     corruptions = [found for found in comparisons if found.cell.severity]
     perturbations = [found for found in comparisons if not found.cell.severity]
@@ -50,11 +52,14 @@ def page(comparisons: Sequence[Comparison], verdict: Verdict, facts: Facts) -> s
         _introduction(facts),
         "## Verdict",
         _verdict(verdict),
+        "## Equivalence of random sets",
+        *_equivalence(verdict),
         "## CIFAR-10-C",
         "The five values of a cell are severities 1 to 5.",
         *_tables(corruptions),
         "## CIFAR-10-P",
         *_tables(perturbations),
+        *_replayed(replayed),
         "## Known deviations",
         "\n".join(f"- **{title}**: {reason}" for title, reason in DEVIATIONS),
     ]
@@ -67,7 +72,7 @@ def _tables(comparisons: Sequence[Comparison]) -> list[str]:
     drawn = [found for found in comparisons if found.cell.random]
     tables = {
         "Without random numbers, pixel by pixel:": (fixed, [*_AGREEMENT, *_SCORE]),
-        "With random numbers:": (drawn, _SCORE),
+        "With random numbers:": (drawn, _RANDOM_SCORE),
         "Mean, spread and distance of pixels:": (comparisons, _PIXELS),
     }
     return [part for title, (rows, columns) in tables.items() if rows for part in (title, _rows(rows, columns))]
@@ -88,23 +93,29 @@ torchvision {facts.affine}.
   the reports: of noise against the first frame, otherwise against the frame before.
 - **mean**, **spread**: mean and standard deviation of the pixels of an image or a sequence; **distance**: their mean
   absolute difference to the clean image. In grey levels, averaged over images.
-- **difference**: ours less published. What random numbers enter into is made with {facts.seeds} seeds on either
-  side and averaged.
-- **interval**: 95 % interval of the mean difference, paired by image after averaging its seeds. With random numbers
-  it holds the variation from seed to seed, without that from image to image, which both sides share; otherwise it is
-  the paired interval over images."""
+- **difference**: ours less published. What random numbers enter into is made with {len(facts.seeds)} seeds on either
+  side, {facts.seeds.start} to {facts.seeds.stop - 1}, and averaged.
+- **interval**: of the mean difference, paired by image after averaging its seeds; 95 %, or 90 % where something is
+  random. With random numbers it holds the variation from seed to seed, without that from image to image, which both
+  sides share; otherwise it is the paired interval over images.
+- **equivalent**: *yes* where the 90 % interval lies inside plus or minus {100 * ERROR.cell:g} point of error or
+  {100 * FLIPS.cell:g} points of flip probability, which are two one-sided tests at 5 %; *not-shown* where this many
+  images and seeds do not show it, which is no proof of a difference."""
 
 
 def _verdict(verdict: Verdict) -> str:
     criteria = [
         f"Without random numbers, no pixel differs by more than {LARGEST_DIFFERENCE} level, and no error or flip "
         f"probability by more than {100 * SCORE_TOLERANCE:g} percentage point.",
-        f"With random numbers, mean, spread and distance differ by no more than {LEVEL_TOLERANCE:g} levels beyond "
-        "their intervals.",
-        f"Of the {verdict.family} errors and flip probabilities with random numbers, Holm's procedure rejects none at "
-        f"a family-wise level of {FAMILY_LEVEL:.0%}, and the chi-square test of all together has a p-value of "
-        f"{CHI_SQUARE_LEVEL:g} or more (it is {verdict.chi_square:.2g}). {verdict.outside} lie outside their own 95 % "
-        f"intervals, where chance alone would put about {verdict.family / 20:.0f}.",
+        f"With random numbers, no mean, spread or distance is seen to differ by more than {LEVEL_TOLERANCE:g} levels: "
+        "its 95 % interval comes that near to 0.",
+        f"Given the same random numbers, no pixel of a sequence differs by more than {LARGEST_DIFFERENCE} level.",
+        f"The means that the benchmarks report are equivalent: of the error within {100 * ERROR.mean:g} points, of the "
+        f"flip probability within {100 * FLIPS.mean:g}.",
+        f"No difference is found among the {verdict.family} errors and flip probabilities with random numbers, by "
+        f"Holm's procedure at a family-wise level of {FAMILY_LEVEL:.0%} and by the chi-square test of all together at "
+        f"{CHI_SQUARE_LEVEL:.0%} (its p-value is {verdict.chi_square:.2g}). This looks for differences; it shows no "
+        "agreement.",
         "Frost of our own textures, another set than that of the photographs, has an error within the interval that "
         "the choice of images gives the published one.",
     ]
@@ -112,6 +123,44 @@ def _verdict(verdict: Verdict) -> str:
     if not verdict.misses:
         return f"All criteria are met:\n\n{listed}"
     return f"The criteria:\n\n{listed}\n\nMissed by:\n\n" + "\n".join(f"- {miss}" for miss in verdict.misses)
+
+
+def _equivalence(verdict: Verdict) -> list[str]:
+    """The margins, the means, and how many sets are shown to be equivalent."""
+    counted = " and ".join(f"{some} of {total} sets of {name}" for name, (some, total) in verdict.shown.items())
+    header = ["mean of", "difference, points", "90 % interval ±", "margin", "equivalent"]
+    averaged = [table(header, [_mean_row(mean) for mean in verdict.means])] if verdict.means else []
+    return [
+        REASON,
+        *averaged,
+        f"One by one, {counted or 'no set'} with random numbers are shown to be equivalent. Of the others this many "
+        "images and seeds do not show it.",
+    ]
+
+
+def _mean_row(mean: Mean) -> list[str]:
+    value, width = 100 * mean.difference.value, 100 * mean.difference.half_width_90
+    return [mean.title, _signed(value, ".3f"), f"{width:.3f}", f"{100 * mean.margin:g}", _yes(mean.equivalent)]
+
+
+def _yes(equivalent: bool) -> str:
+    """One word, since a cell of a table holds five."""
+    return "yes" if equivalent else "not-shown"
+
+
+def _replayed(replayed: Mapping[str, Agreement]) -> list[str]:
+    """The table of sequences made with the same random numbers, with its title."""
+    if not replayed:
+        return []
+    rows = [
+        [name, f"{apart.largest}", f"{apart.mean:.4f}", f"{100 * apart.one:.2f}", f"{100 * apart.more:.2f}"]
+        for name, apart in replayed.items()
+    ]
+    title = (
+        "Published sequences made with our random numbers, seed 0, pixel by pixel; shot noise is left out, since ours "
+        "draws pixels by their exact law where the published code draws counts of photons:"
+    )
+    return [title, table(["", *(name for name, _ in _AGREEMENT)], rows)]
 
 
 def _rows(comparisons: Sequence[Comparison], columns: Sequence[Column]) -> str:
@@ -150,5 +199,10 @@ _SCORE: list[Column] = [
     ("score published, %", lambda found: format(100 * found.published_value("score"), ".2f")),
     ("difference, points", lambda found: _signed(100 * found.differences["score"].value, ".2f")),
     ("interval ±", lambda found: format(100 * found.differences["score"].half_width, ".2f")),
+]
+_RANDOM_SCORE: list[Column] = [
+    *_SCORE[:2],
+    ("90 % interval ±", lambda found: format(100 * found.differences["score"].half_width_90, ".2f")),
+    ("equivalent", lambda found: _yes(shown(found))),
 ]
 _PIXELS: list[Column] = [column for quantity in PIXEL_QUANTITIES for column in _pixel_columns(quantity)]

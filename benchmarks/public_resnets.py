@@ -8,6 +8,7 @@ import hashlib
 import importlib.util
 from argparse import ArgumentTypeError
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 import torch
@@ -19,6 +20,8 @@ from nsbench.data.images import ImageSet
 CORRECT = {"resnet20": 9173, "resnet32": 9263, "resnet44": 9310, "resnet56": 9339}
 """How many of the 10,000 test images each gets right, as its repository says."""
 
+Precision = Literal["float32", "bfloat16"]
+
 _MEAN, _STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 _BATCH = 100
 
@@ -29,20 +32,25 @@ class PublicResNet:
     Args:
         folder: of the checkout.
         name: a key of CORRECT.
+        precision: what `classify` computes in; the check is in float32 whatever it says.
     """
 
-    def __init__(self, folder: Path, name: str) -> None:
-        self.name = name
+    def __init__(self, folder: Path, name: str, precision: Precision = "float32") -> None:
+        self.name, self.precision = name, precision
         path = _weights(folder, name)
-        self.digest = hashlib.sha256(path.read_bytes()).hexdigest()[:12]
+        self.digest = hashlib.sha256(path.read_bytes() + precision.encode()).hexdigest()[:12]
         saved = torch.load(path, map_location="cpu", weights_only=True)["state_dict"]
         self._network = _network(folder, name)
         self._network.load_state_dict({key.removeprefix("module."): value for key, value in saved.items()})
         self._network.eval().to(memory_format=torch.channels_last)
 
-    @torch.inference_mode()
     def classify(self, images: NDArray[np.uint8]) -> NDArray[np.int64]:
         """Classes (N,) of uint8 images (N, 32, 32, 3)."""
+        with torch.autocast("cpu", torch.bfloat16, enabled=self.precision == "bfloat16"):
+            return self._classify(images)
+
+    @torch.inference_mode()
+    def _classify(self, images: NDArray[np.uint8]) -> NDArray[np.int64]:
         mean, std = (torch.tensor(values) for values in (_MEAN, _STD))
         classes: list[Tensor] = []
         for start in range(0, len(images), _BATCH):
@@ -52,7 +60,7 @@ class PublicResNet:
 
     def check(self, test: ImageSet) -> None:
         """Stop unless the network does on the real test set what its repository says."""
-        correct = int((self.classify(test.images) == test.labels).sum())
+        correct = int((self._classify(test.images) == test.labels).sum())
         if len(test) != 10_000 or correct != CORRECT[self.name]:
             raise SystemExit(
                 f"{self.name} classifies {correct} of {len(test)} test images correctly, not {CORRECT[self.name]} of "

@@ -7,9 +7,12 @@ from typing import Any
 
 import numpy as np
 import pytest
+import torch
 
 from nsbench.corruptions.corruptions import GENERATED_CORRUPTIONS
+from nsbench.corruptions.keyed_random import keyed_normal
 from nsbench.corruptions.perturbations import GENERATED_PERTURBATIONS
+from nsbench.seeds import derive_seed
 
 FOLDER = Path(__file__).parents[1] / "benchmarks"
 
@@ -33,7 +36,7 @@ def comparison(name: str, severity: int = 0, *, shift: float = 0, apart: int = 0
     published = statistics.Summary(levels, levels / 2, levels / 10, errors)
     agreement = None if cell.random else statistics.Agreement(apart, apart / 8, 0.125, 0.125 * (apart > 1))
     changed = statistics.Summary(levels + apart, levels / 2, levels / 10, ours)
-    return script("fidelity_verdict").Comparison(cell, published, changed, agreement)
+    return script("fidelity_comparison").Comparison(cell, published, changed, agreement)
 
 
 def test_the_examples_in_the_statistics_hold() -> None:
@@ -91,6 +94,41 @@ def test_more_seeds_narrow_the_interval() -> None:
     assert statistics.difference(*many).half_width == pytest.approx(statistics.difference(*one).half_width / 4, rel=0.1)
 
 
+@pytest.mark.parametrize("shared", [False, True])
+def test_sets_as_far_apart_as_the_margin_are_called_equivalent_in_at_most_a_twentieth(shared: bool) -> None:
+    """Differences lie on every image alike, or on a tenth of them: then images as a sample widen the interval."""
+    statistics, rng, margin, trials = script("fidelity_statistics"), np.random.default_rng(6), 0.05, 10_000
+    chance = rng.uniform(0.05, 0.45, 500)
+    gap = np.full(500, margin) if shared else np.where(np.arange(500) % 10 == 0, 10 * margin, 0)
+    called = 0
+    for sign in rng.choice([-1, 1], trials):
+        low, high = (rng.binomial(4, share)[None] / 4 for share in (chance, chance + gap))
+        called += statistics.difference(*((low, high) if sign > 0 else (high, low))).equivalent(margin)
+    print(f"false equivalence at the margin: {called / trials:.2%} of {trials} trials")  # noqa: T201 - its coverage
+    # Of Binomial(10000, 0.05), 568 is exceeded with probability 0.001.
+    assert called <= 568
+    assert not shared or called >= 400
+
+
+def test_equal_sets_are_called_equivalent_where_the_interval_is_narrow_enough_and_never_where_it_is_not() -> None:
+    statistics, rng = script("fidelity_statistics"), np.random.default_rng(7)
+    found = [statistics.difference(*(rng.random((2, 4, 500)) < 0.3).astype(float)) for _ in range(300)]
+    assert np.mean([one.equivalent(0.07) for one in found]) > 0.99
+    assert not any(one.equivalent(0.02) for one in found)
+    assert found[0].half_width_90 == pytest.approx(found[0].half_width * 1.644854 / 1.959964, rel=1e-6)
+
+
+def test_a_mean_over_sets_is_as_uncertain_as_its_images_say() -> None:
+    statistics, rng = script("fidelity_statistics"), np.random.default_rng(8)
+    nothing, one, other = np.zeros((1, 400)), rng.normal(size=(1, 400)), rng.normal(size=(1, 400))
+    alone = statistics.difference(nothing, one)
+    thrice = statistics.mean_difference([(nothing, one)] * 3)
+    assert (thrice.value, thrice.standard_error) == pytest.approx((alone.value, alone.standard_error))
+    found = statistics.mean_difference([(nothing, one), (nothing, other)])
+    assert found.value == pytest.approx((one.mean() + other.mean()) / 2)
+    assert found.standard_error == pytest.approx(((one + other) / 2).std(ddof=1) / 20)
+
+
 def test_differences_of_pixels_are_counted_by_size() -> None:
     rng = np.random.default_rng(4)
     one, other = rng.integers(0, 256, (2, 3000), dtype=np.uint8)
@@ -119,9 +157,10 @@ def test_holm_rejects_what_its_adjusted_p_values_reject() -> None:
 
 def test_alike_sets_meet_all_criteria() -> None:
     alike = [comparison("fog", 3), comparison("contrast", 1, apart=1), comparison("snow"), comparison("tilt")]
-    verdict = script("fidelity_verdict").judge(alike)
+    verdict = script("fidelity_verdict").judge(alike, {})
     assert verdict.misses == ()
-    assert (verdict.family, verdict.outside, verdict.chi_square) == (2, 0, 1)
+    assert (verdict.family, verdict.chi_square) == (2, 1)
+    assert verdict.shown == {"corruptions": (1, 1), "perturbations": (1, 1)}
 
 
 @pytest.mark.parametrize(
@@ -136,7 +175,7 @@ def test_alike_sets_meet_all_criteria() -> None:
 )
 def test_a_missed_criterion_names_its_set(changed: dict[str, Any], said: str) -> None:
     judge = script("fidelity_verdict").judge
-    misses = judge([comparison("fog", 1), comparison(**changed), comparison("fog", 2)]).misses
+    misses = judge([comparison("fog", 1), comparison(**changed), comparison("fog", 2)], {}).misses
     assert [miss.startswith((said, "all random sets")) for miss in misses] == [True] * len(misses)
     assert misses[0].startswith(said)
 
@@ -144,15 +183,83 @@ def test_a_missed_criterion_names_its_set(changed: dict[str, Any], said: str) ->
 def test_many_small_differences_are_missed_together() -> None:
     verdict = script("fidelity_verdict")
     sets = [comparison("fog", 1 + number % 5, shift=0.04) for number in range(40)]
-    misses = verdict.judge(sets).misses
+    misses = verdict.judge(sets, {}).misses
     assert len(misses) == 1
     assert misses[0].startswith("all random sets together")
 
 
+def whole(name: str, shift: float) -> list[Any]:
+    """Every set of both benchmarks, `name` at severity 1 or its sequences being `shift` off."""
+    cells = script("fidelity_cells")
+    plain = [cell for cell in cells.corruption_cells() + cells.perturbation_cells() if not cell.variant]
+    off = {cell: shift * (cell.name == name and cell.severity < 2) for cell in plain}
+    return [comparison(cell.name, cell.severity, shift=by) for cell, by in off.items()]
+
+
+def test_the_means_of_the_benchmarks_must_be_equivalent() -> None:
+    judge = script("fidelity_verdict").judge
+    verdict = judge(whole("none", 0), {})
+    assert verdict.misses == ()
+    titles = [(mean.title, mean.margin, mean.equivalent) for mean in verdict.means]
+    assert titles == [
+        ("error, the fifteen corruptions", 0.0025, True),
+        ("flip probability, the ten perturbations", 0.001, True),
+        ("flip probability, the sequences with random numbers", 0.001, True),
+    ]
+    # Half of the images' errors in one of 75 cells are 0.35 / 75 of the mean, and of ten perturbations 0.35 / 10.
+    said = [miss for miss in judge(whole("fog", 0.5), {}).misses if miss.startswith("mean")]
+    assert said == [miss for miss in said if miss.startswith("mean error, the fifteen corruptions: not shown")]
+    assert len(said) == 1
+    said = [miss for miss in judge(whole("shot_noise", 0.5), {}).misses if miss.startswith("mean")]
+    assert len(said) == 2
+    assert "flip probability, the ten perturbations: not shown to be within 0.001" in said[1]
+
+
+def test_a_mean_is_formed_of_all_its_members_or_not_at_all() -> None:
+    everything = whole("none", 0)
+    means = script("fidelity_equivalence").means
+    assert len(means(everything)) == 3
+    less = [found for found in everything if (found.cell.name, found.cell.severity) not in {("fog", 4), ("tilt", 0)}]
+    assert [mean.title for mean in means(less)] == ["flip probability, the sequences with random numbers"]
+    assert means([comparison("tilt")]) == ()
+
+
+def test_a_wide_interval_is_no_agreement() -> None:
+    """A difference that no test finds, of images too few to exclude one beyond the margin."""
+    wide = comparison("fog", 2, shift=0.015)
+    verdict = script("fidelity_verdict").judge([wide], {})
+    assert wide.differences["score"].p_value > 0.05
+    assert (verdict.misses, verdict.shown) == ((), {"corruptions": (0, 1)})
+    text = page([wide])
+    assert "One by one, 0 of 1 sets of corruptions with random numbers are shown to be equivalent." in text
+    assert "| not-shown |" in text
+
+
+def test_frames_of_the_same_random_numbers_must_be_the_same() -> None:
+    statistics, judge = script("fidelity_statistics"), script("fidelity_verdict").judge
+    assert judge([], {"snow": statistics.Agreement(1, 0.1, 0.1, 0)}).misses == ()
+    misses = judge([], {"snow": statistics.Agreement(2, 0.1, 0, 0.05)}).misses
+    assert misses == ("snow sequences of the same random numbers: pixels differ by up to 2 levels",)
+
+
+def test_a_replay_gives_the_numbers_of_our_frames_and_then_the_generators_their_own() -> None:
+    def sequence(_: Any) -> list[Any]:
+        return [np.random.normal(size=(32, 32, 3), scale=2) for _ in range(2)]  # noqa: NPY002 - as published
+
+    generators = script("published_generators").PublishedGenerators({}, {"speckle_noise": sequence})
+    replay, before = script("published_replay").replay, np.random.normal
+    frames = replay(generators, np.zeros((32, 32, 3), dtype=np.uint8), "speckle_noise", index=7, seed=3)
+    key, index = derive_seed(3, "perturbation", "speckle_noise"), torch.tensor([7])
+    expected = [2 * keyed_normal(key, index, 3072, stream).double().numpy() for stream in (1, 2)]
+    with np.errstate(invalid="ignore"):
+        assert np.array_equal(frames, np.reshape(expected, (2, 32, 32, 3)).astype(np.uint8))
+    assert np.random.normal is before
+
+
 def page(comparisons: list[Any]) -> str:
     table = script("fidelity_table")
-    facts = table.Facts(200, 4, "resnet20", "0.2", ("nsbench-c v1 abc",), {"numpy": "2.0"})
-    text: str = table.page(comparisons, script("fidelity_verdict").judge(comparisons), facts)
+    facts = table.Facts(200, range(4), "resnet20", "0.2", ("nsbench-c v1 abc",), {"numpy": "2.0"})
+    text: str = table.page(comparisons, {}, script("fidelity_verdict").judge(comparisons, {}), facts)
     return text
 
 
