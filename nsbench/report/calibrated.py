@@ -32,7 +32,7 @@ NOT_FITTED = (
     "every number after scaling."
 )
 HOW = (
-    "Unbiased: the median-unbiased value, with an interval that holds the true one. Plug-in: the error as Guo et al. "
+    "Unbiased: the median-unbiased value, with a 95 % interval for the true one. Plug-in: the error as Guo et al. "
     "2017 define it, which noise raises. Noise floor: the plug-in value to expect from this network on as many images "
     "were it perfectly calibrated, from its own confidences."
 )
@@ -51,7 +51,7 @@ def how_to_read(lookup: Lookup, places: list[Place]) -> str:
 def error_columns(lookup: Lookup, place: Place, group: str) -> list[Column]:
     """Three columns for one calibration error: unbiased, plug-in, noise floor."""
     first = [Column("unbiased", "%", group)] if is_unbiased(lookup, *place) else []
-    return [*first, Column("plug-in", "%", group), Column("noise floor", "%", group)]
+    return [*first, Column("plug-in (Guo et al.)", "%", group), Column("noise floor", "%", group)]
 
 
 def error_cells(lookup: Lookup, one: Entry, place: Place, notes: Notes, digits: int) -> list[Cell]:

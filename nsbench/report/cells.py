@@ -7,6 +7,8 @@ from typing import Literal
 from nsbench.results.record import Measurement
 
 UNDEFINED = "\N{EN DASH}"
+MOST_ROWS = 40
+"""A table with more rows may be folded, and a folded one shows no more of them in Markdown."""
 Emphasis = Literal["", "reference", "mean", "aside"]
 
 
@@ -79,7 +81,7 @@ class Table:
     rows: list[Row]
     notes: list[tuple[str, str]]
     folded: bool = False
-    """Whether the page shows it only on demand: complete, and too long to stand in everybody's way."""
+    """Whether the page shows it only on demand."""
 
 
 def column_groups(columns: list[Column]) -> list[tuple[str, int]]:

@@ -1,16 +1,30 @@
 """Paired comparisons of two models on the same images: what a comparison says, and the tables of them."""
 
-from nsbench.report.cells import UNDEFINED, Cell, Column, Row, Table, bounded, full_columns, number_text, words
+from collections import Counter
+from collections.abc import Iterator
+
+from nsbench.report.cells import (
+    MOST_ROWS,
+    UNDEFINED,
+    Cell,
+    Column,
+    Row,
+    Table,
+    bounded,
+    full_columns,
+    number_text,
+    words,
+)
 from nsbench.report.lookup import Lookup
 from nsbench.report.quantities import Quantity, quantity
-from nsbench.report.wording import listed, plural, probability_text, sentence_start
+from nsbench.report.wording import listed, plural, probability_text
 from nsbench.results.record import Comparison, SeedComparison
 
 SIGNIFICANT = 0.05
 Compared = Comparison | SeedComparison
 HOLM = (
-    "p is two-sided; p (Holm) is corrected by Holm's method over the comparisons of one family, {families}. A "
-    f"difference is called one when p (Holm) < {SIGNIFICANT} and the interval excludes zero. Could have found: the "
+    "The p-value p is two-sided; p (Holm) is corrected by Holm's method over the comparisons of a family, {families}. "
+    f"A difference is called one when p (Holm) < {SIGNIFICANT} and the interval excludes zero. Could have found: the "
     "smallest true difference that the test would have called one with 80 % power, at the level that its family leaves "
     "to one comparison. No difference shown does not mean equal."
 )
@@ -99,49 +113,72 @@ def over_seeds(lookup: Lookup) -> Table | None:
     return Table("seed_comparisons", f"Comparisons over {trainings}", caption, *full_columns(columns(), rows), [])
 
 
-def comparisons(lookup: Lookup) -> Table | None:
-    """Every comparison of two single models, by the question that it helps to answer."""
+def comparisons(lookup: Lookup) -> list[Table]:
+    """Every comparison of two single models, by the question that it helps to answer.
+
+    Folded behind the comparisons over seeds; without those, students against their controls stay open where all would
+    be too long.
+    """
     found = lookup.results.comparisons
+    controlled = [one for one in found if against_control(lookup, one)]
+    if lookup.results.seed_comparisons or len(found) <= MOST_ROWS or not controlled:
+        return [
+            *single_table(lookup, "comparisons", "Paired comparisons", found, bool(lookup.results.seed_comparisons))
+        ]
+    rest = [one for one in found if one not in controlled]
+    return [
+        *single_table(lookup, "control_comparisons", "Students against their controls", controlled, False),
+        *single_table(lookup, "comparisons", "All other paired comparisons", rest, True),
+    ]
+
+
+def against_control(lookup: Lookup, found: Comparison) -> bool:
+    """Whether this is a student against its own control."""
+    student = lookup.checkpoint(found.candidate)
+    return student is not None and str(lookup.control(student)) == found.baseline
+
+
+def single_table(lookup: Lookup, identifier: str, title: str, found: list[Comparison], folded: bool) -> Iterator[Table]:
+    """A table of comparisons of single models; nothing where there are none."""
     if not found:
-        return None
+        return
     tests = {one.test for one in found}
     caption = (
-        "Both on the same images; difference: candidate minus baseline, with its paired 95 % interval in brackets. It "
-        "is about these two sets of weights and other images; what another training would give is not in it. Tested by "
+        "Both on the same images; difference: candidate minus other, with its paired 95 % interval in brackets. It is "
+        "about these two sets of weights and other images; what another training would give is not in it. Tested by "
         f"{listed([text for name, text in TESTS.items() if name in tests])}. {how_to_read(found)}"
     )
-    title = "Paired comparisons, one training each"
-    folded = bool(lookup.results.seed_comparisons)
     kept = full_columns(columns(), family_rows(lookup, list(found)))
-    return Table("comparisons", title, caption, *kept, [], folded)
+    yield Table(identifier, f"{title}, one training each", caption, *kept, [], folded)
 
 
 def how_to_read(found: list[Comparison] | list[SeedComparison]) -> str:
     """Direction, correction and power, as sentences."""
     families = dict.fromkeys(one.family for one in found)
     lone = f"here all {len(found):,} of this record"
-    several = "named in italics above its rows"
+    several = "named above its rows"
     lower = "Lower is better throughout, so a negative difference speaks for the candidate."
-    return f"{lower} {sentence_start(HOLM.format(families=lone if len(families) == 1 else several))}"
+    return f"{lower} {HOLM.format(families=lone if len(families) == 1 else several)}"
 
 
 def columns() -> list[Column]:
     """Columns of both tables."""
-    named = [Column(name, numeric=False) for name in ("Candidate", "Compared with", "Number")]
     values = [Column(name) for name in ("Candidate's", "Other's", "Difference", "p", "p (Holm)", "Could have found")]
-    return [*named, *values, Column("Candidate is", numeric=False)]
+    return [Column("Number", numeric=False), *values, Column("Candidate is", numeric=False)]
 
 
 def family_rows(lookup: Lookup, found: list[Compared]) -> list[Row]:
-    """One row a comparison, those of one family under one heading; a lone unnamed family needs none."""
-    families: dict[str, list[Compared]] = {}
-    for one in found:
-        families.setdefault(one.family, []).append(one)
+    """One row a comparison, those of one pair in one family together under a heading."""
+    families = Counter(one.family for one in found)
+    pairs: dict[tuple[str, str, str], list[Compared]] = {}
+    for one in sorted(found, key=lambda one: list(families).index(one.family)):
+        pairs.setdefault((one.family, one.candidate, one.baseline), []).append(one)
     rows = []
-    for family, ones in families.items():
-        heading = (
-            "" if list(families) == [ONE_FAMILY] else f"{sentence_start(family)} ({plural(len(ones), 'comparison')})"
-        )
+    for (family, *pair), ones in pairs.items():
+        name = lookup.label_of if isinstance(ones[0], Comparison) else lookup.group_label
+        heading = " against ".join(map(name, pair))
+        if list(families) != [ONE_FAMILY]:
+            heading += f" (family: {family}, {plural(families[family], 'comparison')})"
         rows += [comparison_row(lookup, one, "" if place else heading) for place, one in enumerate(ones)]
     return rows
 
@@ -149,15 +186,10 @@ def family_rows(lookup: Lookup, found: list[Compared]) -> list[Row]:
 def comparison_row(lookup: Lookup, found: Compared, heading: str) -> Row:
     """One comparison."""
     shown = quantity(lookup, found.benchmark, found.metric, found.n)
-    name = lookup.label_of if isinstance(found, Comparison) else lookup.group_label
-    named = [words(name(one)) for one in (found.candidate, found.baseline)]
-    number = words(shown.title, f"n = {found.n:,}")
-    values = [
-        bounded(None if value is None else value * shown.scale, None, None, shown.decimals)
-        for value in (found.candidate_value, found.baseline_value)
+    scaled = [
+        None if value is None else value * shown.scale
+        for value in (found.candidate_value, found.baseline_value, found.detectable)
     ]
-    power = bounded(None if found.detectable is None else found.detectable * shown.scale, None, None, shown.decimals)
-    tests = [probability(found.p_value), probability(found.p_holm), power]
-    return Row(
-        [*named, number, *values, difference(found, shown), *tests, words(READINGS[reading(found)])], heading=heading
-    )
+    own, other, power = (bounded(value, None, None, shown.decimals) for value in scaled)
+    tests = [probability(found.p_value), probability(found.p_holm), power, words(READINGS[reading(found)])]
+    return Row([words(shown.title, f"n = {found.n:,}"), own, other, difference(found, shown), *tests], heading=heading)

@@ -14,12 +14,11 @@ from nsbench.results.record import Comparison
 
 NAMES = {
     ("clean", "top1_error"): "clean error",
-    ("clean", "negative_log_likelihood"): "negative log-likelihood",
+    ("clean", "negative_log_likelihood"): "NLL",
     ("clean", "brier_score"): "Brier score",
     ("clean", "expected_calibration_error"): "calibration error",
-    ("corruption", "mean_error"): "error on corrupted images",
-    ("corruption", "mean_corruption_error"): "corruption error",
-    ("corruption", "mean_expected_calibration_error"): "calibration error on corrupted images",
+    ("corruption", "mean_error"): "error on corruptions",
+    ("corruption", "mean_expected_calibration_error"): "calibration error on corruptions",
     ("perturbation", "mean_flip_probability"): "flip probability",
     (f"fgsm/{8 / 255:g}", "top1_error"): "error under FGSM",
     (f"pgd/{8 / 255:g}", "top1_error"): "error under PGD",
@@ -75,18 +74,15 @@ def named(lookup: Lookup, found: list[Compared]) -> str:
 
 
 def outcome(lookup: Lookup, found: Standing) -> str:
-    """`better in ... and worse in ...; in ... no difference is shown`: every number that was compared or measured."""
+    """`better in ..., but worse in ...; not shown to differ in ...`: every headline number of the record."""
     better, worse, even, unknown = (
         named(lookup, found.where(verdict)) for verdict in ("better", "worse", "no evidence", "unknown")
     )
-    told = listed([f"{word} in {names}" for word, names in (("better", better), ("worse", worse)) if names])
-    parts = [told] if told else ["not shown to differ from it"]
-    if told and even:
-        parts.append(f"in {even} no difference is shown")
-    elif even:
-        parts = [f"neither better nor worse as far as these images tell, in {even}"]
-    if unknown:
-        parts.append(f"{unknown} cannot be compared")
+    told = [f"better in {better}"] if better else []
+    told += [f"but worse in {worse}" if better else f"worse in {worse}"] if worse else []
+    parts = [", ".join(told)] if told else []
+    parts += [f"not shown to differ in {even}"] if even else []
+    parts += [f"not comparable in {unknown}"] if unknown else []
     return "; ".join([*parts, *untested(lookup, found)])
 
 
@@ -102,4 +98,4 @@ def untested(lookup: Lookup, found: Standing) -> list[str]:
         if own.value != other.value:
             (higher if own.value > other.value else lower).append(name)
     told = [f"{word} in {listed(names)}" for word, names in (("higher", higher), ("lower", lower)) if names]
-    return [f"without a test, {listed(told)}"] if told else []
+    return [f"not tested: {', '.join(told)}"] if told else []

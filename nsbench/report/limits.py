@@ -13,9 +13,9 @@ Topic = tuple[str, str]
 CALIBRATION = (
     "Calibration.",
     "Noise raises a plug-in calibration error, for a perfectly calibrated model to a floor that depends on its own "
-    "confidences and on the count of images: the tables have it for each model. What is above the floor is in the "
-    "unbiased value and its interval. Negative log-likelihood and the Brier score have no bins and no floor; they "
-    "stand beside it.",
+    "confidences and on the count of images: the tables have it for each model. The unbiased value has "
+    "that taken off, and its interval is for the true value. Negative log-likelihood and the Brier score have no bins "
+    "and no floor; they stand beside it.",
 )
 FGSM = (
     "FGSM.",

@@ -2,10 +2,7 @@
 
 import re
 
-from nsbench.report.cells import Cell, Table
-
-MOST_ROWS = 40
-"""A folded table shows no more rows in Markdown."""
+from nsbench.report.cells import MOST_ROWS, Cell, Table
 
 
 class Markdown(str):

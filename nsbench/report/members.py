@@ -20,7 +20,7 @@ from nsbench.report.cells import (
 )
 from nsbench.report.lookup import Entry, Lookup
 from nsbench.report.quantities import is_unbiased
-from nsbench.report.tables import INTERVALS, SAME_IMAGES, fitted
+from nsbench.report.tables import INTERVALS, POOLED, SAME_IMAGES, fitted
 from nsbench.report.wording import coverage
 from nsbench.results.record import BenchmarkSet
 
@@ -64,7 +64,7 @@ CORRUPTIONS = (
         "Growth of the error over clean images divided by the baseline's growth. Ill-conditioned where the baseline "
         "hardly degrades: a wide interval or a note says where. Lower is not simply better.",
         ratio=True,
-        other_means=(("ratio of sums over all of these", "pooled_relative_corruption_error"),),
+        other_means=(("ratio of sums over all of these", POOLED),),
     ),
 )
 PERTURBATIONS = (

@@ -37,10 +37,12 @@ def chain(lookup: Lookup) -> list[str]:
         return []
     distilled = students[-1].objective == "distillation"
     taught = "its teacher's probabilities" if distilled else "the pseudo-labels its teacher was confident of"
-    told = (
-        f"Starting from a supervised teacher, {plural(len(students), 'noisy student')} "
-        f"{'was' if len(students) == 1 else 'were'} trained in turn, each on the labelled images and on {taught}."
+    who = (
+        "a noisy student was trained"
+        if len(students) == 1
+        else f"{len(students)} noisy students were trained in turn, each"
     )
+    told = f"Starting from a supervised teacher, {who} on the labelled images and on {taught}."
     seeds = [str(one.seed) for one in lookup.groups.get(lookup.group_of(lookup.last()) or "", [])]
     again = [f"Everything was trained {numeral(len(seeds))} times, from seeds {listed(seeds)}."] if seeds else []
     return [told, *again]

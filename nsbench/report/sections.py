@@ -94,7 +94,7 @@ def explained(block: Table | Picture) -> Table | Picture:
         printed = [block.title, *(panel.svg for panel in block.panels)]
     else:
         printed = [column.title for column in block.columns]
-        printed += [cell.text for row in block.rows for cell in row.cells]
+        printed += [text for row in block.rows for text in (row.heading, *(cell.text for cell in row.cells))]
     return replace(block, caption=f"{block.caption} {EXPLANATION}") if MARK in "".join(printed) else block
 
 
@@ -169,7 +169,7 @@ def everything(lookup: Lookup) -> list[Table | Picture]:
     """The tables in which all stand side by side."""
     return blocks(
         comparisons.over_seeds(lookup),
-        comparisons.comparisons(lookup),
+        *comparisons.comparisons(lookup),
         tables.robustness(lookup),
     )
 

@@ -70,7 +70,7 @@ def headline(lookup: Lookup) -> str:
     last, found = lookup.last(), leading(lookup)
     control = lookup.control(last)
     who = "the student" if len(one_of_each(lookup)) == 1 else "the last student"
-    before = "" if control is not None else "no network of equal size and image budget was trained; "
+    before = "" if control is not None else "no control of equal size, noise and image budget was trained; "
     if found is None:
         return sentence_start(f"{before}{who} was compared with no other network.")
     against = opponent_words(lookup, last, found.other)
@@ -154,7 +154,8 @@ def details(lookup: Lookup, found: Standing, verdict: str) -> str:
         missed = missable(one, shown) if verdict == "no evidence" else ""
         parts.append(f"{short_name(lookup, one)} {compact(one, shown)}{missed}")
     told = f"{DETAILS[verdict].format(other=other)}: {'; '.join(parts)}"
-    return f"{told} ({trainings_text(found.trainings)}; 95 % intervals, p after Holm's correction)."
+    stamped = stamp(lookup, [str(found.student), str(found.other)])
+    return f"{told} ({trainings_text(found.trainings)}; 95 % intervals, p after Holm's correction){stamped}."
 
 
 def comparison(lookup: Lookup, found: Standing) -> str:

@@ -42,11 +42,12 @@ def fitted(lookup: Lookup, table: Table, naming: int = 1) -> Table:
     return turned(table, lookup.noun.capitalize(), emphases, naming)
 
 
+POOLED = "pooled_relative_corruption_error"
 CORRUPTION_MEANS = (
     ("mean_error", "Mean error (uCE)", "Top-1 error on corrupted images"),
     ("mean_corruption_error", "mCE", "Corruption error"),
     ("relative_mean_corruption_error", "Relative mCE", "Relative corruption error"),
-    ("pooled_relative_corruption_error", "Relative error, ratio of sums", "Relative corruption error, ratio of sums"),
+    (POOLED, "Relative error, ratio of sums", "Relative corruption error, ratio of sums"),
 )
 PERTURBATION_MEANS = (
     ("mean_flip_probability", "Mean flip probability", "Flip probability"),
@@ -59,10 +60,11 @@ def means(lookup: Lookup, found: BenchmarkSet) -> list[tuple[Column, str]]:
     """Column and metric of the means over a set, behind the clean error of the same images where it differs."""
     known = CORRUPTION_MEANS if found.kind == "corruption" else PERTURBATION_MEANS
     group = f"{found.kind.capitalize()}s, {found.images:,} images"
-    wanted = [
-        (Column(mean_heading(found, full, partial), "% of baseline" if metric.endswith(RATIOS) else "%", group), metric)
-        for metric, full, partial in known
-    ]
+    wanted = []
+    for metric, full, partial in known:
+        heading = mean_heading(found, full, partial)
+        heading = heading.replace("mean of", "over") if metric == POOLED else heading
+        wanted.append((Column(heading, "% of baseline" if metric.endswith(RATIOS) else "%", group), metric))
     if found.images < lookup.results.data.test:
         wanted.insert(0, (Column("Clean error on the same images", "%", group), SAME_IMAGES))
     return wanted

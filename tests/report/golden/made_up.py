@@ -148,7 +148,13 @@ class Measured:
             self.add("corruption", f"{prefix}mean_corruption_error", ratio, 0.04, ratio=True)
             name = f"{prefix}relative_mean_corruption_error"
             self.add("corruption", name, min(ratio, 1.0), 0.12, ratio=True, note=caution)
-        self.add("corruption", "pooled_relative_corruption_error", min(ratio, 1.0) * 0.98, 0.06, ratio=True)
+        self.add(
+            "corruption",
+            "pooled_relative_corruption_error",
+            1.0 if self.model == self.baseline else 0.98 * min(ratio, 1.0),
+            0.06,
+            ratio=True,
+        )
         noise = 0.031 * (500 / self.n) ** 0.5
         self.add("corruption", "mean_expected_calibration_error", 0.13 - 0.02 * place, 0.009, floor=noise)
 
