@@ -75,11 +75,11 @@ def compact(found: Compared, shown: Quantity) -> str:
 
 
 def missable(found: Compared, shown: Quantity) -> str:
-    """The smallest difference that could have been found, as words to follow a difference that was not."""
+    """From where on a difference is detectable, as words to follow one that was not found."""
     if found.detectable is None:
         return ""
     unit = " points" if shown.unit else ""
-    return f", {number_text(found.detectable * shown.scale, shown.decimals)}{unit} could have been found"
+    return f", detectable from {number_text(found.detectable * shown.scale, shown.decimals)}{unit}"
 
 
 def probability(value: float | None) -> Cell:

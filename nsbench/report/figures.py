@@ -11,6 +11,7 @@ from nsbench.report.cells import estimate, number_text, places
 from nsbench.report.drawing import BASELINE, FAINT, MUTED, PAGE, Panel, Picture, draw, heading, percent_axis, printable
 from nsbench.report.lookup import Entry, Lookup
 from nsbench.report.marks import interval_ends, legend, legend_height, line_style
+from nsbench.report.stamp import MARK
 from nsbench.results.record import BenchmarkSet, Measurement
 
 
@@ -81,7 +82,10 @@ def places_of(lookup: Lookup) -> list[tuple[str, list[CheckpointRecord]]]:
     for one in controls:
         last = [student for student in lookup.students() if lookup.control(student) is one]
         found.setdefault(lookup.unseeded(last[-1] if last else one), []).append(one)
-    return list(found.items())
+    return [
+        (name + MARK if any(lookup.test_selected(one) for one in networks) else name, networks)
+        for name, networks in found.items()
+    ]
 
 
 def overview_panel(lookup: Lookup, wanted: Wanted) -> Panel | None:

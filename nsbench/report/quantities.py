@@ -76,6 +76,8 @@ def quantity(lookup: Lookup, benchmark: str, metric: str, n: int) -> Quantity:
         name += " of ImageNet-P's ten"
     where_measured = SAME_IMAGES.get(benchmark, "") if plain == "clean_error" else where(lookup, benchmark, plain)
     name = f"{name} {where_measured}".rstrip()
+    if plain.startswith("pooled_"):
+        name = name.replace("mean of", "over").replace("mean over", "over")
     if is_unbiased(lookup, benchmark, metric):
         name += ", unbiased"
     if plain in UNBOUNDED:

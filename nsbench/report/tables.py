@@ -92,8 +92,9 @@ def robustness(lookup: Lookup) -> Table | None:
     if lookup.baseline is not None:
         caption += (
             f" Relative to the baseline{baseline_name(lookup)}, which is 100 % by definition. A relative corruption "
-            "error divides by the growth of the baseline's error: it is ill-conditioned where that is small, and a "
-            "mean of such ratios follows the smallest growth, a ratio of sums the largest. Lower is not simply better."
+            "error divides by the growth of the baseline's error: it is ill-conditioned where that is small. "
+            "Averaged, such ratios follow the smallest growth; a ratio of sums follows the largest. Lower is not "
+            "simply better."
         )
     return Table("robustness", "Robustness", caption, *full_columns(columns, rows), notes.marked())
 

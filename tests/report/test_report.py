@@ -5,6 +5,7 @@ Markdown beside them by `NSBENCH_REGENERATE_GOLDEN=1 python -m pytest tests/repo
 commit it.
 """
 
+import json
 import os
 import re
 import xml.etree.ElementTree as ET
@@ -25,6 +26,7 @@ from nsbench.report.sections import unprinted_notes
 from nsbench.report.students import comparisons, headline
 from nsbench.report.tables import robustness
 from nsbench.results.record import Measurement, Results
+from nsbench.results.upgrade import upgraded
 
 Writer = Callable[[Results], Any]
 
@@ -161,8 +163,11 @@ def test_the_baseline_is_a_hundred_percent_by_definition(results: Results) -> No
 
 
 def test_validation_only_corruptions_stand_after_the_mean_and_apart(results: Results) -> None:
+    clean = {"mean_error": ["aside"], "relative_corruption_error": [], "corruption_error": []}
+    pooled = {"relative_corruption_error": ["mean"]}
     for table in by_member(Lookup(results), "corruption"):
-        assert [row.emphasis for row in table.rows] == [""] * 5 + ["mean", "aside"]
+        means = ["mean", *pooled.get(table.identifier, []), "aside"]
+        assert [row.emphasis for row in table.rows] == [*clean[table.identifier], *[""] * 5, *means]
         assert table.rows[-1].heading == "Validation only, never averaged"
 
 
@@ -200,15 +205,16 @@ def test_numbers_that_no_image_tells_apart_have_no_p_value_and_are_still_compare
         "Against its control the last student is not shown to differ in clean error, NLL"
     )
     assert (
-        "Not shown to differ from its control: clean error 0.0 points [0.0, 0.0], 5.3 points" in comparisons(lookup)[0]
+        "Not shown to differ from its control: clean error 0.0 points [0.0, 0.0], detectable from 5.3 p"
+        in comparisons(lookup)[0]
     )
 
 
 def test_a_sentence_on_networks_of_unequal_size_or_budget_has_both_of_either(results: Results) -> None:
     told = comparisons(Lookup(results))
     assert told[2].startswith(
-        "Generation 1 (resnet8, 77.8k parameters, 600k images seen) makes fewer errors on clean images than its teacher "
-        "(resnet8, 77.8k parameters, 200k images seen): top-1 error \N{MINUS SIGN}4.4 points"
+        "Generation 1 (resnet8, 77.8k parameters, 600k images seen) makes fewer errors on clean images than its "
+        "teacher (resnet8, 77.8k parameters, 200k images seen): top-1 error \N{MINUS SIGN}4.4 points"
     )
     equal = [one.model_copy(update={"parameters": 5, "images_seen": 6}) for one in results.checkpoints]
     told = comparisons(Lookup(results.model_copy(update={"checkpoints": equal})))
@@ -230,6 +236,15 @@ def test_the_same_record_gives_the_same_bytes(results: Results, report: Any, rep
     one, two = ({path.relative_to(f): path.read_bytes() for path in f.rglob("*") if path.is_file()} for f in folders)
     assert one == two
     assert not [path for path in one if path.name.endswith(".tmp")]
+
+
+def test_the_report_of_a_record_of_version_1_says_what_was_not_compared(report_of: Writer) -> None:
+    content = json.loads((Path(__file__).parents[1] / "results/version1/results.json").read_text())
+    old = Results.model_validate(upgraded(content))
+    told = report_of(old.model_copy(update={"samples": []})).page.text
+    assert "No control of equal size, noise and image budget was trained; against the baseline the" in told
+    assert "; not tested: higher in NLL, Brier score, calibration error, error on corruptions," in told
+    assert "Generation 1 (resnet14, 173k parameters, 350k images seen) makes fewer errors" in told
 
 
 def test_links_of_the_markdown_resolve(either_report: Any) -> None:
