@@ -6,6 +6,7 @@ None of them is left out: what a sentence says of one number it says of all.
 from dataclasses import dataclass
 
 from nsbench.checkpoints.record import CheckpointRecord
+from nsbench.report.cells import estimate
 from nsbench.report.comparisons import Compared, reading
 from nsbench.report.lookup import Lookup
 from nsbench.report.quantities import quantity
@@ -92,7 +93,7 @@ def untested(lookup: Lookup, found: Standing) -> list[str]:
     higher: list[str] = []
     lower: list[str] = []
     for (benchmark, metric), name in NAMES.items():
-        own, other = (lookup.find(one, benchmark, metric) for one in (found.student, found.other))
+        own, other = (estimate(lookup.find(one, benchmark, metric)) for one in (found.student, found.other))
         if (benchmark, metric) in tested or own is None or other is None or own.value is None or other.value is None:
             continue
         if own.value != other.value:
