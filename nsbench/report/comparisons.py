@@ -43,8 +43,10 @@ ONE_FAMILY = "all comparisons"
 
 
 def reading(found: Compared) -> str:
-    """The verdict of the record; `unknown` where a number or its interval is undefined."""
-    return "unknown" if None in (found.difference, found.ci_low, found.ci_high) else found.verdict
+    """The verdict of the record; `unknown` where a number, its interval or the p-value of a test is undefined."""
+    needed = (found.difference, found.ci_low, found.ci_high)
+    uncorrected = found.p_holm is None and found.p_value is not None
+    return "unknown" if None in needed or uncorrected else found.verdict
 
 
 def change(found: Compared, shown: Quantity) -> str:
@@ -64,6 +66,8 @@ def evidence(found: Compared, shown: Quantity) -> str:
     if found.p_holm is not None:
         test = f"{found.test} " if isinstance(found, Comparison) else ""
         facts.append(f"{test}{probability_text(found.p_holm)} after Holm's correction")
+    elif found.difference == 0:
+        facts.append("no image tells them apart")
     return ", ".join([*facts, f"n = {found.n:,}"])
 
 
@@ -177,7 +181,9 @@ def family_rows(lookup: Lookup, found: list[Compared]) -> list[Row]:
     for (family, *pair), ones in pairs.items():
         name = lookup.label_of if isinstance(ones[0], Comparison) else lookup.group_label
         heading = " against ".join(map(name, pair))
-        if list(families) != [ONE_FAMILY]:
+        if families[family] == len(ones) and family != ONE_FAMILY:
+            heading += f" (a family of {plural(len(ones), 'comparison')})"
+        elif len(families) > 1 or family != ONE_FAMILY:
             heading += f" (family: {family}, {plural(families[family], 'comparison')})"
         rows += [comparison_row(lookup, one, "" if place else heading) for place, one in enumerate(ones)]
     return rows

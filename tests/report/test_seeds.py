@@ -67,9 +67,7 @@ def test_comparisons_over_seeds_stand_complete_before_the_folded_single_ones(see
     assert (first.title, first.folded) == ("Comparisons over 3 trainings", False)
     assert (single.title, single.folded) == ("Paired comparisons, one training each", True)
     assert len(first.rows) == len(seeded_results.seed_comparisons) == 21
-    assert first.rows[0].heading == (
-        "gen 1 · resnet20 against control · resnet20 (family: students against their controls, 7 comparisons)"
-    )
+    assert first.rows[0].heading == ("gen 1 · resnet20 against control · resnet20 (a family of 7 comparisons)")
     assert [cell.text for cell in first.rows[0].cells][3:] == ["+0.3", "0.147", "0.440", "7.1", "no difference shown"]
     assert len(single.rows) == 63
 
