@@ -62,13 +62,11 @@ class Comparer:
 
     def _published(self, cell: Cell, seed: int) -> Summary:
         """Summary of a published set, kept beside it."""
-        kept = "-kept" if cell.variant == "0/0 frames kept" else ""
-        path = self._sets.path(cell, seed).with_suffix(f".{self._network.digest}{kept}.npz")
+        path = self._sets.path(cell, seed).with_suffix(f".{self._network.digest}.npz")
         if path.exists():
             with np.load(path) as saved:
                 return Summary(**saved)
-        images = self._sets.read(cell, seed)
-        found = self._summarise(cell, mended(images, self._clean) if cell == Cell("spatter") else images)
+        found = self._summarise(cell, self._sets.read(cell, seed))
         file = io.BytesIO()
         np.savez(file, **asdict(found))
         write_bytes(path, file.getvalue())
@@ -97,12 +95,6 @@ class Comparer:
             return np.asarray(classes != self._labels, dtype=np.float64)
         each = np.eye(len(images))
         return np.asarray(flip_probability(classes.reshape(images.shape[:2]), cell.noise, each), dtype=np.float64)
-
-
-def mended(sequences: Pixels, clean: Pixels) -> Pixels:
-    """Sequences (N, T, 32, 32, 3) whose black frames are the clean images (N, 32, 32, 3) instead."""
-    black = ~sequences.any(axis=(2, 3, 4), keepdims=True)
-    return np.where(black, clean[:, None], sequences)
 
 
 def command_line() -> ArgumentParser:

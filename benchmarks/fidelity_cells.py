@@ -13,9 +13,8 @@ _RANDOM_CORRUPTIONS = {
 }
 _RANDOM_PERTURBATIONS = NOISE_PERTURBATIONS | {"snow", "spatter"}
 
-Variant = Literal["", "own textures", "0/0 frames kept"]
-"""`own textures`: our side cuts frost from its own textures, elsewhere from the published photographs. `0/0 frames
-kept`: published frames that are 0 divided by 0 stay black, elsewhere the clean image stands in, as it does in ours."""
+Variant = Literal["", "own textures"]
+"""`own textures`: our side cuts frost from its own textures, elsewhere from the published photographs."""
 
 
 @dataclass(frozen=True)
@@ -56,7 +55,5 @@ def corruption_cells() -> list[Cell]:
 
 
 def perturbation_cells() -> list[Cell]:
-    """Twenty perturbations, spatter twice."""
-    cells = [Cell(name) for name in PERTURBATIONS + EXTRA_PERTURBATIONS]
-    cells.insert(PERTURBATIONS.index("spatter") + 1, Cell("spatter", variant="0/0 frames kept"))
-    return cells
+    """Twenty perturbations."""
+    return [Cell(name) for name in PERTURBATIONS + EXTRA_PERTURBATIONS]

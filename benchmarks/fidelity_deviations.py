@@ -21,10 +21,10 @@ DEVIATIONS: tuple[tuple[str, str], ...] = (
     ),
     (
         "spatter (sequences)",
-        "Where no liquid is left in a frame, the published code divides 0 by 0, and what a not-a-number becomes as a "
-        "byte depends on the processor; here it becomes a black frame, about one in thirteen. Ours shows the clean "
-        "image: no liquid, no change. The row `spatter` compares with published sequences in which the clean image "
-        "stands for black frames, `spatter, 0/0 frames kept` with them as they are; the latter is not judged.",
+        "Where no water is left in a frame, the published code divides 0 by 0. What a not-a-number becomes as a byte "
+        "no standard defines; x86 processors make it 0, so that the frame is black, about one in eighteen. Ours makes "
+        "it black on any processor: no deviation where the published code ran. The corruption has the same code, but "
+        "of 90,000 images at severities 1 to 3 none was without water.",
     ),
     (
         "rotate, scale, shear, zoom_blur (sequences)",

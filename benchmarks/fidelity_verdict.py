@@ -83,8 +83,6 @@ def _misses(found: Comparison) -> list[str]:
     """What a set misses by itself."""
     if found.cell.variant == "own textures":
         return _outside_sampling(found)
-    if found.cell.variant:
-        return []
     return _levels_apart(found) if found.cell.random else _pixels_apart(found)
 
 

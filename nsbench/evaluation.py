@@ -19,6 +19,7 @@ from nsbench.models.check import suspicions
 from nsbench.models.open import open_models
 from nsbench.models.record import ModelRecord
 from nsbench.models.subject import Subject
+from nsbench.models.trained import Trained
 from nsbench.pipeline import Options, check_evaluation
 from nsbench.predictions.collect import Evaluation
 from nsbench.predictions.disagreement import disagreements
@@ -151,17 +152,14 @@ def check_names(subjects: Sequence[Subject]) -> None:
 def find_baseline(name: str, subjects: Sequence[Subject]) -> str | None:
     """The name of the baseline among the models; None where none is wanted.
 
-    Without a wish, it is the baseline of the one run that the models come from.
+    Unless named, it is the baseline of the one run that the models come from, of the first of its seeds.
     """
     names = [subject.name for subject in subjects]
     if name and name not in names:
         raise UserError(f"The baseline {name!r} is none of the models: name one of {', '.join(names)}.")
-    own = [
-        subject.name
-        for subject in subjects
-        if isinstance(subject.record, CheckpointRecord) and subject.record.role == "baseline"
-    ]
-    return name or (own[0] if len(own) == 1 else None)
+    own = [one for one in subjects if isinstance(one, Trained) and one.record.role == "baseline"]
+    runs = {one.run for one in own}
+    return name or (own[0].name if len(runs) == 1 else None)
 
 
 def last_images(dataset: Dataset, count: int) -> ImageSet | None:

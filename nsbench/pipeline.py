@@ -110,7 +110,7 @@ class Run:
         save_results(self.folder, assemble(self._setup(records)))
 
     def _setup(self, records: list[CheckpointRecord]) -> Setup:
-        (baseline,) = (str(record) for record in records if record.role == "baseline")
+        baseline = next(str(record) for record in records if record.role == "baseline")
         return Setup(
             name=self.config.name,
             config=self.config.model_dump(mode="json"),
@@ -177,8 +177,8 @@ def check_config(config: Config) -> None:
         parse_network_name(name)
     if config.study.name in (SUPERVISED, CONTROL):
         raise UserError(f"study.name = {config.study.name!r} is taken: choose another name.")
-    if config.study.control and len(config.study.networks) < 2:
-        raise UserError("study.control = true needs a student to compare with: name two study.networks or more.")
+    if len(set(config.study.seeds)) < len(config.study.seeds):
+        raise UserError(f"study.seeds = {list(config.study.seeds)} names a seed twice: name each once.")
     check_evaluation(config.evaluation)
     if config.training.nesterov and config.training.momentum == 0:
         raise UserError("training.nesterov = true needs momentum: set training.momentum above 0.")

@@ -8,7 +8,7 @@ import torch
 from safetensors.torch import load_file
 
 from nsbench.checkpoints.record import CheckpointRecord
-from nsbench.checkpoints.stages import warnings_of
+from nsbench.checkpoints.stages import stages, warnings_of
 from nsbench.checkpoints.store import load_network
 from nsbench.config.resolve import resolve
 from nsbench.errors import UserError
@@ -26,7 +26,7 @@ SHORT = (
     "evaluation.attack_images=20",
 )
 TEACHER, STUDENT = "hard/seed0/gen0-resnet8-w0.125", "hard/seed0/gen1-resnet8-w0.25"
-CONTROL = "control/seed0/gen0-resnet8-w0.25"
+CONTROL = "control/seed0/gen1-resnet8-w0.25"
 
 
 @pytest.fixture(scope="module")
@@ -66,6 +66,53 @@ def test_the_control_is_a_student_without_pseudo_labels(plain: Path, tmp_path: P
     assert student.selection is not None
     assert control.training_images == sum(max(20, count) for count in student.selection.labeled)
     assert '"dropout": 0.3' in (tmp_path / CONTROL / "checkpoint.json").read_text()
+
+
+def test_each_students_network_has_a_control_and_students_that_share_it_share_the_control() -> None:
+    config = resolve("quick", ["study.networks=['resnet8', 'resnet8', 'resnet8', 'resnet14']", "study.seeds=[3, 5]"])
+    names = [str(stage.name) for stage in stages(config)]
+    assert [name for name in names if name.startswith("control")] == [
+        "control/seed3/gen1-resnet8",
+        "control/seed3/gen3-resnet14",
+        "control/seed5/gen1-resnet8",
+        "control/seed5/gen3-resnet14",
+    ]
+    assert len(names) == 2 * (4 + 1 + 2)
+
+
+def test_seeds_train_everything_again_on_one_split_and_share_their_configuration(plain: Path, tmp_path: Path) -> None:
+    records = from_the_same_teacher(plain, tmp_path, "study.seeds=[0, 1]")
+    first, again = (records[STUDENT.replace("seed0", f"seed{seed}")] for seed in (0, 1))
+    assert first.weights_sha256 == train(plain)[STUDENT].weights_sha256
+    assert again.weights_sha256 != first.weights_sha256
+    assert again.parent == TEACHER.replace("seed0", "seed1")
+    assert again.configuration == first.configuration
+    assert first.configuration["teacher"] == records[TEACHER].configuration
+    assert again.selection is not None
+    assert first.selection is not None
+    assert again.selection.labeled == first.selection.labeled
+
+
+@pytest.mark.parametrize(
+    "setting",
+    [
+        "data.labeled_fraction=0.4",
+        "input_noise.magnitude=4",
+        "model_noise.dropout=0.2",
+        "pseudo_labels.confidence_threshold=0.3",
+        "training.learning_rate=0.05",
+        "training.student_images=1216",
+    ],
+)
+def test_whatever_changes_a_students_weights_changes_its_configuration(
+    setting: str, plain: Path, tmp_path: Path
+) -> None:
+    assert train(tmp_path, setting)[STUDENT].configuration != train(plain)[STUDENT].configuration
+
+
+def test_a_budget_of_students_is_no_part_of_their_teachers_configuration(plain: Path, tmp_path: Path) -> None:
+    records = train(tmp_path, "training.student_images=64")
+    assert records[TEACHER].configuration == train(plain)[TEACHER].configuration
 
 
 def test_distillation_trains_a_smaller_student_on_softened_probabilities(tmp_path: Path) -> None:

@@ -11,6 +11,7 @@ from nsbench.results.store import load_results
 
 SCALED = (
     "data.labeled_fraction=0.95",
+    "study.control=false",
     "training.teacher_images=2_500",
     "training.student_images=7_500",
     "training.baseline_images=2_500",

@@ -242,7 +242,7 @@ def test_a_validation_slice_is_held_out_and_scored(tmp_path: Path) -> None:
         (["study.baseline=vgg"], "is not a network"),
         (["study.name=supervised"], "study.name = 'supervised' is taken"),
         (["study.name=control"], "study.name = 'control' is taken"),
-        (["study.control=true", "study.networks=['resnet8']"], "needs a student to compare with"),
+        (["study.seeds=[1, 2, 1]"], "names a seed twice"),
         (["training.selection=best-validation"], "needs held-out images"),
         (["transfer.weights=nowhere"], "nowhere"),
         (["evaluation.corruptions=['contrast', 'contrast']"], "names something twice"),

@@ -1,8 +1,9 @@
-"""A study's chain trained: a supervised teacher, then noisy students, the supervised baseline, and the control."""
+"""A study's chain trained: a supervised teacher, then noisy students, the supervised baseline, and the controls."""
 
 from dataclasses import asdict
 from functools import cached_property
 from pathlib import Path
+from typing import Any, Literal
 
 import numpy as np
 import torch
@@ -69,13 +70,14 @@ class Chain:
             found = read_checkpoint(folder_of(self.run, stage.name), key)
             if found is not None:
                 reporter.say(f"{stage.name}: already trained")
-            records[str(stage.name)] = (found or self._train(stage, key, reporter)).record
+            records[str(stage.name)] = (found or self._train(stage, parent, key, reporter)).record
         return list(records.values())
 
     def _fingerprint(self, stage: Stage, parent: CheckpointRecord | None) -> str:
         config = self.config
-        parts: list[BaseModel | str] = [
+        parts: list[BaseModel | str | int] = [
             config.data,
+            config.seed,
             config.input_noise,
             config.training,
             stage.name,
@@ -90,7 +92,7 @@ class Chain:
             parts += [config.transfer, self._initial_sha256]
         return fingerprint(*parts)
 
-    def _train(self, stage: Stage, key: str, reporter: Reporter) -> CheckpointFile:
+    def _train(self, stage: Stage, parent: CheckpointRecord | None, key: str, reporter: Reporter) -> CheckpointFile:
         lesson = self._lessons.make(stage, self._teacher(stage))
         noise = self._model_noise(stage)
         network = self._network(stage, noise)
@@ -114,19 +116,25 @@ class Chain:
             dropout=noise.dropout,
             survival=noise.survival,
             device=self.device.type,
-            record=self._record(stage, network, plan, lesson, outcome),
+            record=self._record(stage, parent, network, plan, lesson, outcome),
         )
         return save_checkpoint(folder, network, file)
 
     def _record(
-        self, stage: Stage, network: Classifier, plan: Plan, lesson: Lesson, outcome: Outcome
+        self,
+        stage: Stage,
+        parent: CheckpointRecord | None,
+        network: Classifier,
+        plan: Plan,
+        lesson: Lesson,
+        outcome: Outcome,
     ) -> CheckpointRecord:
         settings = plan.settings
         assert settings.precision != "auto"
         return CheckpointRecord(
             **stage.name.model_dump(),
             role=stage.role,
-            objective="supervised" if stage.parent is None else self.config.study.objective,
+            objective=_objective(stage, self.config),
             parent=str(stage.parent) if stage.parent else None,
             parameters=count_parameters(network),
             images_seen=plan.images,
@@ -136,10 +144,33 @@ class Chain:
             precision=settings.precision,
             micro_batch=outcome.micro_batch,
             initial_weights=self._initial_sha256 if self._transfers(stage) else "",
+            configuration=self._configuration(stage, parent, plan) | {"micro_batch": outcome.micro_batch},
             weights_sha256="",
             selection=lesson.selection,
             history=[HistoryPoint(**asdict(point)) for point in outcome.history],
         )
+
+    def _configuration(self, stage: Stage, parent: CheckpointRecord | None, plan: Plan) -> dict[str, Any]:
+        """All that the weights follow from but seeds: another network of this configuration differs by chance alone."""
+        config = self.config
+        budgets = {"teacher_images", "student_images", "baseline_images", "execution", "micro_batch"}
+        sections: dict[str, BaseModel] = {"data": config.data, "input_noise": config.input_noise}
+        if stage.noisy:
+            sections |= {"model_noise": config.model_noise, "pseudo_labels": config.pseudo_labels}
+        if parent is not None and config.study.objective == "distillation":
+            sections |= {"distillation": config.distillation}
+        if self._transfers(stage):
+            sections |= {"transfer": config.transfer}
+        return {
+            "network": stage.name.network,
+            "objective": _objective(stage, config),
+            "images": plan.images,
+            "initial_weights": self._initial_sha256 if self._transfers(stage) else "",
+            "dataset": self.dataset.checksum,
+            "training": plan.settings.model_dump(mode="json", exclude=budgets),
+            **{name: section.model_dump(mode="json") for name, section in sections.items()},
+            "teacher": parent.configuration if parent is not None else None,
+        }
 
     def _plan(self, stage: Stage, key: str, network: Classifier) -> Plan:
         training, transfer, labels = self.config.training, self.config.transfer, self.config.pseudo_labels
@@ -224,6 +255,10 @@ class Chain:
             HeldOut(validation.images, validation.labels, size) if len(validation) else None,
             HeldOut(test.images, test.labels, size) if test is not None else None,
         )
+
+
+def _objective(stage: Stage, config: Config) -> Literal["supervised", "self-training", "distillation"]:
+    return "supervised" if stage.parent is None else config.study.objective
 
 
 def _seed(stage: Stage) -> tuple[str | int, ...]:

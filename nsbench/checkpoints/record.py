@@ -72,8 +72,8 @@ class CheckpointRecord(CheckpointName):
     initial_weights: str = Field(description="SHA-256 of the weights that training started from; empty: random")
     configuration: dict[str, Any] = Field(
         default={},
-        description="all settings that its weights follow from, those of its teachers included, but for seeds; networks "
-        "that share it differ in their seed alone. Empty where a checkpoint of an earlier version does not say",
+        description="all settings that its weights follow from, its teachers' included, but for seeds; networks that "
+        "share it differ in their seed alone. Empty where a checkpoint of an earlier version does not say",
     )
     weights_sha256: str
     selection: SelectionRecord | None

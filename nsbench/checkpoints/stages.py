@@ -32,18 +32,26 @@ class Stage:
 
 
 def stages(config: Config) -> list[Stage]:
-    """The networks of a run: the chain, then the baseline, then the control if there is one."""
+    """The networks of a run: for each seed the chain, the baseline, and the controls if there are any."""
+    return [stage for seed in config.weight_seeds for stage in _stages(config, seed)]
+
+
+def _stages(config: Config, seed: int) -> list[Stage]:
     chain: list[Stage] = []
     for generation, network in enumerate(config.study.networks):
-        name = CheckpointName(study=config.study.name, generation=generation, network=network, seed=config.seed)
+        name = CheckpointName(study=config.study.name, generation=generation, network=network, seed=seed)
         parent = chain[-1].name if chain else None
         chain.append(Stage(name, "student" if parent else "teacher", parent))
-    baseline = CheckpointName(study=SUPERVISED, generation=0, network=config.baseline_network, seed=config.seed)
-    chain.append(Stage(baseline, "baseline", None))
-    if config.study.control:
-        control = CheckpointName(study=CONTROL, generation=0, network=config.study.networks[-1], seed=config.seed)
-        chain.append(Stage(control, "control", None))
-    return chain
+    baseline = CheckpointName(study=SUPERVISED, generation=0, network=config.baseline_network, seed=seed)
+    return [*chain, Stage(baseline, "baseline", None), *(_controls(chain) if config.study.control else [])]
+
+
+def _controls(chain: list[Stage]) -> list[Stage]:
+    """A control for each network that a student has, named after the first such student."""
+    first: dict[str, CheckpointName] = {}
+    for student in chain[1:]:
+        first.setdefault(student.name.network, student.name)
+    return [Stage(name.model_copy(update={"study": CONTROL}), "control", None) for name in first.values()]
 
 
 def warnings_of(record: CheckpointRecord, classes: tuple[str, ...]) -> Iterator[str]:

@@ -39,7 +39,8 @@ class ModelNoiseConfig(Section):
         default=0.8,
         gt=0,
         le=1,
-        description="stochastic depth: probability that the last block survives; the first is 1",
+        description="stochastic depth: block l of L, counted from 0, survives with probability 1 - (1 - this) * l / L, "
+        "as published; so the first always does, and the last a little more often than this",
     )
     drop: Literal["batch", "image"] = Field(
         default="batch",
@@ -59,6 +60,10 @@ class StudyConfig(Section):
         default=("resnet20", "resnet26", "resnet32", "resnet38"),
         description="the teacher, then each student: resnetDEPTH or resnetDEPTH-wFACTOR",
     )
+    seeds: tuple[Annotated[int, Field(ge=0, le=2**31 - 1)], ...] = Field(
+        default=(),
+        description="train everything once for each of these seeds of weights and noise, on one split; empty: for seed",
+    )
     baseline: str = Field(
         default="",
         description="supervised network that robustness is relative to; empty: the last network of the chain",
@@ -68,8 +73,8 @@ class StudyConfig(Section):
         description="what students learn: the pseudo-labels, or the teacher's softened probabilities",
     )
     control: bool = Field(
-        default=False,
-        description="also train the last network without pseudo-labels, with a student's noise and image budget",
+        default=True,
+        description="also train each student's network without pseudo-labels, with the same noise and image budget",
     )
 
 
@@ -186,7 +191,9 @@ class Config(Section):
         pattern=r"^[a-z0-9][a-z0-9_-]{0,39}$",
         description="name of the run, in lower-case letters, digits, - and _",
     )
-    seed: int = Field(default=0, ge=0, le=2**31 - 1, description="all random numbers derive from it")
+    seed: int = Field(
+        default=0, ge=0, le=2**31 - 1, description="of the split, of resamples and, without study.seeds, of the weights"
+    )
     data: DataConfig = DataConfig()
     input_noise: InputNoiseConfig = InputNoiseConfig()
     model_noise: ModelNoiseConfig = ModelNoiseConfig()
@@ -196,6 +203,11 @@ class Config(Section):
     transfer: TransferConfig = TransferConfig()
     training: TrainingConfig = TrainingConfig()
     evaluation: EvaluationConfig = EvaluationConfig()
+
+    @property
+    def weight_seeds(self) -> tuple[int, ...]:
+        """Seeds that everything is trained for."""
+        return self.study.seeds or (self.seed,)
 
     @property
     def baseline_network(self) -> str:

@@ -3,7 +3,7 @@
 import numpy as np
 from numpy.typing import NDArray
 
-from nsbench.metrics.bins import binned_error, check_bins
+from nsbench.metrics.bins import Binned, check_bins
 from nsbench.metrics.classification import Floats, Integers, Value
 from nsbench.metrics.top_label import top_label
 
@@ -36,8 +36,13 @@ def adaptive_calibration_error(
     >>> adaptive_calibration_error(probabilities, np.array([0, 1, 0, 0]), bins=2)
     0.21875
     """
+    return adaptive_bins(probabilities, labels, bins).error(weights)
+
+
+def adaptive_bins(probabilities: Floats, labels: Integers, bins: int = 15) -> Binned:
+    """The bins of equal mass behind `adaptive_calibration_error`; arguments and errors as there."""
     confidence, correct = top_label(probabilities, labels)
-    return binned_error(confidence, correct, equal_mass_index(confidence, bins), bins, weights)
+    return Binned(confidence, correct, equal_mass_index(confidence, bins), bins)
 
 
 def equal_mass_index(confidence: Floats, bins: int) -> NDArray[np.int64]:

@@ -9,6 +9,7 @@ Bins are fixed by the whole set: a resample of the images only counts their memb
 """
 
 import math
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
@@ -81,36 +82,58 @@ def sums_by_bin(values: NDArray[np.generic], member: Integers, bins: int) -> NDA
     return np.asarray(sums.reshape(bins, images), np.float64)
 
 
-def binned_error(
-    confidence: Floats, correct: NDArray[np.bool_], member: Integers, bins: int, weights: Floats | None = None
-) -> Value:
-    """Sum over bins of n_m/N * |acc_m - conf_m|, for each of several sets of confidences on the same images.
+@dataclass(frozen=True)
+class Binned:
+    """Probabilities in their bins, with what came true: all that a calibration error, its interval and its floor need.
 
-    n_m/N * (acc_m - conf_m) is the mean over all images of (correct - confidence) where the image is
-    in bin m and of 0 elsewhere. So one product of the weights with these outcomes gives every
-    resample; blocks of at most `BLOCK` numbers keep it small.
-
-    Args:
-        confidence: shape (*O, N), in [0, 1].
-        correct: shape (*O, N).
-        member: shape (*O, N), the bin 0..bins-1 of each confidence.
-        bins: M.
-        weights: shape (*W, N).
-
-    Returns:
-        Shape (*W, *O), in [0, 1].
-
-    >>> binned_error(np.array([0.75, 0.75]), np.array([True, False]), np.array([2, 2]), 4)
-    0.25
+    Leading axes *O are sets of probabilities on the same N images, such as corruptions and severities, or classes.
     """
-    images = confidence.shape[-1]
-    flat = (math.prod(confidence.shape[:-1]), images)
-    gaps, members = np.subtract(correct, confidence, dtype=np.float64).reshape(flat), member.reshape(flat)
-    rows = max(1, BLOCK // max(1, bins * images))
-    errors = []
-    for start in range(0, len(gaps), rows):
-        block = zip(gaps[start : start + rows], members[start : start + rows], strict=True)
-        outcomes = np.stack([sums_by_bin(gap[:, None], index[:, None], bins) for gap, index in block])
-        errors.append(np.abs(weighted_mean(outcomes, weights)).sum(axis=-1))
-    leading = () if weights is None else weights.shape[:-1]
-    return float_if_scalar(np.concatenate(errors, axis=-1).reshape(leading + confidence.shape[:-1]))
+
+    confidence: Floats
+    """Shape (*O, N), in [0, 1]."""
+    correct: NDArray[np.bool_]
+    """Shape (*O, N), whether what the probability is of is so."""
+    member: Integers
+    """Shape (*O, N), the bin 0..bins-1 of each."""
+    bins: int
+    """M."""
+
+    def gaps(self, weights: Floats | None = None) -> NDArray[np.float64]:
+        """n_m/N * (acc_m - conf_m) of each bin, 0 for an empty one; its absolute values add up to the error.
+
+        It is the mean over all images of (correct - confidence) where the image is in bin m and of 0
+        elsewhere. So one product of the weights with these outcomes gives every resample; blocks of
+        at most `BLOCK` numbers keep it small.
+
+        Args:
+            weights: shape (*W, N).
+
+        Returns:
+            Shape (*W, *O, M), in [-1, 1].
+        """
+        images = self.confidence.shape[-1]
+        flat = (math.prod(self.confidence.shape[:-1]), images)
+        differences = np.subtract(self.correct, self.confidence, dtype=np.float64).reshape(flat)
+        members = self.member.reshape(flat)
+        rows = max(1, BLOCK // max(1, self.bins * images))
+        found = []
+        for start in range(0, len(differences), rows):
+            block = zip(differences[start : start + rows], members[start : start + rows], strict=True)
+            outcomes = np.stack([sums_by_bin(gap[:, None], index[:, None], self.bins) for gap, index in block])
+            found.append(np.asarray(weighted_mean(outcomes, weights)))
+        leading = () if weights is None else weights.shape[:-1]
+        gaps = np.concatenate(found, axis=-2)
+        return gaps.reshape(leading + self.confidence.shape[:-1] + (self.bins,))
+
+    def error(self, weights: Floats | None = None) -> Value:
+        """Sum over bins of n_m/N * |acc_m - conf_m|, of shape (*W, *O), in [0, 1].
+
+        >>> Binned(np.array([0.75, 0.75]), np.array([True, False]), np.array([2, 2]), 4).error()
+        0.25
+        """
+        return summed(self.gaps(weights))
+
+
+def summed(gaps: NDArray[np.float64]) -> Value:
+    """The calibration error (...) that gaps of bins (..., M) add up to."""
+    return float_if_scalar(np.asarray(np.abs(gaps).sum(axis=-1)))

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from nsbench.metrics.bins import bin_index, binned_error, check_probabilities
+from nsbench.metrics.bins import Binned, bin_index, check_probabilities
 from nsbench.metrics.classification import Floats, Integers, Value, float_if_scalar
 
 
@@ -31,8 +31,13 @@ def classwise_calibration_error(
     >>> classwise_calibration_error(np.array([[0.75, 0.25], [0.75, 0.25]]), np.array([0, 1]))
     0.25
     """
+    errors = classwise_bins(probabilities, labels, bins).error(weights)
+    return float_if_scalar(np.asarray(np.mean(errors, axis=-1)))
+
+
+def classwise_bins(probabilities: Floats, labels: Integers, bins: int = 15) -> Binned:
+    """The bins of each class, (K, N), behind `classwise_calibration_error`; arguments and errors as there."""
     check_probabilities(probabilities, labels)
     by_class = np.ascontiguousarray(probabilities.T)
     is_label = np.arange(probabilities.shape[1])[:, None] == labels
-    errors = binned_error(by_class, is_label, bin_index(by_class, bins), bins, weights)
-    return float_if_scalar(np.asarray(np.mean(errors, axis=-1)))
+    return Binned(by_class, is_label, bin_index(by_class, bins), bins)

@@ -129,7 +129,44 @@ def relative_corruption_error(
     array([0.5])
     """
     _check_pair(errors, baseline_errors)
-    return np.asarray(ratio(_rise(errors, clean_error), _rise(baseline_errors, baseline_clean_error)))
+    return np.asarray(ratio(rise(errors, clean_error), rise(baseline_errors, baseline_clean_error)))
+
+
+def pooled_relative_corruption_error(
+    errors: Floats,
+    clean_error: Value,
+    baseline_errors: Floats,
+    baseline_clean_error: Value,
+    names: Sequence[str],
+    declared: CorruptionSet,
+) -> Value:
+    """Sum over corruptions and severities of the rise over the clean error, divided by the baseline's sum.
+
+    A ratio of sums, where `relative_mean_corruption_error` is a mean of ratios: a corruption counts as much as it
+    makes the baseline worse, so none on which the baseline hardly degrades can outweigh the others. It is not in the
+    paper.
+
+    Args:
+        errors: shape (..., C, 5).
+        clean_error: shape (...), on the same resamples.
+        baseline_errors: the same corruptions in the same order, (..., C, 5) or (C, 5).
+        baseline_clean_error: shape (...).
+        names: of the C rows, in any order.
+        declared: what the sums are over.
+
+    Returns:
+        Shape (...), of either sign; nan where the baseline's sum is exactly 0.
+
+    Raises:
+        ValueError: the rows are not exactly the declared ones, a severity is missing, or the two differ in their rows.
+
+    >>> own, base = np.array([[0.5] * 5, [0.25] * 5]), np.array([[0.75] * 5, [0.25] * 5])
+    >>> pooled_relative_corruption_error(own, 0.25, base, 0.25, ["fog", "snow"], corruption_set(["fog", "snow"]))
+    0.5
+    """
+    _check_pair(errors, baseline_errors)
+    declared.require(names, errors.shape[-2])
+    return ratio(rise(errors, clean_error).sum(axis=-1), rise(baseline_errors, baseline_clean_error).sum(axis=-1))
 
 
 def severity_mean(cells: Floats, names: Sequence[str]) -> NDArray[np.float64]:
@@ -248,12 +285,16 @@ def small_denominators(
     {'brightness': 0.015625, 'snow': -0.125}
     """
     _check_cells(baseline_errors, names)
-    rises = _rise(baseline_errors, baseline_clean_error) / len(SEVERITIES)
-    return {name: float(rise) for name, rise in zip(names, rises, strict=True) if rise < threshold}
+    rises = rise(baseline_errors, baseline_clean_error) / len(SEVERITIES)
+    return {name: float(found) for name, found in zip(names, rises, strict=True) if found < threshold}
 
 
-def _rise(errors: Floats, clean_error: Value) -> NDArray[np.float64]:
-    """Sum over severities (..., C) of the error minus the clean error."""
+def rise(errors: Floats, clean_error: Value) -> NDArray[np.float64]:
+    """Sum over severities (..., C) of the errors (..., C, 5) minus the clean error (...).
+
+    >>> rise(np.full((1, 5), 0.5), 0.25)
+    array([1.25])
+    """
     return np.asarray((errors - np.asarray(clean_error, np.float64)[..., None, None]).sum(axis=-1))
 
 

@@ -3,7 +3,7 @@
 import numpy as np
 from numpy.typing import NDArray
 
-from nsbench.metrics.bins import bin_index, binned_error, check_probabilities, check_unit_range
+from nsbench.metrics.bins import Binned, bin_index, check_probabilities, check_unit_range
 from nsbench.metrics.classification import Floats, Integers, Value
 
 
@@ -52,6 +52,11 @@ def top_label_calibration_error(
     >>> top_label_calibration_error(cells, np.array([[[True, False], [True, True]]]))
     array([[0.25, 0.25]])
     """
+    return top_label_bins(confidence, correct, bins).error(weights)
+
+
+def top_label_bins(confidence: Floats, correct: NDArray[np.bool_], bins: int = 15) -> Binned:
+    """The bins of equal width behind `top_label_calibration_error`; arguments and errors as there."""
     if confidence.ndim < 1 or confidence.shape != correct.shape:
         raise ValueError(
             f"confidence and correct must both be (..., N), but they are {confidence.shape} and {correct.shape}"
@@ -59,4 +64,4 @@ def top_label_calibration_error(
     if correct.dtype != np.bool_:
         raise ValueError(f"correct must say True or False of each image, but it is {correct.dtype}")
     check_unit_range(confidence)
-    return binned_error(confidence, correct, bin_index(confidence, bins), bins, weights)
+    return Binned(confidence, correct, bin_index(confidence, bins), bins)

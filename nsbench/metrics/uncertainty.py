@@ -8,10 +8,16 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from scipy.special import bdtr, ndtr
+from scipy.special import bdtr, ndtr, ndtri
 
 from nsbench.metrics.classification import Floats, Integers, softmax, weighted_mean
 from nsbench.metrics.temperature import HIGHEST, LOWEST
+
+SMALLEST = float(np.finfo(np.float64).tiny)
+"""Where an exact p-value is too small for floating point: nothing is impossible."""
+
+POWER = 0.8
+"""Of the test of a `detectable_difference`."""
 
 COUNTED = 10
 """Resamples on the far side of 0 from which a p-value is counted; with fewer it is the tail of a normal."""
@@ -89,7 +95,7 @@ def mcnemar_p_value(wrong_a: NDArray[np.bool_], wrong_b: NDArray[np.bool_]) -> f
         raise ValueError(f"the models must be tried on the same images, but they have {wrong_a.shape}, {wrong_b.shape}")
     only_a = int(np.count_nonzero(wrong_a & ~wrong_b))
     only_b = int(np.count_nonzero(wrong_b & ~wrong_a))
-    return min(1.0, 2 * float(bdtr(min(only_a, only_b), only_a + only_b, 0.5)))
+    return min(1.0, max(SMALLEST, 2 * float(bdtr(min(only_a, only_b), only_a + only_b, 0.5))))
 
 
 def bootstrap_p_value(differences: ArrayLike) -> float:
@@ -130,7 +136,7 @@ def paired_p_value(differences: ArrayLike) -> float:
         differences: shape (B,), the difference of two models on each shared resample.
 
     Returns:
-        In [0, 1]; nan if there are no differences or one is not finite.
+        In (0, 1]; nan if there are no differences or one is not finite.
 
     >>> paired_p_value(np.zeros(99))
     1.0
@@ -145,7 +151,7 @@ def paired_p_value(differences: ArrayLike) -> float:
     # Written so that nan, of which nothing is known, passes through.
     if not counted < 2 * (COUNTED + 1) / (values.size + 1) or values.min() == values.max():
         return counted
-    return min(counted, 2 * float(ndtr(-abs(float(values.mean())) / float(values.std()))))
+    return min(counted, max(SMALLEST, 2 * float(ndtr(-abs(float(values.mean())) / float(values.std())))))
 
 
 def holm(p_values: ArrayLike) -> NDArray[np.float64]:
@@ -177,6 +183,22 @@ def holm(p_values: ArrayLike) -> NDArray[np.float64]:
     corrected = np.full(values.shape, np.nan)
     corrected[ascending] = np.minimum(np.maximum.accumulate(factors * values[ascending]), 1.0)
     return corrected
+
+
+def detectable_difference(width: float, level: float) -> float:
+    """Smallest true difference that a two-sided test finds in 80 of 100 test sets.
+
+    (z at the level + z at 80 %) standard errors, as for any estimate that is about normal (Cohen 1988, chapter 2).
+
+    Args:
+        width: of the 95 % interval of the difference, 2 * 1.96 standard errors.
+        level: of the test, in (0, 1); 0.05 / m where Holm's correction leaves so much to one of m comparisons.
+
+    >>> round(detectable_difference(2 * 1.96, 0.05), 3), round(detectable_difference(2 * 1.96, 0.05 / 9), 3)
+    (2.802, 3.615)
+    """
+    reach = float(-ndtri(level / 2) + ndtri(POWER))
+    return reach * width / (2 * float(ndtri(0.975)))
 
 
 def resampled_temperature(logits: Floats, labels: Integers, temperature: float, weights: Floats) -> NDArray[np.float64]:

@@ -23,7 +23,7 @@ class Trained(Subject):
     record: CheckpointRecord
 
     def __init__(self, run: Path, record: CheckpointRecord, folder: Path | None = None) -> None:
-        self.folder = folder or folder_of(run, record)
+        self.run, self.folder = run, folder or folder_of(run, record)
         self.name, self.record = str(record), record
         self.identity = fingerprint("checkpoint", record.network, record.weights_sha256)
 

@@ -28,12 +28,14 @@ from nsbench.results.record import (
     Results,
     SampleImage,
 )
+from nsbench.results.seed_comparisons import seed_comparisons
 from nsbench.results.seed_groups import seed_groups
 
 MOST_MODELS = 8
 """Up to so many models, each is compared with each."""
 
 CLEAN = ("clean", "top1_error")
+EACH = "clean error, each with each"
 
 
 @dataclass(frozen=True)
@@ -44,11 +46,18 @@ class Pair:
         candidate: the name of a model.
         baseline: the name of the one it is compared with.
         headlines: whether in all headline numbers, or in the clean error alone.
+        question: that this pair helps to answer, with others; empty: whether these two models differ.
     """
 
     candidate: str
     baseline: str
     headlines: bool = False
+    question: str = ""
+
+    @property
+    def family(self) -> str:
+        """The comparisons that Holm's correction is over."""
+        return self.question or f"{self.candidate} against {self.baseline}"
 
     def takes(self, number: Number) -> bool:
         """Whether a number is compared."""
@@ -111,8 +120,7 @@ def assemble(setup: Setup) -> Results:
         pairs = [pair for pair in setup.pairs if name in (pair.candidate, pair.baseline)]
         compared[name] = {one.key: one for one in numbers if any(pair.takes(one) for pair in pairs)}
         for group in groups:
-            if record in group.records:
-                assert isinstance(record, CheckpointRecord)
+            if isinstance(record, CheckpointRecord) and record in group:
                 group.add(record.seed, numbers)
     held_out = len(measurer.held_out)
     return Results(
@@ -127,6 +135,7 @@ def assemble(setup: Setup) -> Results:
         measurements=measurements,
         comparisons=corrected([one for pair in setup.pairs for one in _compared(pair, compared)]),
         seed_means=[mean for group in groups for mean in group.means()],
+        seed_comparisons=seed_comparisons([(pair.candidate, pair.baseline) for pair in setup.pairs], groups),
         diagnostics=diagnostics,
         samples=setup.samples,
         warnings=setup.warnings,
@@ -137,14 +146,14 @@ def _compared(pair: Pair, compared: dict[str, dict[tuple[str, str], Number]]) ->
     other = compared[pair.baseline]
     for key, number in compared[pair.candidate].items():
         if pair.takes(number):
-            yield compare(pair.candidate, number, pair.baseline, other[key])
+            found = compare(pair.candidate, number, pair.baseline, other[key])
+            yield found.model_copy(update={"family": pair.family})
 
 
 def checkpoint_pairs(records: Sequence[CheckpointRecord]) -> list[Pair]:
-    """Students of a run, each with its `opponents`, in the clean error."""
-    (baseline,) = (record for record in records if record.role == "baseline")
-    by_name = {str(record): record for record in records}
-    return [Pair(str(record), other) for record in records for other in opponents(record, by_name, baseline)]
+    """Students of a run, each with its `opponents`, in all headline numbers."""
+    students = [record for record in records if record.parent is not None]
+    return [Pair(str(student), other, headlines=True) for student in students for other in opponents(student, records)]
 
 
 def model_pairs(names: Sequence[str], baseline: str | None) -> list[Pair]:
@@ -156,24 +165,23 @@ def model_pairs(names: Sequence[str], baseline: str | None) -> list[Pair]:
     pairs = [Pair(name, baseline, headlines=True) for name in names if name != baseline] if baseline else []
     if len(names) <= MOST_MODELS:
         others = [name for name in names if name != baseline]
-        pairs += [Pair(later, earlier) for at, later in enumerate(others) for earlier in others[:at]]
+        pairs += [Pair(later, earlier, question=EACH) for at, later in enumerate(others) for earlier in others[:at]]
     return pairs
 
 
-def opponents(record: CheckpointRecord, by_name: dict[str, CheckpointRecord], baseline: CheckpointRecord) -> list[str]:
-    """Checkpoints that a student's clean error is compared with: its teacher, the first teacher, the baseline.
+def opponents(student: CheckpointRecord, records: Sequence[CheckpointRecord]) -> list[str]:
+    """Networks of a student's own seed that it is compared with: control, teacher, first teacher and baseline.
 
-    A student that taught none, the end of its chain, is compared with the control of its seed too.
+    The control has its network, noise and image budget, so what separates the two is the pseudo-labels.
     """
-    if record.parent is None:
-        return []
-    first = by_name[record.parent]
-    while first.parent is not None:
-        first = by_name[first.parent]
-    others = list(by_name.values())
-    last = not any(other.parent == str(record) for other in others)
-    controls = [str(other) for other in others if last and other.role == "control" and other.seed == record.seed]
-    return list(dict.fromkeys([record.parent, str(first), str(baseline), *controls]))
+    by_name = {str(record): record for record in records}
+    beside = [record for record in records if record.seed == student.seed]
+    controls = [str(one) for one in beside if one.role == "control" and one.network == student.network]
+    teachers = [student.parent or ""]
+    while (parent := by_name[teachers[-1]].parent) is not None:
+        teachers.append(parent)
+    baselines = [str(one) for one in beside if one.role == "baseline"]
+    return list(dict.fromkeys([*controls, teachers[0], teachers[-1], *baselines]))
 
 
 def _diagnostics(model: Predicted, measurer: Measurer, classes: int) -> Diagnostics:

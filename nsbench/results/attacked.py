@@ -31,12 +31,12 @@ def attack_numbers(model: Predicted, config: EvaluationConfig, resampler: Resamp
         if attack == "fgsm":
             zero = found["zero_gradient"]
             share = resampler.sample(partial(weighted_mean, zero), len(zero))
-            yield Place(attack, len(zero), images).number("zero_gradients", share)
+            yield Place(attack, len(zero), images).share("zero_gradients", share)
         wrong = errors_under(model, found)
         errors = resampler.sample(partial(weighted_mean, wrong), wrong.shape[1])
         for row, epsilon in enumerate(epsilons):
             place = Place(f"{attack}/{epsilon:g}", wrong.shape[1], images)
-            yield place.number("top1_error", errors.at(row), wrong=wrong[row])
+            yield place.share("top1_error", errors.at(row), wrong[row])
 
 
 def errors_under(model: Predicted, found: Arrays) -> NDArray[np.bool_]:

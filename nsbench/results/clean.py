@@ -8,19 +8,18 @@ from numpy.typing import NDArray
 
 from nsbench.config.evaluation import EvaluationConfig
 from nsbench.metrics import classification
-from nsbench.metrics.adaptive import adaptive_calibration_error
-from nsbench.metrics.calibration import (
-    expected_calibration_error,
-    maximum_calibration_error,
-    paper_calibration_error,
-)
+from nsbench.metrics.adaptive import adaptive_bins
+from nsbench.metrics.calibration import maximum_calibration_error, paper_calibration_error
 from nsbench.metrics.classification import Floats
-from nsbench.metrics.classwise import classwise_calibration_error
+from nsbench.metrics.classwise import classwise_bins
+from nsbench.metrics.top_label import top_label, top_label_bins
 from nsbench.metrics.uncertainty import resampled_temperature
-from nsbench.results.numbers import Number, Place, Resampler, Sampled
+from nsbench.results.calibrated import Calibration, without_interval
+from nsbench.results.numbers import Number, Place, Resampler, Sampled, last_mean
 from nsbench.results.predicted import Predicted
 
 PAPER_BINS = 10
+SHARES = (classification.top1_error, classification.top5_error)
 
 
 def clean_numbers(model: Predicted, config: EvaluationConfig, resampler: Resampler) -> Iterator[Number]:
@@ -51,8 +50,10 @@ def _numbers(
         metrics.insert(1, classification.top5_error)
     for metric in metrics:
         found = resampler.sample(partial(metric, logits, labels), place.n)
-        wrong = model.wrong if metric is classification.top1_error else None
-        yield place.number(metric.__name__, found, wrong=wrong)
+        if metric in SHARES:
+            yield place.share(metric.__name__, found, model.wrong if metric is classification.top1_error else None)
+        else:
+            yield place.number(metric.__name__, found)
     if config.calibration:
         yield from _calibration(place, classification.softmax(logits), labels, config.calibration_bins, resampler)
 
@@ -60,12 +61,17 @@ def _numbers(
 def _calibration(
     place: Place, probabilities: Floats, labels: NDArray[np.int64], bins: int, resampler: Resampler
 ) -> Iterator[Number]:
-    for error, m in (
-        (expected_calibration_error, bins),
-        (maximum_calibration_error, bins),
-        (adaptive_calibration_error, bins),
-        (classwise_calibration_error, bins),
-        (paper_calibration_error, PAPER_BINS),
-    ):
-        found = resampler.sample(partial(error, probabilities, labels, m), place.n)
-        yield place.number(error.__name__, found)
+    of_top = top_label_bins(*top_label(probabilities, labels), bins)
+    of_mass, of_classes = adaptive_bins(probabilities, labels, bins), classwise_bins(probabilities, labels, bins)
+    expected, adaptive, classwise = (Calibration.of(one, resampler) for one in (of_top, of_mass, of_classes))
+    maximum, paper = (
+        without_interval(
+            place.number(error.__name__, resampler.sample(partial(error, probabilities, labels, m), place.n))
+        )
+        for error, m in ((maximum_calibration_error, bins), (paper_calibration_error, PAPER_BINS))
+    )
+    yield expected.number(place, "expected_calibration_error", expected.errors())
+    yield maximum
+    yield adaptive.number(place, "adaptive_calibration_error", adaptive.errors())
+    yield classwise.number(place, "classwise_calibration_error", classwise.errors().map(last_mean))
+    yield paper

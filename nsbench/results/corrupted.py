@@ -1,6 +1,6 @@
 """Numbers on corrupted images, alone and relative to a baseline."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 
@@ -16,10 +16,12 @@ from nsbench.metrics.paper import (
     paper_mean_error,
     paper_relative_mean_corruption_error,
 )
-from nsbench.metrics.top_label import top_label_calibration_error
+from nsbench.metrics.top_label import top_label_bins
 from nsbench.predictions.store import corruption_cell
-from nsbench.results.numbers import Number, Place, Resampler, Sampled
+from nsbench.results.calibrated import Calibration
+from nsbench.results.numbers import Number, Place, Resampler, Sampled, last_mean
 from nsbench.results.predicted import Predicted
+from nsbench.results.ratios import NO_VALUE, error_ratios, rise_ratios
 
 ILL_CONDITIONED = "the baseline's error hardly rises {where}, so this ratio is unstable"
 
@@ -32,6 +34,11 @@ class CorruptionErrors:
     """(C, 5) errors."""
     clean: Sampled
     """The error on the same images when clean."""
+
+    @property
+    def rises(self) -> Sampled:
+        """(C,) sums over severities of the rise over the clean error."""
+        return self.cells.map(corruption.rise, self.clean)
 
     def shaky(self, names: tuple[str, ...]) -> list[str]:
         """Corruptions on which a baseline's error hardly rises."""
@@ -58,13 +65,17 @@ def corruption_numbers(
         for column, severity in enumerate(corruption.SEVERITIES):
             cell = corruption_cell(name, severity)
             place = Place(f"corruption/{name}/{severity}", n, model.images(cell))
-            yield place.number("top1_error", own.cells.at(row, column), wrong=wrong[row, column])
+            yield place.share("top1_error", own.cells.at(row, column), wrong[row, column])
             if calibration is not None:
-                yield place.number("expected_calibration_error", calibration.at(row, column))
+                found = calibration.at(row, column)
+                yield found.number(place, "expected_calibration_error", found.errors())
         place = Place(f"corruption/{name}", n, images[name])
-        yield place.number("mean_error", own.cells.at(row).map(_last_mean))
+        yield place.mean("mean_error", own.cells.at(row).map(last_mean))
         if calibration is not None:
-            yield place.number("mean_expected_calibration_error", calibration.at(row).map(_last_mean))
+            found = calibration.at(row)
+            yield found.number(place, "mean_expected_calibration_error", found.errors().map(last_mean))
+    place = Place("corruption", n, " ".join(images.values()))
+    yield place.share("clean_error", own.clean, model.wrong[:n])
     yield from _means(names, own, calibration, images, n)
     if base is not None:
         yield from _ratios(names, own, base, images, n)
@@ -80,11 +91,10 @@ def _errors(model: Predicted, predicted: NDArray[np.uint8], resampler: Resampler
 
 def _calibration(
     confidence: NDArray[np.float32], wrong: NDArray[np.bool_], config: EvaluationConfig, resampler: Resampler
-) -> Sampled | None:
+) -> Calibration | None:
     if not config.calibration:
         return None
-    metric = partial(top_label_calibration_error, confidence, ~wrong, config.calibration_bins)
-    return resampler.sample(metric, confidence.shape[-1])
+    return Calibration.of(top_label_bins(confidence, ~wrong, config.calibration_bins), resampler)
 
 
 def _identities(model: Predicted, names: tuple[str, ...]) -> dict[str, str]:
@@ -92,58 +102,80 @@ def _identities(model: Predicted, names: tuple[str, ...]) -> dict[str, str]:
 
 
 def _means(
-    names: tuple[str, ...], own: CorruptionErrors, calibration: Sampled | None, images: dict[str, str], n: int
+    names: tuple[str, ...], own: CorruptionErrors, calibration: Calibration | None, images: dict[str, str], n: int
 ) -> Iterator[Number]:
     declared = corruption.corruption_set(names)
     rows, counted = [names.index(name) for name in declared.counted], declared.counted
     if counted:
         place = Place("corruption", n, " ".join(images[name] for name in counted))
         error = partial(corruption.mean_error, names=counted, declared=declared)
-        yield place.number("mean_error", own.cells.at(rows).map(error))
+        yield place.mean("mean_error", own.cells.at(rows).map(error))
         if calibration is not None:
             gap = partial(corruption.mean_expected_calibration_error, names=counted, declared=declared)
-            yield place.number("mean_expected_calibration_error", calibration.at(rows).map(gap))
+            found = calibration.at(rows)
+            yield found.number(place, "mean_expected_calibration_error", found.errors().map(gap))
     if _all_nineteen(names):
         place = Place("corruption", n, " ".join(images[name] for name in PAPER_CORRUPTIONS.counted))
-        yield place.number("paper_mean_error", own.cells.map(partial(paper_mean_error, names=names)))
+        yield place.mean("paper_mean_error", own.cells.map(partial(paper_mean_error, names=names)))
 
 
 def _ratios(
     names: tuple[str, ...], own: CorruptionErrors, base: CorruptionErrors, images: dict[str, str], n: int
 ) -> Iterator[Number]:
-    """Corruption errors, per corruption and averaged."""
+    """Corruption errors, per corruption, averaged and pooled."""
     declared, shaky = corruption.corruption_set(names), base.shaky(names)
-    ratios = own.cells.map(corruption.corruption_error, base.cells)
-    rises = own.cells.map(corruption.relative_corruption_error, own.clean, base.cells, base.clean)
+    found = own.cells.map(corruption.corruption_error, base.cells)
+    ratios = error_ratios(found, own.cells.map(_last_sum), base.cells.map(_last_sum))
+    found = own.cells.map(corruption.relative_corruption_error, own.clean, base.cells, base.clean)
+    rises = rise_ratios(found, own.rises, base.rises)
+    unclear = [name for name, value in zip(names, rises.found.value, strict=True) if np.isnan(value)]
     for row, name in enumerate(names):
         place = Place(f"corruption/{name}", n, images[name])
-        note = ILL_CONDITIONED.format(where="here") if name in shaky else None
-        yield place.number("corruption_error", ratios.at(row), relative=True)
-        yield place.number("relative_corruption_error", rises.at(row), relative=True, note=note)
+        yield ratios.number(place, "corruption_error", row)
+        yield rises.number(place, "relative_corruption_error", row, _caution([name], shaky, unclear, "here"))
     rows, counted = [names.index(name) for name in declared.counted], declared.counted
     if counted:
         place = Place("corruption", n, " ".join(images[name] for name in counted))
         mean = partial(corruption.mean_corruption_error, names=counted, declared=declared)
-        yield place.number("mean_corruption_error", ratios.at(rows).map(mean), relative=True)
-        rise = partial(corruption.relative_mean_corruption_error, names=counted, declared=declared)
-        note = _caution([name for name in counted if name in shaky])
-        yield place.number("relative_mean_corruption_error", rises.at(rows).map(rise), relative=True, note=note)
+        yield ratios.mean(place, "mean_corruption_error", mean, rows)
+        mean = partial(corruption.relative_mean_corruption_error, names=counted, declared=declared)
+        note = _caution(counted, shaky, unclear)
+        yield rises.mean(place, "relative_mean_corruption_error", mean, rows, note)
+        pool = partial(corruption.pooled_relative_corruption_error, names=counted, declared=declared)
+        found = own.cells.at(rows).map(pool, own.clean, base.cells.at(rows), base.clean).map(_alone)
+        pooled = rise_ratios(found, own.rises.at(rows).map(_pooled), base.rises.at(rows).map(_pooled))
+        note = NO_VALUE.format(where="over all corruptions") if np.isnan(pooled.found.value[0]) else None
+        yield pooled.number(place, "pooled_relative_corruption_error", 0, note)
     if _all_nineteen(names):
         place = Place("corruption", n, " ".join(images[name] for name in PAPER_CORRUPTIONS.counted))
-        paper = partial(paper_mean_corruption_error, names=names)
-        yield place.number("paper_mean_corruption_error", ratios.map(paper), relative=True)
-        paper = partial(paper_relative_mean_corruption_error, names=names)
-        found = rises.map(paper)
-        yield place.number("paper_relative_mean_corruption_error", found, relative=True, note=_caution(shaky))
+        every = range(len(names))
+        mean = partial(paper_mean_corruption_error, names=names)
+        yield ratios.mean(place, "paper_mean_corruption_error", mean, every)
+        mean = partial(paper_relative_mean_corruption_error, names=names)
+        note = _caution(names, shaky, unclear)
+        yield rises.mean(place, "paper_relative_mean_corruption_error", mean, every, note)
 
 
-def _caution(shaky: list[str]) -> str | None:
-    return ILL_CONDITIONED.format(where="on " + ", ".join(shaky)) if shaky else None
+def _caution(names: Sequence[str], shaky: list[str], unclear: list[str], where: str = "") -> str | None:
+    """Why a relative error, over these corruptions, has no value; or else that it is unstable."""
+    for text, which in ((NO_VALUE, unclear), (ILL_CONDITIONED, shaky)):
+        if found := [name for name in names if name in which]:
+            return text.format(where=where or "on " + ", ".join(found))
+    return None
 
 
 def _all_nineteen(names: tuple[str, ...]) -> bool:
     return set(PAPER_CORRUPTIONS.counted) <= set(names)
 
 
-def _last_mean(cells: NDArray[np.float64]) -> NDArray[np.float64]:
-    return np.asarray(cells.mean(axis=-1))
+def _last_sum(cells: NDArray[np.float64]) -> NDArray[np.float64]:
+    return np.asarray(cells.sum(axis=-1))
+
+
+def _pooled(rises: NDArray[np.float64]) -> NDArray[np.float64]:
+    return np.asarray(rises.sum(axis=-1, keepdims=True))
+
+
+def _alone(found: NDArray[np.float64]) -> NDArray[np.float64]:
+    """A ratio as the only one of an array (..., 1)."""
+    return np.asarray(found)[..., None]

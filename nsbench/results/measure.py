@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Iterator
+from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
 
@@ -55,10 +56,13 @@ class Measurer:
         if self.scales:
             yield from scaled_numbers(model, self.config, self.resampler)
         yield from attack_numbers(model, self.config, self.resampler)
+        itself = model.model == self.baseline
         if self.config.corruptions:
-            yield from corruption_numbers(model, self._base_errors, self.config, self.resampler)
+            found = corruption_numbers(model, self._base_errors, self.config, self.resampler)
+            yield from map(_of_itself, found) if itself else found
         if self.config.perturbations:
-            yield from perturbation_numbers(model, self._base_flips, self.config, self.resampler)
+            found = perturbation_numbers(model, self._base_flips, self.config, self.resampler)
+            yield from map(_of_itself, found) if itself else found
 
     @cached_property
     def _base_errors(self) -> CorruptionErrors | None:
@@ -71,18 +75,27 @@ class Measurer:
         return flips_of(self.predicted(self.baseline), self.config, self.resampler) if self.baseline else None
 
 
+def _of_itself(number: Number) -> Number:
+    """A number of the baseline, whose ratios to itself are 1 by definition, also where it makes no error at all."""
+    if not number.relative:
+        return number
+    return replace(number, value=1.0, samples=np.ones_like(number.samples), note=None, interval=(1.0, 1.0))
+
+
 def measurement(number: Number, model: str, baseline: str | None) -> Measurement:
     """A number with its interval; one without an interval says why."""
-    low, high = ends(number.samples)
+    low, high = ends(number.samples) if number.interval is None else map(finite, number.interval)
     note = number.note
     if low is None:
-        why = NO_INTERVAL if number.relative else NO_OPTIMUM if number.metric == "temperature" else None
+        why = NO_INTERVAL if number.relative and not note else NO_OPTIMUM if number.metric == "temperature" else None
         note = "; ".join(part for part in (note, why) if part) or None
     return Measurement(
         model=model,
         benchmark=number.benchmark,
         metric=number.metric,
         value=finite(number.value),
+        unbiased=number.unbiased,
+        floor=number.floor,
         ci_low=low,
         ci_high=high,
         n=number.n,

@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from nsbench.metrics.proportions import share_interval, unanimous_interval
 from nsbench.metrics.uncertainty import resample_weights
 from nsbench.seeds import derive_seed
 
@@ -41,6 +42,11 @@ class Sampled:
         return Sampled(np.asarray(self.value[place]), self.samples[(slice(None), *place)])
 
 
+def last_mean(values: Floats) -> Floats:
+    """The mean over the last axis, for `Sampled.map`."""
+    return np.asarray(values.mean(axis=-1))
+
+
 @dataclass(frozen=True)
 class Number:
     """One number of one model."""
@@ -61,6 +67,12 @@ class Number:
     """A caution that must be printed beside it."""
     wrong: NDArray[np.bool_] | None = None
     """Shape (N,), where the number is the share of images that a model gets wrong."""
+    interval: tuple[float, float] | None = None
+    """95 % interval where it is not the percentile interval of the samples; (nan, nan): none is defined."""
+    unbiased: float | None = None
+    """Of a calibration error: the median-unbiased value, which is what is compared and averaged."""
+    floor: float | None = None
+    """Of a calibration error: what to expect as `value` were the model perfectly calibrated."""
 
     @property
     def key(self) -> tuple[str, str]:
@@ -84,10 +96,20 @@ class Place:
         relative: bool = False,
         note: str | None = None,
         wrong: NDArray[np.bool_] | None = None,
+        interval: tuple[float, float] | None = None,
     ) -> Number:
         """A number from a scalar quantity."""
         value, samples = float(found.value), np.asarray(found.samples, np.float64)
-        return Number(self.benchmark, metric, value, samples, self.n, self.images, relative, note, wrong)
+        return Number(self.benchmark, metric, value, samples, self.n, self.images, relative, note, wrong, interval)
+
+    def share(self, metric: str, found: Sampled, wrong: NDArray[np.bool_] | None = None) -> Number:
+        """A share of the n images."""
+        count = round(float(found.value) * self.n)
+        return self.number(metric, found, wrong=wrong, interval=share_interval(count, self.n))
+
+    def mean(self, metric: str, found: Sampled) -> Number:
+        """A mean over the n images, or sequences, of numbers in [0, 1]."""
+        return self.number(metric, found, interval=unanimous_interval(float(found.value), self.n))
 
 
 @dataclass

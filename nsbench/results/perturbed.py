@@ -6,9 +6,11 @@ from functools import partial
 
 from nsbench.config.evaluation import EvaluationConfig
 from nsbench.metrics import paper, perturbation
+from nsbench.metrics.classification import weighted_mean
 from nsbench.predictions.store import perturbation_cell
 from nsbench.results.numbers import Number, Place, Resampler, Sampled
 from nsbench.results.predicted import Predicted
+from nsbench.results.ratios import Ratios, error_ratios
 
 IMAGENET = perturbation.IMAGENET_SET.counted
 ALL_TWENTY = paper.PAPER_PERTURBATIONS.counted
@@ -41,41 +43,47 @@ def perturbation_numbers(
 ) -> Iterator[Number]:
     """Flip probabilities and, with a baseline, rates; and their means over the perturbations that count."""
     names, own = config.perturbations, flips_of(model, config, resampler)
-    rates = own.steps.map(perturbation.flip_rate, base.steps) if base is not None else None
+    rates = _rates(own.steps, base.steps) if base is not None else None
     for row, name in enumerate(names):
         place = _place(model, own.n, f"perturbation/{name}", [name])
-        yield place.number("flip_probability", own.steps.at(row))
-        yield place.number("paper_flip_probability", own.first.at(row))
+        yield place.mean("flip_probability", own.steps.at(row))
+        yield place.mean("paper_flip_probability", own.first.at(row))
         if rates is not None:
-            yield place.number("flip_rate", rates.at(row), relative=True)
+            yield rates.number(place, "flip_rate", row)
+    clean = resampler.sample(partial(weighted_mean, model.wrong[: own.n]), own.n)
+    yield _place(model, own.n, "perturbation", names).share("clean_error", clean, model.wrong[: own.n])
     declared = perturbation.perturbation_set(names)
     if declared.counted:
         rows = [names.index(name) for name in declared.counted]
         place = _place(model, own.n, "perturbation", declared.counted)
         mean = partial(perturbation.mean_flip_probability, names=declared.counted, declared=declared)
-        yield place.number("mean_flip_probability", own.steps.at(rows).map(mean))
+        yield place.mean("mean_flip_probability", own.steps.at(rows).map(mean))
         if rates is not None:
             mean = partial(perturbation.mean_flip_rate, names=declared.counted, declared=declared)
-            yield place.number("mean_flip_rate", rates.at(rows).map(mean), relative=True)
+            yield rates.mean(place, "mean_flip_rate", mean, rows)
     if set(IMAGENET) <= set(names):
         yield from _imagenet(_place(model, own.n, "perturbation", IMAGENET), names, own.steps, rates)
     if set(ALL_TWENTY) <= set(names):
         place = _place(model, own.n, "perturbation", ALL_TWENTY)
         mean = partial(paper.paper_mean_flip_probability, names=names)
-        yield place.number("paper_mean_flip_probability", own.first.map(mean))
+        yield place.mean("paper_mean_flip_probability", own.first.map(mean))
         if base is not None:
             mean = partial(paper.paper_mean_flip_rate, names=names)
-            found = own.first.map(perturbation.flip_rate, base.first).map(mean)
-            yield place.number("paper_mean_flip_rate", found, relative=True)
+            firsts = _rates(own.first, base.first)
+            yield firsts.mean(place, "paper_mean_flip_rate", mean, range(len(names)))
 
 
-def _imagenet(place: Place, names: tuple[str, ...], steps: Sampled, rates: Sampled | None) -> Iterator[Number]:
+def _imagenet(place: Place, names: tuple[str, ...], steps: Sampled, rates: Ratios | None) -> Iterator[Number]:
     rows = [names.index(name) for name in IMAGENET]
     mean = partial(perturbation.imagenet_mean_flip_probability, names=IMAGENET)
-    yield place.number("imagenet_mean_flip_probability", steps.at(rows).map(mean))
+    yield place.mean("imagenet_mean_flip_probability", steps.at(rows).map(mean))
     if rates is not None:
         mean = partial(perturbation.imagenet_mean_flip_rate, names=IMAGENET)
-        yield place.number("imagenet_mean_flip_rate", rates.at(rows).map(mean), relative=True)
+        yield rates.mean(place, "imagenet_mean_flip_rate", mean, rows)
+
+
+def _rates(own: Sampled, base: Sampled) -> Ratios:
+    return error_ratios(own.map(perturbation.flip_rate, base), own, base)
 
 
 def _place(model: Predicted, n: int, benchmark: str, names: Sequence[str]) -> Place:

@@ -28,7 +28,7 @@ class Measurement(Record):
     )
     floor: float | None = Field(
         default=None,
-        description="of a calibration error: the plug-in value expected were the model calibrated, from its confidences",
+        description="of a calibration error: the plug-in value to expect of a calibrated model with these confidences",
     )
     ci_low: float | None = Field(
         description="lower end of the 95 % interval of the true value; None where none is defined"
@@ -45,7 +45,8 @@ class Comparison(Record):
     candidate: str = Field(description="the name of a model")
     baseline: str = Field(description="the model it is compared with")
     family: str = Field(
-        default="all comparisons", description="the question that it helps to answer; Holm's correction is over a family"
+        default="all comparisons",
+        description="the question that it helps to answer; Holm's correction is over a family",
     )
     benchmark: str
     metric: str
@@ -55,7 +56,7 @@ class Comparison(Record):
     ci_low: float | None = Field(description="lower end of the paired 95 % interval")
     ci_high: float | None
     test: Literal["McNemar", "paired bootstrap", "MOVER"]
-    p_value: float | None = Field(description="above 0; None where no image tells the two apart")
+    p_value: float | None = Field(gt=0, description="None where no image tells the two apart")
     p_holm: float | None = Field(description="after Holm's correction over the comparisons of its family")
     verdict: Literal["better", "worse", "no evidence"] = Field(
         description="of the candidate, by the corrected p-value at 0.05 and an interval without zero"

@@ -1,4 +1,4 @@
-"""`results.json`, and its numbers as one tidy row each in `metrics.csv` and `comparisons.csv`."""
+"""`results.json`, and its numbers as one tidy row each in `metrics.csv`, `comparisons.csv`, `seed_comparisons.csv`."""
 
 import csv
 import io
@@ -10,7 +10,7 @@ from pydantic import ValidationError
 
 from nsbench.errors import UserError
 from nsbench.files import write_text
-from nsbench.results.record import BenchmarkSet, Comparison, Results
+from nsbench.results.record import BenchmarkSet, Comparison, Results, SeedComparison
 from nsbench.results.upgrade import upgraded
 
 COLUMNS = (
@@ -32,10 +32,18 @@ COLUMNS = (
 
 
 def save_results(run: Path, results: Results) -> None:
-    """Write all three files; the same record always gives the same bytes."""
+    """Write the record and its tables; the same record always gives the same bytes.
+
+    `seed_comparisons.csv` is there only where groups of seeds were compared.
+    """
     write_text(run / "results.json", json.dumps(results.model_dump(mode="json"), indent=1, allow_nan=False) + "\n")
     write_text(run / "metrics.csv", to_csv(results))
     write_text(run / "comparisons.csv", comparisons_to_csv(results))
+    over_seeds = run / "seed_comparisons.csv"
+    if results.seed_comparisons:
+        write_text(over_seeds, seed_comparisons_to_csv(results))
+    else:
+        over_seeds.unlink(missing_ok=True)
 
 
 def to_csv(results: Results) -> str:
@@ -61,6 +69,12 @@ def to_csv(results: Results) -> str:
 def comparisons_to_csv(results: Results) -> str:
     """One row a comparison, with the fields of `Comparison`."""
     return _table(tuple(Comparison.model_fields), [one.model_dump() for one in results.comparisons])
+
+
+def seed_comparisons_to_csv(results: Results) -> str:
+    """One row a comparison of groups, with the fields of `SeedComparison`; seeds are separated by spaces."""
+    rows = [one.model_dump() | {"seeds": " ".join(map(str, one.seeds))} for one in results.seed_comparisons]
+    return _table(tuple(SeedComparison.model_fields), rows)
 
 
 def _table(columns: tuple[str, ...], rows: list[dict[str, Any]]) -> str:

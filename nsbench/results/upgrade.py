@@ -6,6 +6,7 @@ Version 1 named a model by four fields, and had a comparison as two measurements
 
 from typing import Any
 
+from nsbench.metrics.uncertainty import SMALLEST
 from nsbench.results.comparing import corrected
 from nsbench.results.record import Comparison
 
@@ -33,7 +34,15 @@ def upgraded(content: Json) -> Json:
     if is_version_1(content):
         content = _from_version_1(content)
     is_version_2 = isinstance(content, dict) and content.get("format_version") == 2
-    return content | {"format_version": 3} if is_version_2 else content
+    return content | {"format_version": 3} | _never_zero(content) if is_version_2 else content
+
+
+def _never_zero(content: Json) -> Json:
+    """Comparisons of a record of version 2, in which a p-value could be 0 where floating point ran out."""
+    old = content.get("comparisons")
+    if not isinstance(old, list) or not all(isinstance(one, dict) for one in old):
+        return {}
+    return {"comparisons": [one | {"p_value": SMALLEST} if one.get("p_value") == 0 else one for one in old]}
 
 
 def _from_version_1(content: Json) -> Json:
@@ -70,7 +79,7 @@ def _comparisons(measurements: list[Json]) -> list[Comparison]:
             ci_low=one["ci_low"],
             ci_high=one["ci_high"],
             test="McNemar",
-            p_value=p_values[one["model"], one["baseline"]],
+            p_value=max(SMALLEST, p_values[one["model"], one["baseline"]]),
             p_holm=None,
             verdict="no evidence",
             n=one["n"],

@@ -8,6 +8,7 @@ from pydantic import Field
 
 from nsbench.checkpoints.record import Record
 from nsbench.errors import UserError
+from nsbench.results.calibrated import UNTESTED
 from nsbench.results.comparing import UNDIRECTED, compare, corrected, is_headline, paired
 from nsbench.results.measure import Measurer
 from nsbench.results.numbers import Number, Resampler
@@ -77,7 +78,9 @@ def versus(candidate: Side, baseline: Side, choice: Choice, *, strict: bool = Fa
     reasons = _reasons(own, other, same=same)
     _check(choice, own, other, reasons, strict=strict)
     common = [key for key in own if key in other and key not in reasons]
-    found = [compare(candidate.model, own[key], baseline.model, other[key]) for key in common]
+    question = {"family": f"{candidate.model} against {baseline.model}"}
+    pairs = [compare(candidate.model, own[key], baseline.model, other[key]) for key in common]
+    found = [one.model_copy(update=question) for one in pairs]
     if not found:
         raise UserError(
             f"{candidate.model} and {baseline.model} have nothing in common to compare"
@@ -109,6 +112,8 @@ def _reasons(own: Numbers, other: Numbers, *, same: bool) -> dict[tuple[str, str
     for key in dict.fromkeys([*own, *other]):
         if key[1] in UNDIRECTED:
             reasons[key] = "less of it is not better"
+        elif key[1] in UNTESTED:
+            reasons[key] = "no test of it is right"
         elif key not in own or key not in other:
             reasons[key] = f"only the {'candidate' if key in own else 'baseline'} has it"
         elif not paired(own[key], other[key]):

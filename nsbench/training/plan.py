@@ -60,8 +60,13 @@ class Plan:
         return self.steps * self.settings.batch_size
 
     def segment(self, step: int, size: int) -> range:
-        """The steps around `step` between two readings: an epoch of `size` images, or a fiftieth of the budget."""
-        length = max(1, math.ceil(size / self.settings.batch_size), math.ceil(self.steps / MAX_SEGMENTS))
+        """The steps around `step` between two readings.
+
+        An epoch of `size` images, or a fiftieth of the budget if that is more; always an epoch, as in the study, where
+        the weights that are best on the test images are kept.
+        """
+        epoch, fiftieth = math.ceil(size / self.settings.batch_size), math.ceil(self.steps / MAX_SEGMENTS)
+        length = max(1, epoch, 0 if self.settings.selection == "best-test" else fiftieth)
         start = step // length * length
         return range(start, min(start + length, self.steps))
 

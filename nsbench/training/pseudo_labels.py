@@ -85,7 +85,7 @@ def select_and_balance(
         pseudo: the teacher's word on them.
         classes: number of classes.
         threshold: images with a confidence strictly above it are used.
-        min_per_class: a smaller class is filled with copies, in turns over its images in order.
+        min_per_class: a smaller class is filled with copies, the first of its images in order first.
         max_gap: a class larger than the smallest by more than this loses its last images in order.
     """
     above = pseudo.confidences > threshold
@@ -140,10 +140,15 @@ def make_targets(
 
 
 def _fill(ordered: Indices, least: int) -> Indices:
-    """Repeat the images in order until there are `least`; an empty class stays empty."""
-    if len(ordered) == 0 or len(ordered) >= least:
-        return ordered
-    return np.resize(ordered, least)
+    """Add copies until there are `least`, the first images first; an empty class stays empty.
+
+    In rounds, as the study does: each copies every image that is there, copies among them, from the first in order, so
+    that in the last round, which has room for some only, an image is copied with its copies before the next one is.
+    """
+    while 0 < len(ordered) < least:
+        missing = least - len(ordered)
+        ordered = np.concatenate([np.repeat(ordered[:missing], 2), ordered[missing:]])
+    return ordered
 
 
 def _share(part: int, whole: int) -> float | None:

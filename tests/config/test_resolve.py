@@ -158,3 +158,9 @@ def test_a_fingerprint_changes_with_any_value() -> None:
     assert fingerprint(quick.training) == fingerprint(quick.training)
     assert fingerprint(quick.training) != fingerprint(resolve("quick", ["training.momentum=0.8"]).training)
     assert fingerprint("a", "b") != fingerprint("ab")
+
+
+def test_the_paper_preset_computes_as_the_study_did_and_trains_a_control_for_each_student() -> None:
+    paper = resolve("paper")
+    assert paper.training.precision == "float32"
+    assert paper.study.control

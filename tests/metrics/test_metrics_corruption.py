@@ -20,6 +20,7 @@ from nsbench.metrics.corruption import (
     corruption_set,
     mean_corruption_error,
     mean_error,
+    pooled_relative_corruption_error,
     relative_corruption_error,
     relative_mean_corruption_error,
     severity_mean,
@@ -111,11 +112,18 @@ def test_every_published_model_has_the_relative_corruption_errors_of_the_slow_lo
     leaderboard: dict[str, Any],
 ) -> None:
     baseline, declared = leaderboard["Standard"], corruption_set(CORRUPTIONS)
+
+    def sides(errors: Any) -> list[tuple[Any, float]]:
+        return [(errors, 0.06), (baseline, 0.0522)]
+
     for errors in leaderboard.values():
         slow = []
         for c in range(15):
             rise = sum(errors[c][s] - 0.06 for s in range(5))
             slow.append(rise / sum(baseline[c][s] - 0.0522 for s in range(5)))
+        rises = [sum(found[c][s] - clean for c in range(15) for s in range(5)) for found, clean in sides(errors)]
+        pooled = pooled_relative_corruption_error(errors, 0.06, baseline, 0.0522, CORRUPTIONS, declared)
+        assert pooled == pytest.approx(rises[0] / rises[1], rel=1e-9)
         found = relative_corruption_error(errors, 0.06, baseline, 0.0522)
         np.testing.assert_allclose(found, slow, rtol=1e-9)
         assert relative_mean_corruption_error(found, CORRUPTIONS, declared) == pytest.approx(sum(slow) / 15, rel=1e-9)
@@ -194,6 +202,16 @@ def test_errors_stay_between_0_and_1_and_corruption_errors_above_0(seed: int) ->
     cells = cell_errors(random.integers(2, size=(15, 5, 30)), random.integers(2, size=30))
     assert 0 <= mean_error(cells, CORRUPTIONS, corruption_set(CORRUPTIONS)) <= 1
     assert (corruption_error(cells, random_errors(seed, (15,))) >= 0).all()
+
+
+def test_one_corruption_that_hardly_harms_the_baseline_outweighs_a_mean_of_ratios_and_not_a_ratio_of_sums() -> None:
+    names, declared = ["fog", "brightness"], corruption_set(["fog", "brightness"])
+    base, own = np.array([[0.5] * 5, [0.201] * 5]), np.array([[0.5] * 5, [0.211] * 5])
+    relative = relative_corruption_error(own, 0.2, base, 0.2)
+    assert relative_mean_corruption_error(relative, names, declared) == pytest.approx(6)
+    assert pooled_relative_corruption_error(own, 0.2, base, 0.2, names, declared) == pytest.approx(311 / 301)
+    with pytest.raises(ValueError, match="missing brightness"):
+        pooled_relative_corruption_error(own[:1], 0.2, base[:1], 0.2, ["fog"], declared)
 
 
 def test_fifteen_corruptions_count_and_four_never_do() -> None:

@@ -250,6 +250,11 @@ def test_the_tail_is_never_larger_than_the_count_and_takes_over_below_ten() -> N
     assert paired_p_value(np.full(99, 0.3)) == bootstrap_p_value(np.full(99, 0.3))
 
 
+def test_no_p_value_is_zero_however_clear_the_difference() -> None:
+    assert mcnemar_p_value(np.ones(5000, bool), np.zeros(5000, bool)) > 0
+    assert paired_p_value(np.linspace(1, 1.01, 999)) > 0
+
+
 def test_the_interval_of_a_difference_is_much_narrower_paired_than_unpaired() -> None:
     random = np.random.default_rng(0)
     difficulty = random.normal(size=2000)

@@ -3,6 +3,7 @@
 import pytest
 import torch
 
+from nsbench.config.schema import ModelNoiseConfig
 from nsbench.networks.build import build_network
 from nsbench.networks.classifier import NO_MODEL_NOISE, ModelNoise
 from nsbench.networks.cost import count_parameters
@@ -17,6 +18,15 @@ def network(name: str, noise: ModelNoise = NO_MODEL_NOISE) -> ResNet:
     built = build_network(name, 10, MEAN, STD, noise)
     assert isinstance(built, ResNet)
     return built
+
+
+def test_the_last_block_of_a_resnet38_survives_a_little_more_often_than_the_setting_as_its_description_says() -> None:
+    last = network("resnet38", ModelNoise(survival=0.8)).blocks[-1]
+    assert isinstance(last, BasicBlock)
+    assert last.survival == pytest.approx(1 - 0.2 * 17 / 18)
+    description = ModelNoiseConfig.model_fields["survival"].description or ""
+    assert "1 - (1 - this) * l / L" in description
+    assert "counted from 0" in description
 
 
 @pytest.mark.parametrize(

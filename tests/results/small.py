@@ -127,6 +127,7 @@ def checkpoint_record(name: str, role: str, parent: str | None = None, **changes
         "precision": "float32",
         "micro_batch": 0,
         "initial_weights": "",
+        "configuration": {"data": {"labeled_fraction": 0.1}},
         "weights_sha256": f"weights of {name}",
         "selection": None,
         "history": [],

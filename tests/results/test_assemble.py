@@ -7,14 +7,11 @@ import numpy as np
 import pytest
 
 from nsbench.checkpoints.record import CheckpointRecord
-from nsbench.errors import UserError
 from nsbench.metrics.uncertainty import holm, mcnemar_p_value
 from nsbench.predictions.store import Stored
 from nsbench.results.assemble import assemble, checkpoint_pairs, model_pairs, opponents
 from nsbench.results.benchmark_sets import benchmark_sets
-from nsbench.results.numbers import Number
 from nsbench.results.record import Results
-from nsbench.results.seed_groups import seed_groups
 from tests.results.small import (
     CONFIG,
     HELD_OUT,
@@ -30,57 +27,58 @@ from tests.results.small import (
 )
 
 FIRST, SECOND, LAST = "hard/seed0/gen0-resnet8", "hard/seed0/gen1-resnet8", "hard/seed0/gen2-resnet14"
-BASELINE, CONTROL = "supervised/seed0/gen0-resnet14", "control/seed0/gen0-resnet14"
+BASELINE, CONTROL = "supervised/seed0/gen0-resnet14", "control/seed0/gen2-resnet14"
+OWN_CONTROL = "control/seed0/gen1-resnet8"
 
 
 @pytest.fixture
 def chain() -> list[CheckpointRecord]:
-    """A teacher, two students, a baseline and a control."""
+    """A teacher, two students, a baseline, and the students' controls."""
     return [
         checkpoint_record(FIRST, "teacher"),
         checkpoint_record(SECOND, "student", FIRST),
         checkpoint_record(LAST, "student", SECOND),
         checkpoint_record(BASELINE, "baseline"),
+        checkpoint_record(OWN_CONTROL, "control"),
         checkpoint_record(CONTROL, "control"),
     ]
 
 
 @pytest.mark.parametrize(
     ("name", "expected"),
-    [
-        (FIRST, []),
-        (CONTROL, []),
-        (BASELINE, []),
-        (SECOND, [FIRST, BASELINE]),
-        (LAST, [SECOND, FIRST, BASELINE, CONTROL]),
-    ],
+    [(SECOND, [OWN_CONTROL, FIRST, BASELINE]), (LAST, [CONTROL, SECOND, FIRST, BASELINE])],
 )
-def test_students_meet_their_teachers_and_the_baseline_and_the_last_one_the_control(
+def test_each_student_meets_the_control_of_its_network_its_teachers_and_the_baseline(
     chain: list[CheckpointRecord], name: str, expected: list[str]
 ) -> None:
-    by_name = {str(one): one for one in chain}
-    assert opponents(by_name[name], by_name, by_name[BASELINE]) == expected
+    (student,) = (one for one in chain if str(one) == name)
+    assert opponents(student, chain) == expected
 
 
-def test_a_control_of_another_seed_is_no_opponent(chain: list[CheckpointRecord]) -> None:
-    other = chain[-1].model_copy(update={"seed": 1})
-    by_name = {str(one): one for one in [*chain[:-1], other]}
-    assert opponents(by_name[LAST], by_name, by_name[BASELINE]) == [SECOND, FIRST, BASELINE]
+def test_students_of_several_seeds_meet_networks_of_their_own_seed_only(chain: list[CheckpointRecord]) -> None:
+    again = [
+        one.model_copy(update={"seed": 1, "parent": one.parent.replace("seed0", "seed1") if one.parent else None})
+        for one in chain
+    ]
+    pairs = checkpoint_pairs([*chain, *again])
+    assert len(pairs) == 14
+    assert all(("seed0" in pair.candidate) == ("seed0" in pair.baseline) for pair in pairs)
 
 
-def test_a_run_compares_students_in_their_clean_error_alone(chain: list[CheckpointRecord], tmp_path: Path) -> None:
+def test_a_run_compares_students_in_all_headlines(chain: list[CheckpointRecord], tmp_path: Path) -> None:
     for seed, one in enumerate(chain):
         write_model(tmp_path, str(one), skill=1.5 + 0.3 * seed, seed=seed)
     found = assemble(replace(setup_of(tmp_path, chain, BASELINE), pairs=checkpoint_pairs(chain)))
-    assert [(one.candidate, one.baseline) for one in found.comparisons] == [
-        (SECOND, FIRST),
-        (SECOND, BASELINE),
-        (LAST, SECOND),
-        (LAST, FIRST),
-        (LAST, BASELINE),
-        (LAST, CONTROL),
-    ]
-    assert {(one.benchmark, one.metric, one.test) for one in found.comparisons} == {("clean", "top1_error", "McNemar")}
+    pairs = dict.fromkeys((one.candidate, one.baseline) for one in found.comparisons)
+    assert list(pairs) == [(pair.candidate, pair.baseline) for pair in checkpoint_pairs(chain)]
+    of_last = {(one.benchmark, one.metric) for one in found.comparisons if one.baseline == CONTROL}
+    assert {
+        ("clean", "top1_error"),
+        ("clean", "negative_log_likelihood"),
+        ("corruption", "mean_error"),
+        ("perturbation", "mean_flip_probability"),
+        ("pgd/0.0313725", "top1_error"),
+    } < of_last
     assert found.checkpoints == chain
     assert found.models == []
     assert found.config["evaluation"]["fgsm_epsilons"] == [0.0, 8 / 255]
@@ -135,9 +133,13 @@ def test_a_comparison_is_the_paired_difference_with_mcnemars_test(record: Result
     assert one.ci_high - one.ci_low == pytest.approx(2 * half, rel=0.25)
 
 
-def test_holm_corrects_over_all_comparisons_of_the_record_and_decides_the_verdicts(record: Results) -> None:
-    p_values = [one.p_value for one in record.comparisons if one.p_value is not None]
-    assert [one.p_holm for one in record.comparisons] == pytest.approx(holm(p_values))
+def test_holm_corrects_over_all_comparisons_of_a_question_and_decides_the_verdicts(record: Results) -> None:
+    families = dict.fromkeys(one.family for one in record.comparisons)
+    assert list(families) == ["same against base", "good against base", "clean error, each with each"]
+    for family in families:
+        found = [one for one in record.comparisons if one.family == family]
+        p_values = [one.p_value for one in found if one.p_value is not None]
+        assert [one.p_holm for one in found] == pytest.approx(holm(p_values))
     for one in record.comparisons:
         assert one.p_holm is not None
         assert one.ci_low is not None
@@ -181,6 +183,7 @@ RELATIVE = {
     "corruption_error",
     "relative_corruption_error",
     "mean_corruption_error",
+    "pooled_relative_corruption_error",
     "relative_mean_corruption_error",
     "flip_rate",
     "mean_flip_rate",
@@ -215,24 +218,3 @@ def test_networks_that_differ_in_their_seed_alone_are_averaged(tmp_path: Path) -
     ends = [mean.ci_low, mean.seed_low, mean.image_low, mean.value, mean.image_high, mean.seed_high, mean.ci_high]
     assert None not in ends
     assert len(record.seed_means) == len(record.measurements) / 3
-
-
-def test_networks_trained_on_other_budgets_are_not_averaged() -> None:
-    one = checkpoint_record("hard/seed0/gen0-resnet8", "teacher")
-    other = checkpoint_record("hard/seed1/gen0-resnet8", "teacher", images_seen=7)
-    assert seed_groups([one, other]) == []
-    assert seed_groups([one]) == []
-    assert len(seed_groups([one, checkpoint_record("hard/seed1/gen0-resnet8", "teacher")])) == 1
-
-
-def number(metric: str) -> Number:
-    return Number("clean", metric, 0.5, np.array([0.25, 0.75]), 10, "v1")
-
-
-def test_a_number_that_one_seed_lacks_is_refused_by_name() -> None:
-    records = [checkpoint_record(f"hard/seed{seed}/gen0-resnet8", "teacher") for seed in (0, 1)]
-    (group,) = seed_groups(records)
-    group.add(0, [number("top1_error"), number("brier_score")])
-    group.add(1, [number("top1_error")])
-    with pytest.raises(UserError, match=r"hard/gen0-resnet8: clean brier_score: .* seeds 0, 1, but missing 1"):
-        list(group.means())

@@ -158,6 +158,7 @@ def test_the_table_names_models_numbers_and_verdicts(folder: Path) -> None:
     assert "%" in rows[0]
     assert "Of 9 numbers, good is better in" in text
     assert "Holm's correction over the 9 rows" in text
+    assert "says nothing of what training either again would give" in text
 
 
 def test_json_is_a_typed_record_and_goes_into_a_file(folder: Path, tmp_path: Path) -> None:

@@ -11,10 +11,12 @@ from nsbench.errors import UserError
 from nsbench.metrics import classification
 from nsbench.metrics.corruption import CORRUPTIONS, VALIDATION_CORRUPTIONS
 from nsbench.metrics.perturbation import EXTRA_PERTURBATIONS, PERTURBATIONS
+from nsbench.metrics.proportions import share_interval
 from nsbench.metrics.temperature import fit_temperature
 from nsbench.predictions.store import Arrays, Stored, save_labels
+from nsbench.results.corrupted import CorruptionErrors, corruption_numbers
 from nsbench.results.measure import Measurer, measurement
-from nsbench.results.numbers import Number, Resampler
+from nsbench.results.numbers import Number, Resampler, Sampled
 from tests.results.small import CLASSES, CONFIG, FEWER, HELD_OUT, N, cells_of, labels, write_model
 
 Numbers = dict[tuple[str, str], Number]
@@ -79,17 +81,30 @@ def test_corrupted_numbers_equal_slow_loops_on_the_drawn_images(
     def clean(found: dict[str, Arrays]) -> float:
         return float(np.mean(found["clean"]["logits"][rows].argmax(1) != truth))
 
+    def relative(name: str, own: float, theirs: float) -> float:
+        """The ratio; on a resample the tangent of the ratio at what was measured on all images."""
+        if resample is None:
+            return own / theirs
+        truth = labels()[0][:FEWER]
+        whole = []
+        for found in (cells, base):
+            still = np.mean(found["clean"]["logits"][:FEWER].argmax(1) != truth)
+            hit = [found[f"corruption/{name}-{severity}"]["predicted"] != truth for severity in range(1, 6)]
+            whole.append(sum(float(np.mean(one) - still) for one in hit))
+        return whole[0] / whole[1] + own / whole[1] - whole[0] * theirs / whole[1] ** 2
+
     def value(benchmark: str, metric: str) -> float:
         one = numbers[benchmark, metric]
         return float(one.value if resample is None else one.samples[resample])
 
-    ratios, rises, means = [], [], []
+    ratios, rises, means, ups = [], [], [], []
     for name in ("gaussian_noise", "contrast"):
         own = [error(cells, name, severity) for severity in range(1, 6)]
         theirs = [error(base, name, severity) for severity in range(1, 6)]
         means.append(sum(own) / 5)
         ratios.append(sum(own) / sum(theirs))
-        rises.append(sum(one - clean(cells) for one in own) / sum(one - clean(base) for one in theirs))
+        ups.append([sum(one - clean(cells) for one in own), sum(one - clean(base) for one in theirs)])
+        rises.append(relative(name, *ups[-1]))
         assert value(f"corruption/{name}/3", "top1_error") == pytest.approx(own[2])
         assert value(f"corruption/{name}", "mean_error") == pytest.approx(means[-1])
         assert value(f"corruption/{name}", "corruption_error") == pytest.approx(ratios[-1])
@@ -97,6 +112,8 @@ def test_corrupted_numbers_equal_slow_loops_on_the_drawn_images(
     assert value("corruption", "mean_error") == pytest.approx(np.mean(means))
     assert value("corruption", "mean_corruption_error") == pytest.approx(np.mean(ratios))
     assert value("corruption", "relative_mean_corruption_error") == pytest.approx(np.mean(rises))
+    if resample is None:
+        assert value("corruption", "pooled_relative_corruption_error") == pytest.approx(np.divide(*np.sum(ups, axis=0)))
 
 
 def test_calibration_of_a_corrupted_cell_is_that_of_its_confidences(numbers: Numbers, cells: dict[str, Arrays]) -> None:
@@ -136,6 +153,35 @@ def test_flips_and_their_rates_equal_slow_loops(numbers: Numbers, cells: dict[st
     assert paper == pytest.approx(flips(cells, "translate", first=True))
     assert numbers["perturbation", "mean_flip_probability"].value == pytest.approx((translate + noise) / 2)
     assert numbers["perturbation", "mean_flip_rate"].value == pytest.approx(np.mean(rates))
+
+
+def test_a_share_has_its_exact_interval_and_a_mean_of_nothing_the_bound_of_none_of_its_images(
+    run: Path, tmp_path: Path, cells: dict[str, Arrays]
+) -> None:
+    shutil.copytree(run, tmp_path, dirs_exist_ok=True)
+    truth = labels()[0][:FEWER]
+    for name in ("contrast", "gaussian_noise"):
+        for severity in range(1, 6):
+            cell = f"corruption/{name}-{severity}"
+            right = cells[cell] | {"predicted": truth.astype(np.uint8)}
+            Stored(tmp_path, "own").save(cell, right, "made-up", f"{cell} v1")
+    still = np.zeros_like(cells["perturbation/translate"]["predicted"])
+    Stored(tmp_path, "own").save("perturbation/translate", {"predicted": still}, "made-up", "perturbation/translate v1")
+    found = measured(tmp_path)
+    none = share_interval(0, FEWER)
+    for key in [
+        ("corruption/contrast/3", "top1_error"),
+        ("corruption/contrast", "mean_error"),
+        ("corruption", "mean_error"),
+        ("perturbation/translate", "flip_probability"),
+        ("perturbation/translate", "paper_flip_probability"),
+    ]:
+        one = measurement(found[key], "own", "base")
+        assert (one.value, one.ci_low, one.ci_high) == (0, *none), key
+    shares = {"top1_error", "top5_error", "zero_gradients"}
+    for (_, metric), number in found.items():
+        if metric in shares:
+            assert number.interval == share_interval(round(number.value * number.n), number.n)
 
 
 def test_the_temperature_has_the_interval_of_refits_to_resampled_held_out_images(
@@ -202,7 +248,7 @@ def test_calibration_that_was_not_asked_for_is_not_measured(run: Path) -> None:
 
 def test_only_shares_of_misclassified_images_bring_their_errors(numbers: Numbers) -> None:
     for (_, metric), one in numbers.items():
-        assert (one.wrong is not None) == (metric == "top1_error")
+        assert (one.wrong is not None) == (metric in ("top1_error", "clean_error"))
         if one.wrong is not None:
             assert one.wrong.mean() == pytest.approx(one.value)
 
@@ -263,24 +309,69 @@ def test_predictions_that_do_not_tell_of_which_images_are_refused(
         measured(tmp_path)
 
 
-def test_a_ratio_to_almost_nothing_carries_a_caution_and_one_to_nothing_says_why(
-    run: Path, tmp_path: Path, cells: dict[str, Arrays]
-) -> None:
+def doctored(run: Path, tmp_path: Path, wrong: int, only: str = "contrast") -> Numbers:
+    """What is measured where the baseline errs on the first images alone, clean and under a corruption."""
     shutil.copytree(run, tmp_path, dirs_exist_ok=True)
-    truth = labels()[0][:FEWER]
+    truth, of_base = labels()[0], cells_of(CONFIG, 1.5, 1)
     for severity in range(1, 6):
-        cell = f"corruption/contrast-{severity}"
-        never = cells[cell] | {"predicted": truth.astype(np.uint8)}
-        Stored(tmp_path, "base").save(cell, never, "made-up", f"{cell} v1")
-    found = measured(tmp_path)
-    relative = measurement(found["corruption/contrast", "relative_corruption_error"], "own", "base")
-    assert relative.note is not None
-    assert "hardly rises here" in relative.note
-    ratio = measurement(found["corruption/contrast", "corruption_error"], "own", "base")
+        cell = f"corruption/{only}-{severity}"
+        predicted = np.where(np.arange(FEWER) < wrong, (truth[:FEWER] + 1) % CLASSES, truth[:FEWER]).astype(np.uint8)
+        Stored(tmp_path, "base").save(cell, of_base[cell] | {"predicted": predicted}, "made-up", f"{cell} v1")
+    return measured(tmp_path)
+
+
+def test_a_ratio_to_a_rise_that_may_be_zero_has_no_value_and_its_means_name_it(run: Path, tmp_path: Path) -> None:
+    found = doctored(run, tmp_path, wrong=0)
+    for key, named in [
+        (("corruption/contrast", "relative_corruption_error"), "does not clearly rise here"),
+        (("corruption", "relative_mean_corruption_error"), "does not clearly rise on contrast:"),
+    ]:
+        relative = measurement(found[key], "own", "base")
+        assert (relative.value, relative.ci_low, relative.ci_high) == (None, None, None)
+        assert named in str(relative.note)
+        assert "has no interval" not in str(relative.note), "one reason is enough"
+    kept = measurement(found["corruption/gaussian_noise", "relative_corruption_error"], "own", "base")
+    assert kept.value is not None
+
+
+def test_a_ratio_to_a_rise_that_is_clear_but_small_carries_a_caution(run: Path) -> None:
+    measurer = Measurer(run, CONFIG, Resampler(200, 0), "base")
+    errors = measurer._base_errors
+    assert errors is not None
+    clean = np.full(200, 0.1)
+    cells = np.full((200, 3, 5), 0.105) + np.random.default_rng(0).normal(0, 1e-4, (200, 3, 5))
+    small = CorruptionErrors(Sampled(np.full((3, 5), 0.105), cells), Sampled(np.asarray(0.1), clean))
+    own = measurer.predicted("own")
+    found = {one.key: one for one in corruption_numbers(own, small, CONFIG, measurer.resampler)}
+    assert "hardly rises here" in str(found["corruption/contrast", "relative_corruption_error"].note)
+    assert "on gaussian_noise, contrast" in str(found["corruption", "relative_mean_corruption_error"].note)
+    assert np.isfinite(found["corruption", "pooled_relative_corruption_error"].interval).all()
+
+
+def test_a_ratio_to_nothing_says_why(run: Path, tmp_path: Path) -> None:
+    ratio = measurement(doctored(run, tmp_path, wrong=0)["corruption/contrast", "corruption_error"], "own", "base")
     assert (ratio.value, ratio.ci_low) == (None, None)
     assert "denominator is zero" in str(ratio.note)
-    mean = measurement(found["corruption", "relative_mean_corruption_error"], "own", "base")
-    assert "on contrast" in str(mean.note)
+
+
+def test_a_ratio_whose_denominator_is_zero_on_some_resamples_keeps_value_and_interval(
+    run: Path, tmp_path: Path
+) -> None:
+    found = doctored(run, tmp_path, wrong=5)
+    assert not Resampler(200, 0).weights(FEWER)[:, :5].any(axis=1).all(), "else no denominator is zero"
+    for key in (("corruption/contrast", "corruption_error"), ("corruption", "mean_corruption_error")):
+        ratio = measurement(found[key], "own", "base")
+        assert None not in (ratio.value, ratio.ci_low, ratio.ci_high)
+        assert ratio.ci_low < ratio.value < ratio.ci_high  # type: ignore[operator]  # none of them is None
+        assert np.isfinite(found[key].samples).all(), "so that models are compared"
+
+
+def test_the_baseline_against_itself_is_one_also_where_it_makes_no_error(run: Path, tmp_path: Path) -> None:
+    doctored(run, tmp_path, wrong=0)
+    found = measured(tmp_path, "base")
+    ratios = [measurement(one, "base", "base") for one in found.values() if one.relative]
+    assert len(ratios) > 10
+    assert {(one.value, one.ci_low, one.ci_high, one.note) for one in ratios} == {(1, 1, 1, None)}
 
 
 def test_a_temperature_without_optimum_has_no_interval_and_says_why(tmp_path: Path) -> None:

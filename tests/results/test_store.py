@@ -8,7 +8,7 @@ import pandas as pd
 import pytest
 
 from nsbench.errors import UserError
-from nsbench.metrics.uncertainty import holm
+from nsbench.metrics.uncertainty import SMALLEST, holm
 from nsbench.report.render import write_report
 from nsbench.results.assemble import assemble
 from nsbench.results.record import Results
@@ -123,6 +123,19 @@ def test_a_damaged_record_of_version_1_is_refused_in_a_sentence(first: Any, tmp_
     (tmp_path / "results.json").write_text(json.dumps(broken))
     with pytest.raises(UserError, match=r"results\.json is damaged .*'seed'.*nsbench evaluate"):
         load_results(tmp_path)
+
+
+def test_a_p_value_of_version_2_that_ran_out_of_digits_is_read_as_the_smallest(
+    results: Results, tmp_path: Path
+) -> None:
+    save_results(tmp_path, results)
+    content = json.loads((tmp_path / "results.json").read_text())
+    content["comparisons"][0]["p_value"] = 0.0
+    (tmp_path / "results.json").write_text(json.dumps(content))
+    with pytest.raises(UserError, match="greater than 0"):
+        load_results(tmp_path)
+    (tmp_path / "results.json").write_text(json.dumps(content | {"format_version": 2}))
+    assert load_results(tmp_path).comparisons[0].p_value == SMALLEST
 
 
 def test_a_record_with_another_field_is_refused_in_a_sentence(results: Results, tmp_path: Path) -> None:

@@ -31,12 +31,22 @@ def slowly(
             if found == index and confidence > threshold
         ]
         ordered += [row for _, row in sorted(chosen, key=lambda pair: -pair[0])]
-        copies = list(ordered)
-        while ordered and len(copies) < least:
-            copies.append(ordered[(len(copies) - len(ordered)) % len(ordered)])
-        groups.append(copies)
+        while ordered and len(ordered) < least:
+            place = {row: number for number, row in reversed(list(enumerate(ordered)))}
+            ordered = sorted(ordered + ordered[: least - len(ordered)], key=place.__getitem__)
+        groups.append(ordered)
     limit = min(len(group) for group in groups) + gap
     return [group[:limit] for group in groups]
+
+
+def test_a_class_is_filled_in_rounds_that_copy_labelled_images_with_their_copies_first() -> None:
+    """Two rounds double the five images; the last has room for four copies, all of the first labelled image."""
+    logits = np.log([[0.9, 0.1], [0.8, 0.2], [0.7, 0.3]])
+    got = select_and_balance(
+        np.zeros(5, np.int64), np.arange(2), np.arange(2, 5), read_logits(logits), classes=1, threshold=0.5,
+        min_per_class=24, max_gap=0,
+    )  # fmt: skip
+    assert np.bincount(got.rows).tolist() == [8, 4, 4, 4, 4]
 
 
 @settings(deadline=None, derandomize=True, max_examples=80)

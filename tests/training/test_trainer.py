@@ -130,6 +130,12 @@ def test_a_segment_is_an_epoch_or_a_fiftieth_of_the_budget(make_plan: Make) -> N
     assert make_plan(16).segment(0, 16) == range(1)
 
 
+def test_where_test_images_choose_the_weights_a_segment_is_an_epoch_as_in_the_study(make_plan: Make) -> None:
+    assert make_plan(16_000).segment(999, 16) == range(980, 1000)
+    assert make_plan(16_000, selection="best-test").segment(999, 16) == range(999, 1000)
+    assert make_plan(16_000, selection="best-test").segment(31, 480) == range(30, 60)
+
+
 def test_blocks_cut_segments_the_same_way_wherever_one_asks(make_plan: Make) -> None:
     plan = make_plan(16 * 10_000, batch_size=16)  # segments of 200 steps would be 50 of them; blocks hold 2,048 steps
     assert plan.block(0, 16) == plan.block(199, 16) == range(200)
