@@ -1,7 +1,7 @@
 """Accuracy under attack: FGSM beside stronger attacks, and the signs that it misleads."""
 
 from nsbench.report.cells import Column, Notes, Row, Table, measured, places, words
-from nsbench.report.lookup import Lookup
+from nsbench.report.lookup import Entry, Lookup
 from nsbench.report.quantities import attack_text
 from nsbench.report.tables import INTERVALS, fitted
 from nsbench.results.record import Measurement
@@ -32,7 +32,7 @@ def attack(lookup: Lookup) -> Table | None:
         heading = "Share of images whose gradient is all zero"
         rows.append(Row([words("zero gradients"), words(attack_text("fgsm")), *cells], "aside", heading))
     columns = [Column("Strength", numeric=False), Column("Attack", numeric=False)]
-    columns += [Column(lookup.label(one), "%") for one in lookup.entries]
+    columns += [Column(lookup.label(one), "%", marks=overshoot(lookup, one, notes)) for one in lookup.entries]
     caption = (
         f"Top-1 accuracy on attacked images; {INTERVALS}. ε is the largest change of a pixel in [0, 1]. "
         f"{' '.join(told(lookup, attacks))} FGSM is one step: its accuracies are upper bounds, and a stronger attack "
@@ -63,6 +63,12 @@ def told(lookup: Lookup, attacks: dict[str, list[str]]) -> list[str]:
 def unlike(lookup: Lookup, attacks: dict[str, list[str]]) -> bool:
     """Whether some attacks were tried on fewer images than others."""
     return len({attacked_images(lookup, name) for name in attacks}) > 1
+
+
+def overshoot(lookup: Lookup, one: Entry, notes: Notes) -> tuple[str, ...]:
+    """Footnote marks of a model under which a single step does less at a larger eps."""
+    found = lookup.diagnostics(one)
+    return tuple(mark for text in found.overshoot for mark in notes.mark(text)) if found is not None else ()
 
 
 def masking(lookup: Lookup) -> list[tuple[str, str]]:

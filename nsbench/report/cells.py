@@ -228,7 +228,7 @@ def turned(table: Table, heading: str, emphases: list[Emphasis], naming: int = 1
         above = group[0].text if group else ""
         columns.append(Column(last.text, last.aside or table.columns[naming].unit, above))
     rows = [
-        Row([Cell(column.heading), *(row.cells[place] for row in table.rows)], emphasis)
+        Row([Cell(column.heading, marks=column.marks), *(row.cells[place] for row in table.rows)], emphasis)
         for place, (column, emphasis) in enumerate(zip(table.columns[naming:], emphases, strict=True), naming)
     ]
     return replace(table, columns=columns, rows=rows)

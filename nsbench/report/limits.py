@@ -193,8 +193,8 @@ def corruptions(lookup: Lookup, benchmark: BenchmarkSet) -> list[Topic]:
         told = (
             "It divides by how much the baseline's error grows under a corruption. Where that growth is small the "
             "ratio is ill-conditioned, and where it is not clearly positive there is none; the ratio of sums beside "
-            "the averaged ratios is steadier and weighs hard corruptions more. A model with a high clean error has less "
-            "left to lose: lower is not simply better, and nobody is ranked by it."
+            "the averaged ratios is steadier and weighs hard corruptions more. A model with a high clean error has "
+            "less left to lose: lower is not simply better, and nobody is ranked by it."
         )
         topics.append((f"{relative}.", told))
     return topics

@@ -3,11 +3,15 @@
 import re
 from typing import Any
 
+import pytest
+
 from nsbench.report import attacks, calibrated, models, published_counts
+from nsbench.report.comparisons import evidence, reading
 from nsbench.report.curves import attacks as attack_figure
 from nsbench.report.limits import limits
 from nsbench.report.lookup import Lookup
 from nsbench.report.members import by_member
+from nsbench.report.quantities import quantity
 from nsbench.report.reliability import reliability
 from nsbench.report.tables import robustness
 from nsbench.results.record import Measurement, Results
@@ -134,6 +138,30 @@ def test_signs_of_gradient_masking_stand_in_a_box_before_the_table_of_attacks(
     assert f"> - **small-vit**: {sign}" in model_report.markdown
 
 
+@pytest.mark.parametrize("copies", [1, 3])
+def test_a_step_that_overshoots_is_a_footnote_of_its_model_and_in_no_box(model_results: Results, copies: int) -> None:
+    """In a table of columns, and in one turned because models are many."""
+    told = "One step overshoots: made up."
+    marked = model_results.diagnostics[0].model_copy(update={"overshoot": [told]})
+    others = [
+        one.model_copy(update={"name": f"{one.name}{k}"}) for one in model_results.models for k in range(1, copies)
+    ]
+    found = model_results.model_copy(
+        update={
+            "diagnostics": [marked, *model_results.diagnostics[1:]],
+            "models": [*model_results.models, *others],
+        }
+    )
+    table, before = attacks.attack(Lookup(found)), attacks.attack(Lookup(model_results))
+    assert table is not None
+    assert before is not None
+    assert [text for _, text in table.notes] == [*(text for _, text in before.notes), told]
+    mark = next(mark for mark, text in table.notes if text == told)
+    headings = [column.marks for column in table.columns] + [row.cells[0].marks for row in table.rows]
+    assert headings.count((mark,)) == 1
+    assert attacks.masking(Lookup(found)) == attacks.masking(Lookup(model_results))
+
+
 def test_attacks_stand_below_each_other_by_strength_with_their_steps_and_restarts(model_results: Results) -> None:
     lookup = Lookup(model_results)
     table = attacks.attack(lookup)
@@ -197,3 +225,11 @@ def test_the_mean_over_imagenet_p_s_ten_is_printed_where_it_was_measured(
         for table in found:
             names = [row.cells[0].text for row in table.rows]
             assert sum("snow in spatter's place" in name for name in names) == expected
+
+
+def test_what_no_image_tells_apart_is_no_difference_shown_and_says_so(model_results: Results) -> None:
+    changes = {"difference": 0.0, "ci_low": -0.01, "ci_high": 0.01, "p_value": None, "p_holm": None}
+    one = model_results.comparisons[0].model_copy(update=changes | {"verdict": "no evidence"})
+    assert reading(one) == "no evidence"
+    assert "no image tells them apart" in evidence(one, quantity(Lookup(model_results), "clean", "top1_error", one.n))
+    assert reading(one.model_copy(update={"difference": None})) == "unknown"
