@@ -1,27 +1,40 @@
 """Means over networks that differ in their seed alone, with both sources of chance named."""
 
+from collections.abc import Iterable
+
 from nsbench.report.cells import UNDEFINED, Cell, Column, Row, Table, bounded, number_text, words
+from nsbench.report.headlines import NAMES
 from nsbench.report.lookup import Lookup
 from nsbench.report.quantities import Quantity, quantity
 from nsbench.results.record import SeedMean
 
+HOW = (
+    "The mean over networks trained alike but for the seed. Chance has two sources: which test images were drawn, "
+    "and which seed a network was trained with. The interval beside the mean is over both; images alone: these "
+    "networks given; seeds alone: these images given. Few seeds tell little of their spread."
+)
 
-def seed_means(lookup: Lookup) -> Table | None:
-    """Every number averaged over seeds, by what is averaged; nothing where a run has one seed."""
+
+def seed_means(lookup: Lookup) -> list[Table]:
+    """Headline numbers averaged over seeds, then every other number, folded; nothing where a run has one seed."""
     groups: dict[tuple[str, str], list[SeedMean]] = {}
     for one in lookup.results.seed_means:
         groups.setdefault((one.benchmark, one.metric), []).append(one)
-    if not groups:
-        return None
+    first = {key: groups[key] for key in NAMES if key in groups}
+    rest = {key: found for key, found in groups.items() if key not in first}
+    tables = [means_table(lookup, "seeds", "Means over seeds", first.values())]
+    tables.append(means_table(lookup, "seed_means", "Means over seeds, all other numbers", rest.values(), folded=True))
+    return [table for table in tables if table.rows]
+
+
+def means_table(
+    lookup: Lookup, identifier: str, title: str, groups: Iterable[list[SeedMean]], folded: bool = False
+) -> Table:
+    """One row a mean, by what is averaged."""
     columns = [Column("Networks", numeric=False), Column("Seeds"), Column("Mean")]
     columns += [Column("images alone", group="95 % interval"), Column("seeds alone", group="95 % interval")]
-    rows = [row for found in groups.values() for row in group_rows(lookup, found)]
-    caption = (
-        "The mean over networks trained alike but for the seed. Chance has two sources: which test images were drawn, "
-        "and which seed a network was trained with. The interval beside the mean is over both; images alone: these "
-        "networks given; seeds alone: these images given. Few seeds tell little of their spread."
-    )
-    return Table("seeds", "Means over seeds", caption, columns, rows, [])
+    rows = [row for found in groups for row in group_rows(lookup, found)]
+    return Table(identifier, title, HOW, columns, rows, [], folded)
 
 
 def group_rows(lookup: Lookup, found: list[SeedMean]) -> list[Row]:
@@ -29,10 +42,10 @@ def group_rows(lookup: Lookup, found: list[SeedMean]) -> list[Row]:
     first = found[0]
     shown = quantity(lookup, first.benchmark, first.metric, first.n)
     heading = f"{shown.title}, n = {first.n:,}"
-    return [mean_row(one, shown, "" if place else heading) for place, one in enumerate(found)]
+    return [mean_row(lookup, one, shown, "" if place else heading) for place, one in enumerate(found)]
 
 
-def mean_row(found: SeedMean, shown: Quantity, heading: str) -> Row:
+def mean_row(lookup: Lookup, found: SeedMean, shown: Quantity, heading: str) -> Row:
     """One mean with its three intervals."""
 
     def printed(value: float | None) -> float | None:
@@ -44,7 +57,7 @@ def mean_row(found: SeedMean, shown: Quantity, heading: str) -> Row:
         interval(printed(low), printed(high), shown)
         for low, high in ((found.image_low, found.image_high), (found.seed_low, found.seed_high))
     ]
-    return Row([words(found.group), seeds, both, *alone], heading=heading)
+    return Row([words(lookup.group_label(found.group)), seeds, both, *alone], heading=heading)
 
 
 def interval(low: float | None, high: float | None, shown: Quantity) -> Cell:

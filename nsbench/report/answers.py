@@ -3,11 +3,12 @@
 Of models it tells which has the lowest error, clean and corrupted, and whether paired comparisons tell it apart.
 """
 
-from nsbench.report import students
+from nsbench.report import run_summary, students
 from nsbench.report.cells import number_text, places
-from nsbench.report.comparisons import evidence, reading
+from nsbench.report.comparisons import change, evidence, reading
 from nsbench.report.lookup import Entry, Lookup
-from nsbench.report.wording import accuracy_text, coverage, numeral, plural, sentence_start
+from nsbench.report.quantities import quantity
+from nsbench.report.wording import accuracy_text, coverage, listed, numeral, plural, sentence_start
 from nsbench.results.record import Comparison
 
 MANY = 5
@@ -94,7 +95,7 @@ def outcomes(lookup: Lookup, first: Entry, field: Field) -> dict[str, list[Entry
 
 
 def effect(lookup: Lookup) -> str:
-    """What the teachers' labels of a run did apart from noise; empty where nothing was trained."""
+    """What separates the networks that a run's headline compares; empty where nothing was trained."""
     return students.effect(lookup) if lookup.checkpoints else ""
 
 
@@ -135,7 +136,7 @@ def names(lookup: Lookup, found: list[Entry], noun: str = "model") -> str:
     labels = [lookup.label(one) for one in found]
     if len(labels) > MANY:
         return plural(len(labels), noun)
-    return " and ".join([*([", ".join(labels[:-1])] if labels[1:] else []), *labels[-1:]])
+    return listed(labels)
 
 
 def comparisons(lookup: Lookup) -> list[str]:
@@ -160,16 +161,16 @@ def comparison(lookup: Lookup, found: Comparison) -> str:
     who = f"{lookup.label_of(found.candidate)} {OUTCOMES[reading(found)].format(other=other)}"
     if found.difference is None:
         return f"{who}: the difference is undefined."
-    change = number_text(found.difference * 100, places(found.n), signed=True)
-    return f"{who}: top-1 error {change} points ({evidence(found)})."
+    shown = quantity(lookup, found.benchmark, found.metric, found.n)
+    return f"{who}: top-1 error {change(found, shown)} ({evidence(found, shown)})."
 
 
 def summary(lookup: Lookup) -> str:
     """What was measured, and how accurate it is."""
     if not lookup.results.models:
-        return students.summary(lookup)
+        return run_summary.summary(lookup)
     data, count = lookup.results.data, len(lookup.results.models)
-    told = [students.summary(lookup)] if lookup.checkpoints else []
+    told = [run_summary.summary(lookup)] if lookup.checkpoints else []
     told.append(
         f"{sentence_start(numeral(count))} {'model' if count == 1 else 'models'} that nsbench did not train "
         f"{'was' if count == 1 else 'were'} measured on {data.title}: {plural(data.test, 'test image')}."

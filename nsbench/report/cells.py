@@ -7,6 +7,8 @@ from typing import Literal
 from nsbench.results.record import Measurement
 
 UNDEFINED = "\N{EN DASH}"
+MOST_ROWS = 40
+"""A table with more rows may be folded, and a folded one shows no more of them in Markdown."""
 Emphasis = Literal["", "reference", "mean", "aside"]
 
 
@@ -78,6 +80,8 @@ class Table:
     columns: list[Column]
     rows: list[Row]
     notes: list[tuple[str, str]]
+    folded: bool = False
+    """Whether the page shows it only on demand."""
 
 
 def column_groups(columns: list[Column]) -> list[tuple[str, int]]:
@@ -105,6 +109,18 @@ def number_text(value: float, places: int, signed: bool = False) -> str:
     return f"{rounded:{'+' if signed and rounded else ''},.{places}f}".replace("-", "\N{MINUS SIGN}")
 
 
+def thousands(value: int) -> str:
+    """A large count in three digits.
+
+    >>> thousands(950), thousands(75386), thousands(350080), thousands(999_600), thousands(12_345_678)
+    ('950', '75.4k', '350k', '1M', '12.3M')
+    """
+    for size, unit in ((1_000_000, "M"), (1_000, "k")):
+        if value >= size * 0.9995:
+            return f"{float(f'{value / size:.3g}'):g}{unit}"
+    return str(value)
+
+
 def places(n: int) -> int:
     """Decimals of a percentage that n images support: the standard error at n = 5,000 is at most 0.7 points."""
     return 2 if n >= 5000 else 1
@@ -113,6 +129,25 @@ def places(n: int) -> int:
 def count(value: int) -> Cell:
     """A whole number."""
     return Cell(f"{value:,}", float(value))
+
+
+def magnitude(value: int) -> Cell:
+    """A large whole number in thousands or millions."""
+    return Cell(thousands(value), float(value))
+
+
+def estimate(found: Measurement | None) -> Measurement | None:
+    """The number to print: of a calibration error the median-unbiased value, where the record has it."""
+    if found is None or found.unbiased is None:
+        return found
+    return found.model_copy(update={"value": found.unbiased})
+
+
+def alone(found: Measurement | None, value: float | None) -> Measurement | None:
+    """A value that belongs to a measurement, such as its noise floor, without the measurement's interval and note."""
+    if found is None or value is None:
+        return None
+    return found.model_copy(update={"value": value, "ci_low": None, "ci_high": None, "note": None})
 
 
 def words(text: str, aside: str = "") -> Cell:

@@ -127,7 +127,7 @@ def attack_style(place: int, label: str) -> dict[str, Any]:
 
 def training(lookup: Lookup) -> Picture | None:
     """Loss and accuracy against images seen."""
-    trained = [one for one in lookup.checkpoints if one.history]
+    trained = [one for one in lookup.checkpoints if one.history and lookup.first_alike(one) is one]
     if not trained:
         return None
     drawn = [panel for curve in CURVES if (panel := history_panel(lookup, trained, curve)) is not None]
@@ -139,7 +139,7 @@ def training(lookup: Lookup) -> Picture | None:
         caption += " Validation accuracy is measured without noise on labelled images held out of training."
     if any(point.test_accuracy is not None for one in trained for point in one.history):
         caption += f" Test accuracy chose the weights that were kept: {TEST_SELECTED}."
-    return Picture("training", "Training curves", caption, drawn, [])
+    return Picture("training", "Training curves", caption + lookup.left_out, drawn, [])
 
 
 @dataclass(frozen=True)

@@ -6,10 +6,12 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-from nsbench.report.cells import number_text, places
-from nsbench.report.drawing import BASELINE, FAINT, MUTED, Panel, Picture, draw, heading, percent_axis, printable
+from nsbench.checkpoints.record import CheckpointRecord
+from nsbench.report.cells import estimate, number_text, places
+from nsbench.report.drawing import BASELINE, FAINT, MUTED, PAGE, Panel, Picture, draw, heading, percent_axis, printable
 from nsbench.report.lookup import Entry, Lookup
 from nsbench.report.marks import interval_ends, legend, legend_height, line_style
+from nsbench.report.stamp import MARK
 from nsbench.results.record import BenchmarkSet, Measurement
 
 
@@ -29,7 +31,7 @@ class Wanted:
 
     def number(self, lookup: Lookup, one: Entry) -> Measurement | None:
         """The number of a model, or None where it is undefined or was not measured."""
-        found = lookup.find(one, self.benchmark, self.metric)
+        found = estimate(lookup.find(one, self.benchmark, self.metric))
         return found if found is not None and found.value is not None else None
 
 
@@ -61,40 +63,52 @@ def overview(lookup: Lookup) -> Picture | None:
     if not lookup.checkpoints:
         return None
     panels = [panel for one in wanted_means(lookup) if (panel := overview_panel(lookup, one)) is not None]
-    caption = "One point for each generation, with its 95 % interval. "
-    if lookup.checkpoint(lookup.results.baseline) is not None:
-        caption += "The dotted line and grey band are the baseline, trained without self-training, and its interval. "
-    caption += (
-        "Intervals that overlap do not prove equality: differences are paired, see the comparison with the teacher."
-    )
+    caption = "One point for each network, with its 95 % interval; a generation's stand side by side. "
     if any(one.role == "control" for one in lookup.checkpoints):
-        caption += " The control had the last student's noise and image budget, and no pseudo-labels."
+        caption += "A hollow point is a student's control: its network, noise and image budget, without pseudo-labels. "
+    if lookup.checkpoint(lookup.results.baseline) is not None:
+        caption += "A dotted line and its grey band are a baseline, trained without self-training, and its interval. "
+    caption += "Intervals that overlap do not prove equality: differences are paired, see the comparisons."
     return Picture("overview", "The chain at a glance", caption, panels, []) if panels else None
 
 
+def places_of(lookup: Lookup) -> list[tuple[str, list[CheckpointRecord]]]:
+    """The networks of each generation, students before their controls, under the generation's short name."""
+    chain = [one for one in lookup.checkpoints if not lookup.is_reference(one)]
+    controls = [one for one in lookup.checkpoints if one.role == "control"]
+    found: dict[str, list[CheckpointRecord]] = {}
+    for one in chain:
+        found.setdefault(lookup.unseeded(one), []).append(one)
+    for one in controls:
+        last = [student for student in lookup.students() if lookup.control(student) is one]
+        found.setdefault(lookup.unseeded(last[-1] if last else one), []).append(one)
+    return [
+        (name + MARK if any(lookup.test_selected(one) for one in networks) else name, networks)
+        for name, networks in found.items()
+    ]
+
+
 def overview_panel(lookup: Lookup, wanted: Wanted) -> Panel | None:
-    """One number by generation, with the baseline as a band."""
+    """One number by generation, baselines as bands."""
     shown = [(one, found) for one in lookup.checkpoints if (found := wanted.number(lookup, one)) is not None]
     if not shown:
         return None
+    places_shown = places_of(lookup)
 
     def paint(figure: Figure) -> None:
         axes = figure.add_axes((0.15, 0.13, 0.83, 0.68))
-        chain = [(one, found) for one, found in shown if not lookup.is_baseline(one)]
-        for place, (one, found) in enumerate(chain):
-            (low,), (high,) = interval_ends([found])
-            style = line_style(lookup, one) | {"linestyle": "-"}
-            axes.plot([place, place], [wanted.turned(low), wanted.turned(high)], color=style["color"], linewidth=2)
-            axes.plot([place], [wanted.turned(found.value or 0.0)], **style | {"markersize": 9})
+        for place, (_, networks) in enumerate(places_shown):
+            for at, one in enumerate(networks):
+                overview_point(axes, lookup, one, wanted, place + 0.16 * (at - (len(networks) - 1) / 2))
         for one, found in shown:
-            if lookup.is_baseline(one):
+            if lookup.is_baseline(one) or one.role == "baseline":
                 (low,), (high,) = interval_ends([found])
-                axes.axhspan(wanted.turned(low), wanted.turned(high), color=BASELINE, alpha=0.16)
+                axes.axhspan(wanted.turned(low), wanted.turned(high), color=BASELINE, alpha=0.13)
                 middle = wanted.turned(found.value or 0.0)
                 axes.axhline(middle, color=BASELINE, linewidth=1.5, linestyle=(0, (1.2, 1.4)))
-        names = [printable(lookup.generation(one), 12) for one, _ in chain]
-        axes.set_xticks(range(len(chain)), names, fontsize=12 if len(chain) < 5 else 10)
-        axes.set_xlim(-0.5, max(len(chain), 1) - 0.5)
+        names = [printable(name, 12) for name, _ in places_shown]
+        axes.set_xticks(range(len(names)), names, fontsize=12 if len(names) < 5 else 10)
+        axes.set_xlim(-0.6, max(len(names), 1) - 0.4)
         axes.margins(y=0.12)
         axes.grid(visible=False, axis="x")
         axes.yaxis.set_major_locator(MaxNLocator(5, steps=[1, 2, 5, 10]))
@@ -105,6 +119,19 @@ def overview_panel(lookup: Lookup, wanted: Wanted) -> Panel | None:
         f"{lookup.label(one)} {number_text(wanted.turned(m.value or 0) * 100, places(m.n))} %" for one, m in shown
     )
     return draw(258, 220, f"{wanted.title}: {told}", paint)
+
+
+def overview_point(axes: Axes, lookup: Lookup, one: CheckpointRecord, wanted: Wanted, place: float) -> None:
+    """One network's number and interval; a control's point is hollow."""
+    found = wanted.number(lookup, one)
+    if found is None:
+        return
+    (low,), (high,) = interval_ends([found])
+    style = line_style(lookup, one) | {"linestyle": "-", "markersize": 8}
+    if one.role == "control":
+        style |= {"markerfacecolor": PAGE, "markeredgecolor": style["color"], "markeredgewidth": 1.6}
+    axes.plot([place, place], [wanted.turned(low), wanted.turned(high)], color=style["color"], linewidth=2)
+    axes.plot([place], [wanted.turned(found.value or 0.0)], **style)
 
 
 def flips(lookup: Lookup) -> Picture | None:

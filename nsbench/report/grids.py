@@ -11,7 +11,7 @@ from matplotlib.patches import Rectangle
 from matplotlib.ticker import MaxNLocator
 
 from nsbench.checkpoints.record import CheckpointRecord, SelectionRecord
-from nsbench.report.cells import UNDEFINED, Notes, number_text
+from nsbench.report.cells import UNDEFINED, Notes, estimate, number_text
 from nsbench.report.drawing import (
     BETTER,
     INK,
@@ -57,7 +57,7 @@ def severity_values(lookup: Lookup, benchmark: BenchmarkSet, one: Entry, metric:
         (name, severity): (found.value, "".join(notes.mark(found.note)))
         for name in benchmark.counted + benchmark.shown
         for severity in lookup.severities(benchmark)
-        if (found := lookup.find(one, f"corruption/{name}/{severity}", metric)) and found.value is not None
+        if (found := estimate(lookup.find(one, f"corruption/{name}/{severity}", metric))) and found.value is not None
     }
 
 
@@ -200,7 +200,7 @@ def confusion_panel(lookup: Lookup, last: Entry, found: Diagnostics) -> Panel:
 
 def selection(lookup: Lookup) -> Picture | None:
     """Images per class that each student was trained on."""
-    students = [(one, one.selection) for one in lookup.checkpoints if one.selection is not None]
+    students = [(one, one.selection) for one in lookup.students() if one.selection and lookup.first_alike(one) is one]
     panels = [selection_panel(lookup, one, found) for one, found in students]
     caption = (
         "Bars are the training images of each class: labelled, pseudo-labelled after balancing, and copies added by "
@@ -208,7 +208,7 @@ def selection(lookup: Lookup) -> Picture | None:
         "labelled images: a mark beyond the bar means that balancing dropped images. The number at the right is the "
         "share of the kept pseudo-labels that equal the true label, which is used for this score only."
     )
-    return Picture("selection", "Images kept per class", caption, panels, []) if panels else None
+    return Picture("selection", "Images kept per class", caption + lookup.left_out, panels, []) if panels else None
 
 
 def selection_panel(lookup: Lookup, one: CheckpointRecord, found: SelectionRecord) -> Panel:

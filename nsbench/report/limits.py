@@ -1,6 +1,7 @@
 """What the numbers of a report can and cannot say."""
 
 from nsbench.report.cells import number_text
+from nsbench.report.comparisons import Compared
 from nsbench.report.lookup import Lookup
 from nsbench.report.stamp import TEST_SELECTED, spelled_out
 from nsbench.report.trained import weights_kept, who
@@ -11,9 +12,10 @@ Topic = tuple[str, str]
 
 CALIBRATION = (
     "Calibration.",
-    "Expected calibration error has a noise floor even for a perfectly calibrated model: about 0.3 points at 10,000 "
-    "images and 0.6 at 2,000, higher for fewer. Negative log-likelihood and the Brier score have no bins and stand "
-    "beside it.",
+    "Noise raises a plug-in calibration error, for a perfectly calibrated model to a floor that depends on its own "
+    "confidences and on the count of images: the tables have it for each model. The unbiased value has "
+    "that taken off, and its interval is for the true value. Negative log-likelihood and the Brier score have no bins "
+    "and no floor; they stand beside it.",
 )
 FGSM = (
     "FGSM.",
@@ -59,6 +61,8 @@ def limits(lookup: Lookup) -> list[Topic]:
     if lookup.results.comparisons:
         topics.append(several(lookup))
     topics.append(seeds(lookup))
+    if lookup.students():
+        topics.append(budgets(lookup))
     if lookup.checkpoints:
         topics.append(weights(lookup))
     if lookup.results.models:
@@ -107,19 +111,32 @@ def sampling(lookup: Lookup) -> Topic:
 
 def several(lookup: Lookup) -> Topic:
     """What the correction of p-values covers."""
-    found = lookup.results.comparisons
-    families = len({one.family for one in found})
-    among = f"the {plural(len(found), 'comparison')} of this record"
-    if families > 1:
-        among = (
-            f"the comparisons that answer one question, such as whether two models differ in any headline, {families:,}"
-        )
-        among += " questions in this record,"
+    found: list[Compared] = [*lookup.results.comparisons, *lookup.results.seed_comparisons]
+    families = len({(type(one), one.family) for one in found})
+    among = plural(len(found), "comparison")
+    among += " of this record" if families == 1 else f" in {numeral(families)} families, one question each"
     return (
         "Several comparisons.",
-        f"Of many comparisons some look like differences by chance. Holm's method holds the chance of even one false "
-        f"difference among {among} at 5 %; the intervals are not corrected. "
-        "No difference shown means that these images do not settle it, not that two models are equal.",
+        "Of many comparisons some look like differences by chance. Holm's method holds the chance of even one false "
+        f"difference {'among the' if families == 1 else 'in each family at 5 %: here'} {among}"
+        f"{' at 5 %' if families == 1 else ''}; the intervals are not corrected. No difference shown means that these "
+        "images do not settle it, not that two models are equal: the column of what could have been found says how "
+        "large a difference may have gone unnoticed.",
+    )
+
+
+def budgets(lookup: Lookup) -> Topic:
+    """What a comparison of networks with unequal sizes or budgets does not show."""
+    text = (
+        "A student is larger than its teacher or sees more images in most chains, so a difference between the two, or "
+        "to the baseline, mixes pseudo-labels with noise, size and budget. "
+    )
+    if lookup.control(lookup.last()) is None:
+        return ("Unequal budgets.", text + "No control was trained, so nothing here tells them apart.")
+    return (
+        "Unequal budgets.",
+        text + "Only the comparison with a student's control, which has its size, noise and image budget, is about the "
+        "pseudo-labels, and only at this size and this budget: another budget may turn it round.",
     )
 
 
@@ -128,9 +145,10 @@ def seeds(lookup: Lookup) -> Topic:
     count = len({checkpoint.seed for checkpoint in lookup.checkpoints})
     if count > 1:
         told = f"Each configuration was trained with {numeral(count)} seeds; an interval covers one trained network"
-        means = ", but for the means over seeds, whose interval covers both seeds and images"
+        means = ", but for means and comparisons over seeds, whose intervals cover both seeds and images"
         few = " So few seeds tell little of how far the next one may fall." if count < 5 else ""
-        return ("Seeds.", f"{told}{means if lookup.results.seed_means else ''}.{few}")
+        alone = " A comparison of two single networks says nothing of their recipes."
+        return ("Seeds.", f"{told}{means if lookup.results.seed_means else ''}.{few}{alone}")
     if not lookup.checkpoints:
         return (
             "One training each.",
@@ -140,7 +158,8 @@ def seeds(lookup: Lookup) -> Topic:
     return (
         "One seed.",
         "Each network was trained once. Intervals cover the choice of test images, not the luck of initialisation, "
-        "data order and noise; another seed can move any number by more than its interval.",
+        "data order and noise; another seed can move any number by more than its interval. A verdict on two networks "
+        "is about these two, not about how they were trained.",
     )
 
 
@@ -173,8 +192,9 @@ def corruptions(lookup: Lookup, benchmark: BenchmarkSet) -> list[Topic]:
         relative = "Relative mCE" if benchmark.complete else "Relative corruption error"
         told = (
             "It divides by how much the baseline's error grows under a corruption. Where that growth is small the "
-            "ratio is ill-conditioned, and a model with a high clean error has less left to lose: lower is not "
-            "simply better."
+            "ratio is ill-conditioned, and where it is not clearly positive there is none; the ratio of sums beside "
+            "the averaged ratios is steadier and weighs hard corruptions more. A model with a high clean error has "
+            "less left to lose: lower is not simply better, and nobody is ranked by it."
         )
         topics.append((f"{relative}.", told))
     return topics

@@ -1,9 +1,19 @@
 """Questions a report asks of a record."""
 
+import re
+
 from nsbench.checkpoints.record import CheckpointName, CheckpointRecord
 from nsbench.models.record import ModelRecord
 from nsbench.report.stamp import MARK, TEST_SELECTED
-from nsbench.results.record import BenchmarkSet, Comparison, Diagnostics, Measurement, Results
+from nsbench.results.record import (
+    BenchmarkSet,
+    Comparison,
+    Diagnostics,
+    Measurement,
+    Results,
+    SeedComparison,
+    SeedMean,
+)
 
 MOST = 12
 """A figure shows no more models: there are six colours, and each is used twice at most."""
@@ -12,11 +22,16 @@ Entry = CheckpointRecord | ModelRecord
 """Whatever was measured; `str` of it is the name by which the record calls it."""
 
 
+def recipe(one: CheckpointRecord) -> str:
+    """The name of a network without its seed."""
+    return f"{one.study}/gen{one.generation}-{one.network}"
+
+
 class Lookup:
     """An index over one `Results`: models in reading order, their labels, and each number by what it measures.
 
-    Checkpoints stand as the chain grew (study, seed, generation), then controls, the baseline last. Anybody's models
-    stand behind the chain, as they were named on the command line.
+    Checkpoints stand as the chain grew (study, seed, generation), then controls, then baselines, the one that ratios
+    are relative to last. Other models stand before that one, as they were named on the command line.
     """
 
     def __init__(self, results: Results) -> None:
@@ -25,7 +40,7 @@ class Lookup:
         self._by_name = {str(one): one for one in everything}
         self.checkpoints = sorted(
             results.checkpoints,
-            key=lambda c: (self.is_baseline(c), c.role == "control", c.study, c.seed, c.generation, c.network),
+            key=lambda c: (self._rank(c), c.study, c.seed, c.generation, c.network),
         )
         own_baseline = [one for one in self.checkpoints if self.is_baseline(one)]
         chain = [one for one in self.checkpoints if not self.is_baseline(one)]
@@ -35,20 +50,46 @@ class Lookup:
         self._comparisons = {
             (one.candidate, one.baseline, one.benchmark, one.metric): one for one in results.comparisons
         }
+        self._means = {(one.group, one.benchmark, one.metric): one for one in results.seed_means}
+        one_each = {one.group: one for one in results.seed_means}
+        self.groups = {group: self._members(mean) for group, mean in one_each.items()}
         self.drawn = self._drawn()
 
+    def _rank(self, one: CheckpointRecord) -> int:
+        return 3 if self.is_baseline(one) else {"control": 1, "baseline": 2}.get(one.role, 0)
+
+    def _members(self, mean: SeedMean) -> list[CheckpointRecord]:
+        """The networks that a mean is over, by rising seed; a number may stand behind the name of their group."""
+        return sorted(
+            (
+                one
+                for one in self.checkpoints
+                if one.seed in mean.seeds and re.fullmatch(re.escape(recipe(one)) + r"(\W{1,2}\d+\W?)?", mean.group)
+            ),
+            key=lambda one: one.seed,
+        )
+
     def _drawn(self) -> list[Entry]:
-        if len(self.entries) <= MOST:
-            return self.entries
-        errors = [self.find(one, "clean", "top1_error") for one in self.entries]
+        drawn = [one for one in self.entries if self.first_alike(one) is one]
+        if len(drawn) <= MOST:
+            return drawn
+        errors = [self.find(one, "clean", "top1_error") for one in drawn]
         ranked = sorted(
             range(len(errors)),
             key=lambda place: (
-                not self.is_baseline(self.entries[place]),
+                not self.is_baseline(drawn[place]),
                 2.0 if (found := errors[place]) is None or found.value is None else found.value,
             ),
         )
-        return [self.entries[place] for place in sorted(ranked[:MOST])]
+        return [drawn[place] for place in sorted(ranked[:MOST])]
+
+    def group_of(self, one: Entry | str) -> str | None:
+        """The group of networks that differ from this one in their seed alone, or None."""
+        return next((group for group, members in self.groups.items() if str(one) in map(str, members)), None)
+
+    def first_alike(self, one: Entry) -> Entry:
+        """The network of the lowest seed that differs from this one in its seed alone; itself where none does."""
+        return next((members[0] for members in self.groups.values() if one in members), one)
 
     @property
     def noun(self) -> str:
@@ -60,6 +101,9 @@ class Lookup:
         """What a figure with room for few says of the models that it lacks; empty where it shows all."""
         if len(self.drawn) == len(self.entries):
             return ""
+        if len(self.drawn) == len({str(self.first_alike(one)) for one in self.entries}):
+            seeds = sorted({members[0].seed for members in self.groups.values() if members})
+            return f" Drawn are the networks of seed {', '.join(map(str, seeds))} alone; the tables have all."
         baseline = ", the baseline among them" if any(self.is_baseline(one) for one in self.drawn) else ""
         return (
             f" Drawn are {len(self.drawn)} of the {len(self.entries)} {self.noun}s, those with the lowest clean "
@@ -90,8 +134,8 @@ class Lookup:
         return found if isinstance(found, CheckpointRecord) else None
 
     def is_reference(self, one: Entry) -> bool:
-        """Whether this is the baseline or a control: a network that stands beside the others."""
-        return self.is_baseline(one) or (isinstance(one, CheckpointRecord) and one.role == "control")
+        """Whether this is a baseline or a control: a network that stands beside the others."""
+        return self.is_baseline(one) or (isinstance(one, CheckpointRecord) and one.role in ("control", "baseline"))
 
     def test_selected(self, one: Entry | str) -> bool:
         """Whether a checkpoint's weights were chosen on the test images, which makes its numbers optimistic."""
@@ -99,12 +143,23 @@ class Lookup:
         return found is not None and found.test_selected
 
     def control(self, student: CheckpointRecord) -> CheckpointRecord | None:
-        """The network with a student's noise and image budget but no teacher, or None."""
-        return next((one for one in self.checkpoints if one.role == "control" and one.seed == student.seed), None)
+        """The network with a student's size, noise and image budget but no teacher, or None.
+
+        Records of earlier versions have one for the last student alone, as generation 0.
+        """
+        found = [one for one in self.checkpoints if one.role == "control" and one.seed == student.seed]
+        own = [one for one in found if one.generation == student.generation and one.network == student.network]
+        alike = [one for one in found if one.network == student.network]
+        return next(iter([*own, *alike, *(one for one in found if one.generation == 0)]), None)
+
+    def own_baseline(self, student: CheckpointRecord) -> CheckpointRecord | None:
+        """The supervised baseline of a student's seed, else the one that ratios are relative to, or None."""
+        own = [one for one in self.checkpoints if one.role == "baseline" and one.seed == student.seed]
+        return next(iter(own), None) or self.checkpoint(self.results.baseline)
 
     def position(self, one: Entry) -> int:
         """Place in reading order; a model keeps its colour and marker in every figure by it."""
-        names = [str(other) for other in self.drawn]
+        one, names = self.first_alike(one), [str(other) for other in self.drawn]
         return names.index(str(one)) if str(one) in names else [str(other) for other in self.entries].index(str(one))
 
     def students(self) -> list[CheckpointRecord]:
@@ -112,8 +167,10 @@ class Lookup:
         return [checkpoint for checkpoint in self.checkpoints if checkpoint.parent is not None]
 
     def last(self) -> CheckpointRecord:
-        """The end of the chain: the last student, or the last checkpoint where there is none."""
-        return (self.students() or self.checkpoints)[-1]
+        """The end of the chain: the last student, of several seeds the first; the last checkpoint without a student."""
+        last = (self.students() or self.checkpoints)[-1]
+        alike = [one for one in self.students() if (one.study, one.generation) == (last.study, last.generation)]
+        return next(iter(alike), last)
 
     def lowest(self, benchmark: str, metric: str) -> list[Entry]:
         """The models whose number is the smallest: one, several if they share it, none if it was not measured."""
@@ -143,18 +200,25 @@ class Lookup:
         return self._unmarked(one) + (MARK if self.test_selected(one) else "")
 
     def _unmarked(self, one: Entry) -> str:
-        """The study or the seed is named only where a run has several."""
+        """Short name, and the seed where a run trained several networks of that name."""
+        name = self.unseeded(one)
+        if isinstance(one, ModelRecord):
+            return name
+        alike = [other for other in self.checkpoints if one.role == other.role]
+        return name + (f" seed {one.seed}" if len({other.seed for other in alike}) > 1 else "")
+
+    def unseeded(self, one: Entry) -> str:
+        """What a network is for: `gen 2`, `control`, `baseline`; the study is named only where a run has several."""
         if isinstance(one, ModelRecord):
             return str(one)
-        if self.is_baseline(one):
-            return "baseline"
-        if one.role == "control":
-            words = ["control"]
+        if self.is_baseline(one) or one.role == "baseline":
+            words = ["baseline"]
+        elif one.role == "control":
+            several = len({other.generation for other in self.checkpoints if other.role == "control"}) > 1
+            words = ["control"] + [f"of gen {one.generation}"] * several
         else:
             studies = {other.study for other in self.checkpoints if not self.is_reference(other)}
             words = [one.study] * (len(studies) > 1) + [f"gen {one.generation}"]
-        if len({other.seed for other in self.checkpoints if not self.is_baseline(other)}) > 1:
-            words.append(f"seed {one.seed}")
         return " ".join(words)
 
     def label(self, one: Entry) -> str:
@@ -184,6 +248,22 @@ class Lookup:
     ) -> Comparison | None:
         """The paired difference of two models, or None where they were not compared this way round."""
         return self._comparisons.get((str(candidate), str(baseline), benchmark, metric))
+
+    def seed_comparisons(self, candidate: str | None, baseline: str | None) -> list[SeedComparison]:
+        """All numbers in which two groups of networks were compared over their seeds."""
+        return [one for one in self.results.seed_comparisons if (one.candidate, one.baseline) == (candidate, baseline)]
+
+    def seed_mean(self, group: str, benchmark: str, metric: str) -> SeedMean | None:
+        """One number averaged over a group's seeds, or None."""
+        return self._means.get((group, benchmark, metric))
+
+    def group_label(self, group: str) -> str:
+        """A group by what its networks are for: `gen 2 · resnet14`; its own name where the record lacks them."""
+        members = self.groups.get(group)
+        if not members:
+            return group
+        marked = MARK if any(one.test_selected for one in members) else ""
+        return f"{self.unseeded(members[0])}{marked} · {members[0].network}"
 
     def diagnostics(self, one: Entry) -> Diagnostics | None:
         """Reliability bins, signs of gradient masking and confusion matrix, or None."""

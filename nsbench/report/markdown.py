@@ -2,7 +2,7 @@
 
 import re
 
-from nsbench.report.cells import Cell, Table
+from nsbench.report.cells import MOST_ROWS, Cell, Table
 
 
 class Markdown(str):
@@ -43,12 +43,16 @@ def table_markdown(table: Table) -> Markdown:
     wrappers = {"reference": "*", "mean": "**"}
     lines = [line([escape_markdown(column.title) + superscript(column.marks) for column in table.columns])]
     lines.append(line(["---:" if column.numeric else ":---" for column in table.columns]))
-    for row in table.rows:
+    shown = table.rows[:MOST_ROWS] if table.folded else table.rows
+    for row in shown:
         if row.heading:
             lines.append(line([f"*{escape_markdown(row.heading)}*"] + [""] * (len(table.columns) - 1)))
         first, *rest = [cell_text(cell) for cell in row.cells]
         wrapper = wrappers.get(row.emphasis, "")
         lines.append(line([f"{wrapper}{first}{wrapper}", *rest]))
+    if len(shown) < len(table.rows):
+        left = f"{len(table.rows) - len(shown):,} of {len(table.rows):,} rows are left out here"
+        lines += ["", f"*{left}; tables/{table.identifier}.csv has all.*"]
     if table.notes:
         lines += ["", notes_markdown(table.notes)]
     return Markdown("\n".join(lines))

@@ -1,11 +1,26 @@
 """Tables with one row for each corruption, perturbation or class."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from nsbench.checkpoints.record import CheckpointRecord, SelectionRecord
-from nsbench.report.cells import UNDEFINED, Cell, Column, Emphasis, Notes, Row, Table, count, measured, places, words
-from nsbench.report.lookup import Lookup
-from nsbench.report.tables import INTERVALS, decimals, fitted
+from nsbench.report.cells import (
+    UNDEFINED,
+    Cell,
+    Column,
+    Emphasis,
+    Notes,
+    Row,
+    Table,
+    count,
+    estimate,
+    measured,
+    number_text,
+    places,
+    words,
+)
+from nsbench.report.lookup import Entry, Lookup
+from nsbench.report.quantities import is_unbiased
+from nsbench.report.tables import INTERVALS, POOLED, SAME_IMAGES, fitted
 from nsbench.report.wording import coverage
 from nsbench.results.record import BenchmarkSet
 
@@ -49,6 +64,7 @@ CORRUPTIONS = (
         "Growth of the error over clean images divided by the baseline's growth. Ill-conditioned where the baseline "
         "hardly degrades: a wide interval or a note says where. Lower is not simply better.",
         ratio=True,
+        other_means=(("ratio of sums over all of these", POOLED),),
     ),
 )
 PERTURBATIONS = (
@@ -102,12 +118,7 @@ def member_table(lookup: Lookup, benchmark: BenchmarkSet, reading: Reading) -> T
 
     def row(name: str, path: str, metric: str, emphasis: Emphasis = "", heading: str = "") -> Row:
         found = [
-            measured(
-                lookup.find(one, path, metric),
-                notes,
-                places(benchmark.images),
-                baseline=reading.ratio and lookup.is_baseline(one),
-            )
+            member_cell(lookup, one, (path, metric), notes, reading.ratio and lookup.is_baseline(one))
             for one in lookup.entries
         ]
         return Row([words(name), *found], emphasis, heading)
@@ -119,26 +130,44 @@ def member_table(lookup: Lookup, benchmark: BenchmarkSet, reading: Reading) -> T
         rows.append(row(name, f"{kind}/{name}", reading.metric, "aside", "" if index else ASIDE))
     if all(cell.text == UNDEFINED for one in rows for cell in one.cells[1:]):
         return None
-    if reading.with_accuracy:
-        rows.insert(0, accuracy_row(lookup, notes))
+    if reading.with_accuracy or reading.metric == "mean_error":
+        rows.insert(0, clean_row(lookup, benchmark, notes, complement=reading.with_accuracy))
     columns = [Column(kind.capitalize(), numeric=False)]
     columns += [Column(lookup.label(one), "% of baseline" if reading.ratio else "%") for one in lookup.entries]
     caption = f"{reading.caption} {benchmark.name}, n = {benchmark.images:,}; {INTERVALS}."
+    if is_unbiased(lookup, kind, reading.mean):
+        caption += " The value is the median-unbiased one; plug-in and noise floor stand behind it."
     return fitted(lookup, Table(reading.metric, reading.title, caption, columns, rows, notes.marked()))
 
 
-def accuracy_row(lookup: Lookup, notes: Notes) -> Row:
-    """Clean accuracy, so that steadiness is never read without it."""
-    digits = decimals(lookup, "clean")
-    found = [
-        measured(lookup.find(one, "clean", "top1_error"), notes, digits, complement=True) for one in lookup.entries
-    ]
-    return Row([words("clean top-1 accuracy", "%"), *found], "aside")
+def member_cell(lookup: Lookup, one: Entry, place: tuple[str, str], notes: Notes, baseline: bool) -> Cell:
+    """One number of one model; a calibration error with its plug-in value and its noise floor in a smaller line."""
+    found = lookup.find(one, *place)
+    digits = places(0 if found is None else found.n)
+    cell = measured(estimate(found), notes, digits, baseline=baseline)
+    if found is None or found.unbiased is None or found.value is None:
+        return cell
+    floor = "" if found.floor is None else f", floor {number_text(found.floor * 100, digits)}"
+    return replace(cell, aside=f"plug-in {number_text(found.value * 100, digits)}{floor}")
+
+
+def clean_row(lookup: Lookup, benchmark: BenchmarkSet, notes: Notes, complement: bool) -> Row:
+    """Clean accuracy or error of the same images, so that no other number of theirs is read without it.
+
+    A record of an earlier version has it of all test images alone.
+    """
+    same = lookup.measured(benchmark.kind, SAME_IMAGES)
+    place = (benchmark.kind, SAME_IMAGES) if same else ("clean", "top1_error")
+    found = [lookup.find(one, *place) for one in lookup.entries]
+    n = next((one.n for one in found if one is not None), 0)
+    cells = [measured(one, notes, places(n), complement=complement) for one in found]
+    which = "same images" if same or n == benchmark.images else f"all {n:,} test images"
+    return Row([words(f"clean top-1 {'accuracy' if complement else 'error'}", f"%, {which}"), *cells], "aside")
 
 
 def selection(lookup: Lookup) -> Table | None:
     """Pseudo-labelled images per class, before and after balancing, for each student."""
-    students = [(one, one.selection) for one in lookup.checkpoints if one.selection is not None]
+    students = [(one, one.selection) for one in lookup.students() if one.selection and lookup.first_alike(one) is one]
     if not students:
         return None
     columns = [Column("Class", numeric=False)]
@@ -157,6 +186,8 @@ def selection(lookup: Lookup) -> Table | None:
         f"balancing added. Right: share of the kept pseudo-labels that equal the true label; {UNDEFINED} where none "
         f"was kept. {SCORING} Counts, not estimates, so without intervals."
     )
+    if lookup.groups:
+        caption += f" Shown for seed {students[0][0].seed} alone; the counts of all are in the table before."
     return Table("selection", "Images per class and generation", caption, columns, rows, [])
 
 

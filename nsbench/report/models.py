@@ -7,7 +7,20 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
 from nsbench.models.record import ModelRecord
-from nsbench.report.cells import Column, Notes, Row, Table, count, full_columns, measured, number_text, places, words
+from nsbench.report.calibrated import ECE, kind
+from nsbench.report.cells import (
+    Column,
+    Notes,
+    Row,
+    Table,
+    count,
+    estimate,
+    full_columns,
+    measured,
+    number_text,
+    places,
+    words,
+)
 from nsbench.report.drawing import BASELINE, PAGE, SERIES, Panel, Picture, draw, heading, percent_axis, printable
 from nsbench.report.figures import Wanted, wanted_means
 from nsbench.report.lookup import MOST, Entry, Lookup
@@ -25,7 +38,7 @@ def models(lookup: Lookup) -> Table | None:
     notes, digits = Notes(), decimals(lookup, "clean")
     columns = [Column("Model", numeric=False), Column("Parameters"), Column("Source", numeric=False)]
     columns += [Column("Preprocessing", numeric=False), Column("Top-1 accuracy", "%"), Column("NLL")]
-    columns += [Column("Brier score"), Column("ECE", "%")]
+    columns += [Column("Brier score"), Column(f"ECE, {kind(lookup, ('clean', ECE))}", "%")]
     rows = []
     for one in lookup.results.models:
         cells = [
@@ -36,14 +49,15 @@ def models(lookup: Lookup) -> Table | None:
             measured(lookup.find(one, "clean", "top1_error"), notes, digits, complement=True),
             measured(lookup.find(one, "clean", "negative_log_likelihood"), notes, 3, 1),
             measured(lookup.find(one, "clean", "brier_score"), notes, 3, 1),
-            measured(lookup.find(one, "clean", "expected_calibration_error"), notes, digits),
+            measured(estimate(lookup.find(one, "clean", ECE)), notes, digits),
         ]
         rows.append(Row(cells, emphasis(lookup, one)))
     caption = (
         f"Clean test images, n = {lookup.results.data.test:,}; {INTERVALS}. Preprocessing is what was declared: pixels "
         "in [0, 1] minus the mean, divided by the standard deviation, for each channel. NLL is the negative "
         "log-likelihood; the Brier score sums squared differences over classes (0 to 2); ECE is the expected "
-        "calibration error. Accuracy: higher is better; all else: lower."
+        "calibration error, its bias from noise and its floor are in the section on calibration. Accuracy: higher is "
+        "better; all else: lower."
     )
     return Table("models", "Models", caption, *full_columns(columns, rows), notes.marked())
 

@@ -18,6 +18,10 @@ ATTACKS = {
 }
 UNBOUNDED = ("negative_log_likelihood", "brier_score", "temperature")
 RATIOS = ("corruption_error", "flip_rate")
+SAME_IMAGES = {
+    "corruption": "on the images that were corrupted",
+    "perturbation": "on the images that were perturbed",
+}
 METRICS = {
     "top1_error": "top-1 error",
     "top5_error": "top-5 error",
@@ -29,11 +33,12 @@ METRICS = {
     "adaptive_calibration_error": "adaptive calibration error",
     "classwise_calibration_error": "class-wise calibration error",
     "mean_error": "top-1 error",
+    "clean_error": "clean error",
     "corruption_error": "corruption error",
     "relative_corruption_error": "relative corruption error",
     "mean_corruption_error": "corruption error",
     "relative_mean_corruption_error": "relative corruption error",
-    "pooled_relative_corruption_error": "pooled relative corruption error",
+    "pooled_relative_corruption_error": "relative corruption error, ratio of sums,",
     "mean_expected_calibration_error": "expected calibration error",
     "flip_probability": "flip probability",
     "flip_rate": "flip rate",
@@ -69,11 +74,22 @@ def quantity(lookup: Lookup, benchmark: str, metric: str, n: int) -> Quantity:
         name += " as the published study counted"
     if metric.startswith("imagenet_"):
         name += " of ImageNet-P's ten"
-    name = f"{name} {where(lookup, benchmark, plain)}".rstrip()
+    where_measured = SAME_IMAGES.get(benchmark, "") if plain == "clean_error" else where(lookup, benchmark, plain)
+    name = f"{name} {where_measured}".rstrip()
+    if plain.startswith("pooled_"):
+        name = name.replace("mean of", "over").replace("mean over", "over")
+    if is_unbiased(lookup, benchmark, metric):
+        name += ", unbiased"
     if plain in UNBOUNDED:
         return Quantity(name)
     ratio = plain.endswith(RATIOS)
     return Quantity(name, "% of baseline" if ratio else "%", 100, places(n))
+
+
+def is_unbiased(lookup: Lookup, benchmark: str, metric: str) -> bool:
+    """Whether the record has a calibration error's median-unbiased value, which is then the one to print."""
+    found = [lookup.find(one, benchmark, metric) for one in lookup.entries]
+    return any(one is not None and one.unbiased is not None for one in found)
 
 
 def where(lookup: Lookup, benchmark: str, metric: str) -> str:

@@ -3,12 +3,14 @@
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from nsbench.report.cells import Notes, number_text, places
+from nsbench.report.cells import Notes, estimate, number_text, places
 from nsbench.report.drawing import INK, MUTED, PAGE, Panel, Picture, draw, heading, percent_axis, printable
 from nsbench.report.lookup import Entry, Lookup
 from nsbench.report.marks import line_style
+from nsbench.report.quantities import is_unbiased
 from nsbench.results.record import Diagnostics, ReliabilityBin
 
+ECE = "expected_calibration_error"
 FEW = 10
 
 
@@ -25,17 +27,19 @@ def reliability(lookup: Lookup) -> Picture | None:
     )
     if any(found.scaled_reliability for _, found in pairs):
         caption += " The thin line with crosses is the same after temperature scaling."
+    if is_unbiased(lookup, "clean", ECE):
+        caption += " The ECE in a title is the median-unbiased value."
     caption += lookup.left_out
     return Picture("reliability", "Reliability diagrams", caption, panels, notes.marked()) if panels else None
 
 
 def ece_text(lookup: Lookup, one: Entry, notes: Notes) -> str:
     """Expected calibration error in a few words, and after scaling where it was measured."""
-    error = lookup.find(one, "clean", "expected_calibration_error")
+    error = estimate(lookup.find(one, "clean", ECE))
     if error is None or error.value is None:
         return "ECE not measured"
     marks = f" ({', '.join(notes.mark(error.note))})" if error.note else ""
-    after = lookup.find(one, "scaled", "expected_calibration_error")
+    after = estimate(lookup.find(one, "scaled", ECE))
     decimals = places(error.n)
     arrow = f" → {number_text(after.value * 100, decimals)}" if after is not None and after.value is not None else ""
     return f"ECE {number_text(error.value * 100, decimals)}{arrow} %{marks}"

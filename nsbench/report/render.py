@@ -136,7 +136,7 @@ def table_csv(table: Table) -> str:
     notes, group = dict(table.notes), ""
     for row in table.rows:
         group = row.heading or group
-        line: list[object] = [spelled_out(row.cells[0].text), group]
+        line: list[object] = [spelled_out(row.cells[0].text), spelled_out(group)]
         for column, cell in zip(others, row.cells[1:], strict=True):
             line += (
                 [shown(end) for end in (cell.number, cell.low, cell.high)]

@@ -13,6 +13,7 @@ from nsbench.report import (
     comparisons,
     curves,
     figures,
+    generations,
     grids,
     limits,
     members,
@@ -93,7 +94,7 @@ def explained(block: Table | Picture) -> Table | Picture:
         printed = [block.title, *(panel.svg for panel in block.panels)]
     else:
         printed = [column.title for column in block.columns]
-        printed += [cell.text for row in block.rows for cell in row.cells]
+        printed += [text for row in block.rows for text in (row.heading, *(cell.text for cell in row.cells))]
     return replace(block, caption=f"{block.caption} {EXPLANATION}") if MARK in "".join(printed) else block
 
 
@@ -103,7 +104,7 @@ def sections(results: Results, run_folder: Path) -> list[Section]:
     found = [
         Section("generations", "Generations", blocks=generation_blocks(lookup)),
         Section("models", "Models", blocks=model_blocks(lookup)),
-        Section("seeds", "Across seeds", blocks=blocks(across_seeds.seed_means(lookup))),
+        Section("seeds", "Across seeds", blocks=blocks(*across_seeds.seed_means(lookup))),
         calibration(lookup),
         attack(lookup),
         Section(
@@ -153,7 +154,7 @@ def generation_blocks(lookup: Lookup) -> list[Table | Picture]:
     """The answer first: the tables of the chain."""
     if not lookup.checkpoints:
         return []
-    found = blocks(tables.generations(lookup), tables.teachers(lookup), figures.overview(lookup))
+    found = blocks(generations.generations(lookup), generations.networks(lookup), figures.overview(lookup))
     return found if lookup.results.models else found + everything(lookup)
 
 
@@ -167,7 +168,8 @@ def model_blocks(lookup: Lookup) -> list[Table | Picture]:
 def everything(lookup: Lookup) -> list[Table | Picture]:
     """The tables in which all stand side by side."""
     return blocks(
-        comparisons.comparisons(lookup, tables.teacher_comparisons(lookup)),
+        comparisons.over_seeds(lookup),
+        *comparisons.comparisons(lookup),
         tables.robustness(lookup),
     )
 

@@ -26,6 +26,15 @@ def sentence_start(text: str) -> str:
     return text[:1].upper() + text[1:]
 
 
+def listed(parts: list[str]) -> str:
+    """Parts as prose lists them.
+
+    >>> listed(["a"]), listed(["a", "b"]), listed(["a", "b", "c"])
+    ('a', 'a and b', 'a, b and c')
+    """
+    return " and ".join([*([", ".join(parts[:-1])] if parts[1:] else []), *parts[-1:]])
+
+
 def coverage(benchmark: BenchmarkSet) -> str:
     """Which members a mean is over; a mean over a subset never goes without these words."""
     total = len(benchmark.counted) + len(benchmark.missing)

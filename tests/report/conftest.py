@@ -1,5 +1,6 @@
 """The golden record, and a report made from any record."""
 
+import importlib
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
@@ -131,6 +132,15 @@ def results(golden: Path) -> Results:
 
 
 @pytest.fixture(scope="session")
+def seeded_results(golden: Path) -> Results:
+    """A record of three seeds, made anew: it would be as long as the two committed ones."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.syspath_prepend(golden)
+        found: Results = importlib.import_module("make_seeds").made_up_seeds()
+    return found
+
+
+@pytest.fixture(scope="session")
 def model_results(golden: Path) -> Results:
     """The committed record of four models."""
     return Results.model_validate_json((golden / "models.json").read_text())
@@ -164,6 +174,12 @@ def report(results: Results, report_of: Reporter) -> Report:
 def model_report(model_results: Results, report_of: Reporter) -> Report:
     """The report of the committed record of four models."""
     return report_of(model_results)
+
+
+@pytest.fixture(scope="session")
+def seeded_report(seeded_results: Results, report_of: Reporter) -> Report:
+    """The report of the run with three seeds."""
+    return report_of(seeded_results)
 
 
 @pytest.fixture(scope="session")

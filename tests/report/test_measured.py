@@ -6,14 +6,15 @@ from typing import Any
 import pytest
 
 from nsbench.report import attacks, calibrated, models, published_counts
-from nsbench.report.comparisons import evidence, holm, reading
+from nsbench.report.comparisons import evidence, reading
 from nsbench.report.curves import attacks as attack_figure
 from nsbench.report.limits import limits
 from nsbench.report.lookup import Lookup
 from nsbench.report.members import by_member
+from nsbench.report.quantities import quantity
 from nsbench.report.reliability import reliability
 from nsbench.report.tables import robustness
-from nsbench.results.record import Measurement, Results, SeedMean
+from nsbench.results.record import Measurement, Results
 
 
 def without(results: Results, *kinds: str) -> Results:
@@ -44,11 +45,11 @@ def test_calibration_after_scaling_stands_in_a_table_and_lightly_in_the_diagrams
     figure = reliability(lookup)
     assert table is not None
     assert figure is not None
-    assert [cell.text for cell in table.rows[0].cells[:3]] == ["resnet20", "1.256", "1.18"]
+    assert [cell.text for cell in table.rows[0].cells[:5]] == ["resnet20", "1.256", "1.08", "1.18", "0.49"]
     assert table.caption.startswith(
         "Test set (10,000 images), logits divided by a temperature fitted on 5,000 held-out images."
     )
-    assert "ECE 3.20 → 1.18 %" in figure.panels[0].title
+    assert "ECE 3.16 → 1.08 %" in figure.panels[0].title
 
 
 def test_calibration_errors_of_corruptions_are_mapped_and_averaged(model_results: Results) -> None:
@@ -56,9 +57,73 @@ def test_calibration_errors_of_corruptions_are_mapped_and_averaged(model_results
     table, figure = calibrated.calibration(lookup), calibrated.severity_maps(lookup)
     assert table is not None
     assert figure is not None
-    assert table.columns[-1].heading == "ECE on corrupted images, mean over the full set"
-    assert [row.cells[-1].text for row in table.rows] == ["13.00", "11.00", "9.00", "7.00"]
+    assert {column.group for column in table.columns[-3:]} == {"ECE on corrupted images, mean over the full set"}
+    assert [row.cells[-3].text for row in table.rows] == ["12.98", "10.98", "8.97", "6.97"]
+    assert [row.cells[-2].text for row in table.rows] == ["13.00", "11.00", "9.00", "7.00"]
     assert len(figure.panels) == 4
+    assert "perfectly calibrated networks would have plug-in values of 0.7 to 0.7 %" in figure.caption
+
+
+def test_a_calibration_error_has_its_interval_at_the_unbiased_value_and_its_plug_in_and_floor_beside_it(
+    model_results: Results,
+) -> None:
+    table = calibrated.calibration(Lookup(model_results))
+    assert table is not None
+    assert [column.heading for column in table.columns[1:4]] == ["unbiased", "plug-in (Guo et al.)", "noise floor"]
+    unbiased, plug_in, floor = table.rows[3].cells[1:4]
+    assert (unbiased.text, unbiased.interval) == ("0.98", "[0.58, 1.39]")
+    assert (plug_in.text, plug_in.interval, floor.text, floor.interval) == ("1.10", "", "0.49", "")
+    assert [column.heading for column in table.columns[4:7]] == [
+        "Adaptive (equal-mass), unbiased",
+        "Class-wise, unbiased",
+        "Maximum, plug-in",
+    ]
+
+
+def test_calibration_errors_of_an_earlier_version_are_named_plug_in_and_called_uncovered(
+    model_results: Results,
+) -> None:
+    old = [one.model_copy(update={"unbiased": None, "floor": None}) for one in model_results.measurements]
+    lookup = Lookup(model_results.model_copy(update={"measurements": old}))
+    table, of_models, maps = calibrated.calibration(lookup), models.models(lookup), calibrated.severity_maps(lookup)
+    assert table is not None
+    assert of_models is not None
+    assert maps is not None
+    assert [column.heading for column in table.columns[1:3]] == [
+        "plug-in (Guo et al.)",
+        "Adaptive (equal-mass), plug-in",
+    ]
+    assert of_models.columns[-1].heading == "ECE, plug-in"
+    assert calibrated.PLUG_IN_ALONE in table.caption
+    assert calibrated.PLUG_IN_ALONE in maps.caption
+
+
+def test_no_noise_floor_is_quoted_that_was_not_computed(either_report: Any) -> None:
+    assert not re.search(r"0\.3 points|0\.003", either_report.page.text.split("What these numbers can")[-1])
+
+
+def test_numbers_on_a_subset_stand_beside_the_clean_error_of_the_same_images(
+    results: Results, model_results: Results
+) -> None:
+    table, whole = robustness(Lookup(results)), robustness(Lookup(model_results))
+    assert table is not None
+    assert whole is not None
+    groups = [(column.group, column.heading) for column in table.columns]
+    place = groups.index(("Perturbations, 200 images", "Clean error on the same images"))
+    assert [row.cells[place].text for row in table.rows[:2]] == ["28.6", "24.2"]
+    assert next(heading for group, heading in groups if group.startswith("Corr")).startswith("Top-1 error on")
+    assert "Clean error on the same images" not in [column.heading for column in whole.columns]
+    flips = by_member(Lookup(results), "perturbation")[0]
+    assert (flips.rows[0].cells[0].aside, flips.rows[0].cells[1].text) == ("%, same images", "71.4")
+
+
+def test_the_ratio_of_sums_stands_beside_the_mean_of_ratios(results: Results) -> None:
+    table = robustness(Lookup(results))
+    assert table is not None
+    headings = [column.heading for column in table.columns]
+    place = headings.index("Relative corruption error, ratio of sums, over 5 of the 15")
+    assert headings[place - 1] == "Relative corruption error, mean of 5 of the 15"
+    assert [row.cells[place].text for row in table.rows][-1] == "100.0"
 
 
 def test_signs_of_gradient_masking_stand_in_a_box_before_the_table_of_attacks(
@@ -162,39 +227,9 @@ def test_the_mean_over_imagenet_p_s_ten_is_printed_where_it_was_measured(
             assert sum("snow in spatter's place" in name for name in names) == expected
 
 
-def test_means_over_seeds_tell_both_sources_of_chance(results: Results, report_of: Any) -> None:
-    mean = SeedMean(
-        group="hard/gen3-resnet20",
-        seeds=[0, 1, 2],
-        benchmark="corruption",
-        metric="mean_error",
-        value=0.33,
-        ci_low=0.3,
-        ci_high=0.36,
-        image_low=0.315,
-        image_high=0.345,
-        seed_low=0.31,
-        seed_high=None,
-        n=500,
-    )
-    report = report_of(results.model_copy(update={"seed_means": [mean], "samples": []}))
-    line = next(line for line in report.markdown.splitlines() if line.startswith("| hard/gen3-resnet20"))
-    cells = [cell.strip() for cell in line.strip("|").split("|")]
-    assert cells == ["hard/gen3-resnet20", "3 (0, 1, 2)", r"33.0 \[30.0, 36.0\]", "31.5 to 34.5", "\N{EN DASH}"]
-    assert "Top-1 error on corruptions, mean of 5 of the 15 (%), n = 500" in report.markdown
-
-
 def test_what_no_image_tells_apart_is_no_difference_shown_and_says_so(model_results: Results) -> None:
     changes = {"difference": 0.0, "ci_low": -0.01, "ci_high": 0.01, "p_value": None, "p_holm": None}
     one = model_results.comparisons[0].model_copy(update=changes | {"verdict": "no evidence"})
     assert reading(one) == "no evidence"
-    assert "no image tells them apart" in evidence(one)
+    assert "no image tells them apart" in evidence(one, quantity(Lookup(model_results), "clean", "top1_error", one.n))
     assert reading(one.model_copy(update={"difference": None})) == "unknown"
-
-
-def test_the_report_says_over_what_holms_correction_is(model_results: Results) -> None:
-    assert "for all 28 comparisons of this record" in holm(Lookup(model_results))
-    named = [one.model_copy(update={"family": one.candidate}) for one in model_results.comparisons]
-    lookup = Lookup(model_results.model_copy(update={"comparisons": named}))
-    assert "for all comparisons that answer one question" in holm(lookup)
-    assert "questions in this record" in dict(limits(lookup))["Several comparisons."]

@@ -12,7 +12,7 @@ from nsbench.report.lookup import MOST, Lookup
 from nsbench.report.marks import line_style
 from nsbench.report.members import by_member
 from nsbench.report.reliability import reliability
-from nsbench.report.tables import robustness, teacher_comparisons, teachers
+from nsbench.report.tables import robustness
 from nsbench.results.record import Measurement, Results
 
 NAMES = ["resnet20", "resnet32", "vgg16_bn", "small-vit"]
@@ -137,7 +137,7 @@ def test_each_model_stands_in_the_table_with_its_source_and_declared_preprocessi
         "mean 0.4914, 0.4822, 0.4465; std 0.247, 0.2435, 0.2616",
         "inside the model",
     ]
-    assert [cell.text for cell in table.rows[1].cells[4:]] == ["92.63", "0.229", "0.107", "4.10"]
+    assert [cell.text for cell in table.rows[1].cells[4:]] == ["92.63", "0.229", "0.107", "4.07"]
 
 
 def test_a_record_of_a_run_and_of_models_shows_both(results: Results, model_results: Results) -> None:
@@ -152,46 +152,58 @@ def test_a_record_of_a_run_and_of_models_shows_both(results: Results, model_resu
     lookup = Lookup(both)
     assert [lookup.label(one) for one in lookup.entries[3:]] == [
         "gen 3 · resnet20",
-        "control · resnet20",
+        "control of gen 1 · resnet8",
+        "control of gen 2 · resnet14",
+        "control of gen 3 · resnet20",
         *NAMES,
         "baseline · resnet20",
     ]
     table = robustness(lookup)
     assert table is not None
-    assert len(table.rows) == 10
+    assert len(table.rows) == 12
     assert "3 noisy students were trained" in answers.summary(lookup)
     assert "Four models that nsbench did not train" in answers.summary(lookup)
-    assert answers.effect(lookup).startswith("One training of each puts the gain")
+    assert answers.effect(lookup).startswith("The control is the same network")
     assert lookup.foremost() is lookup.last()
 
 
 def test_every_comparison_of_a_record_is_in_one_table_and_in_one_only(results: Results, model_results: Results) -> None:
     for found in (results, model_results):
-        lookup = Lookup(found)
-        first, rest = teachers(lookup), comparisons.comparisons(lookup, teacher_comparisons(lookup))
-        assert rest is not None
-        assert len(first.rows if first else []) + len(rest.rows) == len(found.comparisons)
+        tables = comparisons.comparisons(Lookup(found))
+        assert sum(len(table.rows) for table in tables) == len(found.comparisons)
+        assert [table.folded for table in tables] == [False, True][: len(tables)]
 
 
 def test_a_comparison_is_printed_with_both_values_its_interval_its_corrected_p_and_a_verdict(
     model_results: Results,
 ) -> None:
-    table = comparisons.comparisons(Lookup(model_results), [])
-    assert table is not None
-    row = next(row for row in table.rows if row.heading.startswith("Expected calibration error on clean images (%)"))
-    shown = ["resnet32", "resnet20", "4.10", "3.20", "+0.90", "0.021", "worse"]
-    assert [cell.text for cell in row.cells] == shown
-    assert row.cells[4].interval == "[+0.34, +1.46]"
-    assert "corrected by Holm's method for all 28 comparisons of this record" in table.caption
+    (table,) = comparisons.comparisons(Lookup(model_results))
+    assert table.rows[0].heading == "resnet32 against resnet20 (family: models against the baseline, 21 comparisons)"
+    row = next(row for row in table.rows if row.cells[0].text.startswith("Expected calibration error on clean"))
+    number = "Expected calibration error on clean images, unbiased (%)"
+    assert [cell.text for cell in row.cells] == [number, "4.07", "3.16", "+0.91", "0.005", "0.021", "1.07", "worse"]
+    assert row.cells[3].interval == "[+0.35, +1.47]"
+    assert "with 80 % power, at the level that its family leaves to one comparison" in table.caption
+
+
+def test_the_comparisons_of_an_earlier_version_are_of_one_family_and_without_power(model_results: Results) -> None:
+    old = [
+        one.model_copy(update={"family": "all comparisons", "detectable": None}) for one in model_results.comparisons
+    ]
+    (table,) = comparisons.comparisons(Lookup(model_results.model_copy(update={"comparisons": old})))
+    assert table.rows[0].heading == "resnet32 against resnet20"
+    assert "Could have found" not in [column.heading for column in table.columns]
+    assert "over the comparisons of a family, here all 28 of this record" in table.caption
 
 
 def test_a_comparison_of_means_over_a_subset_says_so(results: Results) -> None:
-    table = comparisons.comparisons(Lookup(results), teacher_comparisons(Lookup(results)))
-    assert table is not None
-    assert [row.heading.partition(" (")[0] for row in table.rows][1:] == [
-        "Top-1 error on corruptions, mean of 5 of the 15",
-        "Corruption error on corruptions, mean of 5 of the 15",
-    ]
+    table = comparisons.comparisons(Lookup(results))[-1]
+    named = {row.cells[0].text for row in table.rows if "corruptions" in row.cells[0].text}
+    assert named == {
+        "Top-1 error on corruptions, mean of 5 of the 15 (%)",
+        "Expected calibration error on corruptions, mean of 5 of the 15, unbiased (%)",
+        "Corruption error on corruptions, mean of 5 of the 15 (% of baseline)",
+    }
 
 
 def test_figures_of_forty_models_draw_twelve_with_the_baseline_and_tables_have_all(model_results: Results) -> None:
@@ -228,7 +240,7 @@ def test_no_two_drawn_models_look_alike(model_results: Results) -> None:
 
 def test_the_limits_of_models_are_not_those_of_a_run(results: Results, model_results: Results) -> None:
     ours, theirs = (dict(limits(Lookup(found))) for found in (results, model_results))
-    assert {"One seed.", "Weights.", "Several comparisons.", "Temperature.", "Gradient masking."} <= set(ours)
+    assert {"One seed.", "Unequal budgets.", "Weights.", "Several comparisons.", "Temperature."} <= set(ours)
     assert {"One training each.", "Origin.", "Preprocessing.", "Several comparisons."} <= set(theirs)
-    assert not {"One seed.", "Weights.", "Top-5."} & set(theirs)
-    assert "among the 28 comparisons of this record" in theirs["Several comparisons."]
+    assert not {"One seed.", "Unequal budgets.", "Weights.", "Top-5."} & set(theirs)
+    assert "in each family at 5 %: here 28 comparisons in two families" in theirs["Several comparisons."]

@@ -5,6 +5,7 @@ Markdown beside them by `NSBENCH_REGENERATE_GOLDEN=1 python -m pytest tests/repo
 commit it.
 """
 
+import json
 import os
 import re
 import xml.etree.ElementTree as ET
@@ -22,9 +23,10 @@ from nsbench.report.members import by_member
 from nsbench.report.reliability import reliability
 from nsbench.report.render import write_report
 from nsbench.report.sections import unprinted_notes
-from nsbench.report.students import comparison, headline
+from nsbench.report.students import comparisons, headline
 from nsbench.report.tables import robustness
-from nsbench.results.record import Comparison, Measurement, Results
+from nsbench.results.record import Measurement, Results
+from nsbench.results.upgrade import upgraded
 
 Writer = Callable[[Results], Any]
 
@@ -147,7 +149,7 @@ def test_a_caution_is_marked_in_the_cell_of_its_number(results: Results) -> None
     notes = dict(table.notes)
     row = next(row for row in table.rows if row.cells[0].text == "brightness")
     told = ["".join(notes[mark] for mark in cell.marks).rpartition(" ")[2] for cell in row.cells[1:]]
-    assert told == ["ill-conditioned"] * 3 + ["undefined"] + ["ill-conditioned"] * 2
+    assert told == ["ill-conditioned"] * 3 + ["undefined"] + ["ill-conditioned"] * 4
     assert row.cells[4].text == "\N{EN DASH}"
     assert not [cell.marks for cell in table.rows[0].cells if cell.marks]
 
@@ -157,67 +159,76 @@ def test_the_baseline_is_a_hundred_percent_by_definition(results: Results) -> No
     assert table is not None
     baseline = table.rows[-1]
     assert baseline.emphasis == "reference"
-    assert [cell.text for cell in baseline.cells if cell.aside == "by definition"] == ["100.0"] * 3
+    assert [cell.text for cell in baseline.cells if cell.aside == "by definition"] == ["100.0"] * 4
 
 
 def test_validation_only_corruptions_stand_after_the_mean_and_apart(results: Results) -> None:
+    clean = {"mean_error": ["aside"], "relative_corruption_error": [], "corruption_error": []}
+    pooled = {"relative_corruption_error": ["mean"]}
     for table in by_member(Lookup(results), "corruption"):
-        assert [row.emphasis for row in table.rows] == [""] * 5 + ["mean", "aside"]
+        means = ["mean", *pooled.get(table.identifier, []), "aside"]
+        assert [row.emphasis for row in table.rows] == [*clean[table.identifier], *[""] * 5, *means]
         assert table.rows[-1].heading == "Validation only, never averaged"
 
 
 def test_accuracy_stands_beside_flip_probability(results: Results) -> None:
     table = by_member(Lookup(results), "perturbation")[0]
     assert table.identifier == "flip_probability"
-    accuracies = ["72.4", "76.8", "79.4", "80.2", "76.9", "74.8"]
+    accuracies = ["71.4", "75.8", "78.4", "79.2", "72.8", "75.2", "75.9", "73.8"]
     assert [cell.text for cell in table.rows[0].cells] == ["clean top-1 accuracy", *accuracies]
 
 
 @pytest.mark.parametrize(
-    ("update", "sentence"),
+    ("update", "words"),
     [
-        ({"verdict": "better"}, "All three students beat their teacher."),
-        ({"verdict": "no evidence"}, "None of three students beat their teacher; for three no difference is shown."),
-        ({"verdict": "worse"}, "None of three students beat their teacher; three did worse."),
-        ({"ci_low": None, "ci_high": None}, "None of three students beat their teacher; three cannot be compared."),
-        ({"p_holm": None}, "None of three students beat their teacher; three cannot be compared."),
-        ({"difference": None}, "None of three students beat their teacher; three cannot be compared."),
+        ({"verdict": "better"}, "Generation 1 (resnet8, {own}) makes fewer errors on clean images than its teacher"),
+        ({"verdict": "no evidence"}, "Generation 1 (resnet8, {own}) is not shown to differ from its teacher"),
+        ({"verdict": "worse"}, "Generation 1 (resnet8, {own}) makes more errors on clean images than its teacher"),
+        ({"ci_low": None, "ci_high": None}, "Generation 1 (resnet8, {own}) cannot be compared with its teacher"),
+        ({"difference": None}, "Generation 1 (resnet8, {own}) cannot be compared with its teacher"),
     ],
 )
-def test_the_headline_takes_the_verdicts_of_the_record_and_needs_all_that_they_rest_on(
-    results: Results, update: dict[str, Any], sentence: str
+def test_a_sentence_takes_the_verdict_of_the_record_and_needs_all_that_it_rests_on(
+    results: Results, update: dict[str, Any], words: str
 ) -> None:
-    found = [one.model_copy(update=update) for one in results.comparisons if one.baseline != results.baseline]
-    assert headline(Lookup(results.model_copy(update={"comparisons": found}))) == sentence
+    found = [one.model_copy(update=update) for one in results.comparisons]
+    told = comparisons(Lookup(results.model_copy(update={"comparisons": found})))
+    expected = words.format(own="77.8k parameters, 600k images seen")
+    assert len([one for one in told if one.startswith(expected)]) == 1
 
 
-def test_a_student_is_compared_with_its_own_teacher_whatever_else_it_is_compared_with(results: Results) -> None:
-    other = against_baseline(results, results.comparisons[0], verdict="worse")
-    mixed = results.model_copy(update={"comparisons": [other, *results.comparisons]})
-    assert headline(Lookup(mixed)) == "One of three students beat its teacher; for two no difference is shown."
-
-
-def test_the_headline_says_how_the_last_student_stands_against_the_baseline(results: Results) -> None:
-    last = str(Lookup(results).last())
-    measured = next(one for one in results.comparisons if one.candidate == last)
-    mixed = results.model_copy(update={"comparisons": [*results.comparisons, against_baseline(results, measured)]})
-    expected = "for two no difference is shown; the last one is not shown to differ from the baseline."
-    assert headline(Lookup(mixed)).endswith(expected)
-
-
-def against_baseline(results: Results, found: Comparison, **update: Any) -> Comparison:
-    """The same comparison, with the baseline instead."""
-    return found.model_copy(update={"baseline": results.baseline} | update)
-
-
-def test_a_sentence_on_two_networks_names_the_corrected_p_value(results: Results) -> None:
-    lookup = Lookup(results)
-    student = lookup.students()[1]
-    told = comparison(lookup, student, student.parent)
-    assert told.endswith(
-        "(95 % interval \N{MINUS SIGN}5.4 to +0.2, McNemar p = 0.072 after Holm's correction, n = 500)."
+def test_numbers_that_no_image_tells_apart_have_no_p_value_and_are_still_compared(results: Results) -> None:
+    same = {"difference": 0.0, "ci_low": 0.0, "ci_high": 0.0, "p_value": None, "p_holm": None, "verdict": "no evidence"}
+    found = [one.model_copy(update=same) for one in results.comparisons]
+    lookup = Lookup(results.model_copy(update={"comparisons": found}))
+    assert headline(lookup).startswith(
+        "Against its control the last student is not shown to differ in clean error, NLL"
     )
-    assert results.comparisons[1].p_value != results.comparisons[1].p_holm == 0.072
+    assert (
+        "Not shown to differ from its control: clean error 0.0 points [0.0, 0.0], detectable from 5.3 p"
+        in comparisons(lookup)[0]
+    )
+
+
+def test_a_sentence_on_networks_of_unequal_size_or_budget_has_both_of_either(results: Results) -> None:
+    told = comparisons(Lookup(results))
+    assert told[2].startswith(
+        "Generation 1 (resnet8, 77.8k parameters, 600k images seen) makes fewer errors on clean images than its "
+        "teacher (resnet8, 77.8k parameters, 200k images seen): top-1 error \N{MINUS SIGN}4.4 points"
+    )
+    equal = [one.model_copy(update={"parameters": 5, "images_seen": 6}) for one in results.checkpoints]
+    told = comparisons(Lookup(results.model_copy(update={"checkpoints": equal})))
+    assert told[2].startswith("Generation 1 (resnet8) makes fewer errors on clean images than its teacher: top-1 error")
+
+
+def test_a_sentence_on_two_networks_names_the_corrected_p_value_and_that_each_was_trained_once(
+    results: Results,
+) -> None:
+    told = comparisons(Lookup(results))[3]
+    assert (
+        "(95 % interval \N{MINUS SIGN}5.4 to +0.2, McNemar p = 0.072 after Holm's correction, n = 500, one training "
+        "each); better in NLL, Brier score, error on corruptions and calibration error on corruptions."
+    ) in told
 
 
 def test_the_same_record_gives_the_same_bytes(results: Results, report: Any, report_of: Writer) -> None:
@@ -225,6 +236,15 @@ def test_the_same_record_gives_the_same_bytes(results: Results, report: Any, rep
     one, two = ({path.relative_to(f): path.read_bytes() for path in f.rglob("*") if path.is_file()} for f in folders)
     assert one == two
     assert not [path for path in one if path.name.endswith(".tmp")]
+
+
+def test_the_report_of_a_record_of_version_1_says_what_was_not_compared(report_of: Writer) -> None:
+    content = json.loads((Path(__file__).parents[1] / "results/version1/results.json").read_text())
+    old = Results.model_validate(upgraded(content))
+    told = report_of(old.model_copy(update={"samples": []})).page.text
+    assert "No control of equal size, noise and image budget was trained; against the baseline the" in told
+    assert "; not tested: higher in NLL, Brier score, calibration error and error on corruptions, lower in flip" in told
+    assert "Generation 1 (resnet14, 173k parameters, 350k images seen) makes fewer errors" in told
 
 
 def test_links_of_the_markdown_resolve(either_report: Any) -> None:
@@ -237,7 +257,7 @@ def test_tables_are_numbers_to_pandas(report: Any) -> None:
     tables = {path.stem: pd.read_csv(path) for path in (report.folder / "tables").glob("*.csv")}
     assert len(tables) == 17
     accuracy = tables["generations"]["Top-1 accuracy (%)"]
-    assert accuracy.tolist() == pytest.approx([72.4, 76.8, 79.4, 80.2, 76.9, 74.8])
+    assert accuracy.tolist() == pytest.approx([72.4, 76.8, 79.4, 80.2, 73.8, 76.2, 76.9, 74.8])
     assert (tables["generations"]["Top-1 accuracy (%) low"] < accuracy).all()
     assert tables["relative_corruption_error"]["notes"].dropna().str.contains("is undefined").sum() == 1
 

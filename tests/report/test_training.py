@@ -6,13 +6,14 @@ from typing import Any
 import pytest
 
 from nsbench.report.curves import training
+from nsbench.report.generations import generations
 from nsbench.report.grids import selection as selection_figure
 from nsbench.report.grids import severity_maps
 from nsbench.report.limits import limits
 from nsbench.report.lookup import Lookup
 from nsbench.report.members import pseudo_labels, selection
-from nsbench.report.students import effect, summary
-from nsbench.report.tables import generations, teachers
+from nsbench.report.run_summary import summary
+from nsbench.report.students import effect, headline
 from nsbench.report.trained import how_trained
 from nsbench.results.record import Comparison, Results
 
@@ -36,19 +37,23 @@ def without_control(results: Results) -> Results:
         update={
             "checkpoints": [one for one in results.checkpoints if one.role != "control"],
             "measurements": [one for one in results.measurements if not one.model.startswith("control")],
-            "comparisons": [one for one in results.comparisons if not one.baseline.startswith("control")],
+            "comparisons": [
+                one.model_copy(update={"family": one.family.replace("control", "equal")})
+                for one in results.comparisons
+                if not one.baseline.startswith("control")
+            ],
             "diagnostics": [one for one in results.diagnostics if not one.model.startswith("control")],
         }
     )
 
 
-def with_verdict(results: Results, value: float, verdict: str) -> Results:
-    """The record with another difference between the last student and the control."""
+def with_verdict(results: Results, verdict: str, *metrics: str) -> Results:
+    """The record with another verdict on some numbers of students against their controls."""
 
     def change(one: Comparison) -> Comparison:
-        if not one.baseline.startswith("control/"):
+        if not one.baseline.startswith("control/") or one.metric not in metrics:
             return one
-        return one.model_copy(update={"difference": value, "verdict": verdict})
+        return one.model_copy(update={"verdict": verdict})
 
     return results.model_copy(update={"comparisons": [change(one) for one in results.comparisons]})
 
@@ -58,7 +63,7 @@ def test_each_class_has_its_counts_and_the_share_of_its_pseudo_labels_that_are_r
     assert table is not None
     assert [column.heading for column in table.columns[1:5]] == ["above", "kept", "copies", "right"]
     rows = {row.cells[0].text: [cell.text for cell in row.cells[1:]] for row in table.rows}
-    assert rows["airplane"][:4] == ["1,381", "1,000", "200", "93.0"]
+    assert rows["airplane"][:4] == ["2,103", "1,000", "200", "93.0"]
     assert rows["cat"][:4] == ["0", "0", "1,200", UNDEFINED]
     assert rows["cat"][4:8] == ["800", "800", "400", "95.0"]
     student = Lookup(results).students()[0].selection
@@ -86,58 +91,92 @@ def test_whatever_shows_right_pseudo_labels_says_that_true_labels_only_score_the
 
 def test_the_control_stands_between_the_chain_and_the_baseline_and_is_not_of_the_chain(results: Results) -> None:
     lookup = Lookup(results)
-    names = ["gen 0", "gen 1", "gen 2", "gen 3", "control", "baseline"]
+    controls = [f"control of gen {generation}" for generation in (1, 2, 3)]
+    names = ["gen 0", "gen 1", "gen 2", "gen 3", *controls, "baseline"]
     assert [lookup.generation(one) for one in lookup.checkpoints] == names
     assert [lookup.generation(one) for one in lookup.students()] == names[1:4]
     assert lookup.generation(lookup.last()) == "gen 3"
-    assert "for the control (resnet20)" in summary(lookup)
+    assert "for the control of generation 3 (resnet20)" in summary(lookup)
 
 
 def test_copies_that_balance_a_control_are_not_called_labelled_images(results: Results) -> None:
     row = generations(Lookup(results)).rows[4]
     assert row.emphasis == "reference"
-    assert [cell.text for cell in row.cells[:1] + row.cells[3:6]] == ["control", "4,000", UNDEFINED, "12,000"]
+    counts = ["control of gen 1", "4,000", UNDEFINED, "12,000"]
+    assert [cell.text for cell in row.cells[:1] + row.cells[4:7]] == counts
 
 
-def test_only_the_last_student_is_compared_with_the_control(results: Results) -> None:
-    table = teachers(Lookup(results))
-    assert table is not None
-    rows = [[cell.text for cell in row.cells] for row in table.rows if "control" in row.cells[1].text]
-    assert rows == [["gen 3 · resnet20", "control · resnet20", "\N{MINUS SIGN}3.3", "0.019", "better"]]
-    assert table.title.endswith("the last one also against the control")
+def test_every_network_has_its_size_and_its_image_budget_in_the_table(results: Results) -> None:
+    rows = generations(Lookup(results)).rows
+    assert [cell.text for row in rows for cell in row.cells[2:4]] == [
+        *("77.8k", "200k", "77.8k", "600k", "174k", "600k", "270k", "600k"),
+        *("77.8k", "600k", "174k", "600k", "270k", "600k", "270k", "200k"),
+    ]
+    assert rows[3].cells[2].number == rows[6].cells[2].number == 269818
 
 
-@pytest.mark.parametrize(
-    ("value", "verdict", "sentence"),
-    [
-        (
-            -0.033,
-            "better",
-            "One training of each puts the gain from pseudo-labels at 3.3 points: the last student has that much less",
-        ),
-        (
-            0.033,
-            "worse",
-            "One training of each puts the loss from pseudo-labels at 3.3 points: the last student has that much more",
-        ),
-        (
-            -0.033,
-            "no evidence",
-            "No effect of pseudo-labels apart from noise is shown: the last student is not shown to differ",
-        ),
-    ],
-)
-def test_the_effect_of_pseudo_labels_needs_the_verdict_of_the_record(
-    results: Results, value: float, verdict: str, sentence: str
-) -> None:
-    told = effect(Lookup(with_verdict(results, value, verdict)))
-    assert told.startswith(sentence)
-    assert told.endswith("trained on the labelled images alone with the same noise and image budget.")
+def test_each_student_has_the_control_of_its_own_network_and_generation(results: Results) -> None:
+    lookup = Lookup(results)
+    found = [str(lookup.control(student)) for student in lookup.students()]
+    assert found == ["control/seed0/gen1-resnet8", "control/seed0/gen2-resnet14", "control/seed0/gen3-resnet20"]
+
+
+def test_the_lone_control_of_an_earlier_version_is_the_last_student_s(results: Results) -> None:
+    kept = [one for one in results.checkpoints if one.role != "control" or one.generation == 3]
+    old = [one.model_copy(update={"generation": 0}) if one.role == "control" else one for one in kept]
+    lookup = Lookup(results.model_copy(update={"checkpoints": old}))
+    assert str(lookup.control(lookup.last())) == "control/seed0/gen0-resnet20"
+    assert [lookup.generation(one) for one in lookup.checkpoints[-2:]] == ["control", "baseline"]
+
+
+def test_the_headline_names_every_number_in_which_the_last_student_is_worse_than_its_control(results: Results) -> None:
+    told = headline(Lookup(results))
+    assert told == (
+        "Against its control the last student is better in clean error, NLL, Brier score, error on corruptions, "
+        "calibration error on corruptions and flip probability, but worse in calibration error (one training each)."
+    )
+    changed = with_verdict(results, "worse", "negative_log_likelihood", "mean_flip_probability")
+    assert "but worse in NLL, calibration error and flip probability (one" in headline(Lookup(changed))
+    even = with_verdict(results, "no evidence", "top1_error", "brier_score")
+    assert "; not shown to differ in clean error and Brier score (one training each)." in headline(Lookup(even))
+
+
+def test_without_a_control_the_headline_says_so_and_what_is_mixed(results: Results) -> None:
+    lookup = Lookup(without_control(results))
+    told = headline(lookup)
+    assert told.startswith(
+        "No control of equal size, noise and image budget was trained; against the baseline the last"
+    )
+    assert effect(lookup) == (
+        "That difference mixes pseudo-labels with noise and image budget (600k against 200k images seen)."
+    )
+    teacher = [one for one in lookup.results.comparisons if one.baseline == lookup.last().parent]
+    lookup = Lookup(lookup.results.model_copy(update={"comparisons": teacher}))
+    assert "; against its teacher the last student is" in headline(lookup)
+    assert effect(lookup) == "That difference mixes pseudo-labels with size (270k against 174k parameters)."
+
+
+def test_numbers_that_were_not_compared_are_told_beside_those_that_were(results: Results) -> None:
+    clean = [one for one in results.comparisons if one.metric == "top1_error"]
+    told = headline(Lookup(results.model_copy(update={"comparisons": clean})))
+    assert "better in clean error; not tested: higher in calibration error, lower in NLL, Brier score," in told
+
+
+def test_the_control_is_described_under_the_headline_with_what_one_training_leaves_open(results: Results) -> None:
+    assert effect(Lookup(results)) == (
+        "The control is the same network trained on the labelled images alone, with the same noise and image budget. "
+        "What separates the two is the pseudo-labels, and with one training each also luck in training."
+    )
+    lean = [
+        one.model_copy(update={"images_seen": 100_000}) if one.role == "control" else one for one in results.checkpoints
+    ]
+    told = effect(Lookup(results.model_copy(update={"checkpoints": lean})))
+    assert "but it has 270k parameters, 100k images seen and the student 270k parameters, 600k images seen." in told
 
 
 def test_the_effect_of_distillation_is_not_called_one_of_pseudo_labels(results: Results) -> None:
     lookup = Lookup(changed(results, 3, objective="distillation"))
-    assert effect(lookup).startswith("One training of each puts the gain from distillation at 3.3 points")
+    assert "What separates the two is distillation, and" in effect(lookup)
     assert "each on the labelled images and on its teacher's probabilities." in summary(lookup)
 
 
@@ -145,7 +184,9 @@ def test_a_student_that_kept_no_pseudo_label_owes_nothing_to_them(results: Resul
     selection = Lookup(results).last().selection
     assert selection is not None
     empty = changed(results, 3, selection=selection.model_copy(update={"kept": [0] * 10}))
-    assert effect(Lookup(empty)).startswith("No pseudo-label was kept, so nothing but luck in training tells the last")
+    assert effect(Lookup(empty)).startswith(
+        "No pseudo-label was kept, so nothing but luck in training tells the student"
+    )
 
 
 def test_the_effect_is_printed_under_the_headline(results: Results, report: Any) -> None:
@@ -154,18 +195,19 @@ def test_the_effect_is_printed_under_the_headline(results: Results, report: Any)
     assert f"**{told}**" in report.markdown
 
 
-def test_a_run_without_a_control_does_not_speak_of_one(results: Results, report_of: Any) -> None:
+def test_a_run_without_a_control_says_no_more_of_one_than_that_there_is_none(results: Results, report_of: Any) -> None:
     report = report_of(without_control(results).model_copy(update={"config": {}}))
     for told in (report.page.text, report.markdown):
-        assert "control" not in told
-        assert "gain from" not in told
+        assert len(re.findall("No control of equal size, noise and image budget was trained", told)) == 1
+        assert len(re.findall("No control was trained, so nothing here tells them apart", told)) == 1
+        assert told.count("control") == 2
 
 
 def test_errors_by_severity_are_subtracted_from_those_of_control_and_baseline(results: Results) -> None:
     figure = severity_maps(Lookup(results))
     assert figure is not None
     assert [panel.title.partition(",")[0] for panel in figure.panels[-2:]] == [
-        "gen 3 minus control",
+        "gen 3 minus control of gen 3",
         "gen 3 minus baseline",
     ]
 

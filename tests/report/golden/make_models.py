@@ -3,7 +3,18 @@
 from pathlib import Path
 
 import numpy as np
-from made_up import Measured, cifar10, comparison, confusion, plain_set, provenance, reliability, samples, write
+from made_up import (
+    Measured,
+    cifar10,
+    comparison,
+    confusion,
+    plain_set,
+    printed,
+    provenance,
+    reliability,
+    samples,
+    write,
+)
 
 from nsbench.config.evaluation import CorruptionName, PerturbationName
 from nsbench.models.record import ModelRecord
@@ -47,7 +58,7 @@ def measurements(place: int, random: np.random.Generator) -> list[Measurement]:
     made.scaled(error, GAPS[place])
     made.corrupted(COUNTED + SHOWN, error, place, random, {"brightness": CAUTION})
     made.corruption_means(error, place, CAUTION)
-    made.perturbed(PERTURBATIONS + ASIDE, place, ("imagenet_",))
+    made.perturbed(PERTURBATIONS + ASIDE, error, place, ("imagenet_",))
     attacked.attacked("fgsm", EPSILONS, error, 34 - 5 * place)
     attacked.attacked("paper_fgsm", EPSILONS, error, 33 - 5 * place)
     for slope, attack in ((90, "pgd"), (86, "bim"), (60, "deepfool"), (3, "noise")):
@@ -86,17 +97,19 @@ def benchmarks() -> list[BenchmarkSet]:
 
 def comparisons(measured: list[Measurement]) -> list[Comparison]:
     """Every model against the baseline, and the last two against each other."""
-    values = {(one.model, one.benchmark, one.metric): one.value for one in measured}
+    values = {(one.model, one.benchmark, one.metric): printed(one) for one in measured}
     quantities = [("clean", name) for name in ("top1_error", "negative_log_likelihood", "expected_calibration_error")]
     quantities += [("corruption", "mean_error"), ("corruption", "mean_corruption_error")]
     quantities += [("perturbation", "mean_flip_probability"), ("pgd/0.0156863", "top1_error")]
     found = []
     for pair in [*((name, NAMES[0]) for name in NAMES[1:]), (NAMES[3], NAMES[2])]:
         for quantity in quantities:
-            one, other = (values[name, *quantity] or 0.0 for name in pair)
+            one, other = (values[name, *quantity] for name in pair)
             spread = 0.0047 + 0.1 * abs(one - other)
             p = 0.0004 if abs(one - other) > 2 * spread else 0.38 if abs(one - other) < spread else 0.021
-            found.append(comparison(pair, quantity, (one, other), spread, p, ATTACKED if "pgd" in quantity[0] else N))
+            n = ATTACKED if "pgd" in quantity[0] else N
+            family = "models against the baseline" if pair[1] == NAMES[0] else "models against each other"
+            found.append(comparison(pair, quantity, (one, other), spread, p, n, family))
     return found
 
 
