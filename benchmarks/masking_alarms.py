@@ -44,7 +44,7 @@ class Network:
     classes: int
 
     def flags(self, images: NDArray[np.intp]) -> tuple[list[str], bool]:
-        """Kinds of signs on some images, in ascending order, and whether a rise is told as a footnote."""
+        """Kinds of signs on some images, in ascending order, and whether a rise is given as a footnote."""
         part = {
             name: Outcomes(one.epsilons, one.wrong[:, images[images < one.wrong.shape[1]]])
             for name, one in self.attacks.items()

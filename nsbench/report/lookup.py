@@ -258,7 +258,7 @@ class Lookup:
         return self._means.get((group, benchmark, metric))
 
     def group_label(self, group: str) -> str:
-        """A group by what its networks are for: `gen 2 · resnet14`; its own name where the record lacks them."""
+        """A group by what its networks are for: `gen 2 · resnet14`; its own name where the record has none of them."""
         members = self.groups.get(group)
         if not members:
             return group
