@@ -4,10 +4,10 @@ Athalye et al. 2018 (arXiv:1802.00420, section 3.1) list how such gradient maski
 (arXiv:1902.06705, section 4) repeat it as a checklist. A sign is a reason to distrust the accuracy under attack; its
 absence proves nothing. All is judged from stored outcomes, so it costs no forward pass.
 
-Noise is distinguished from a sign by exact one-sided tests at `LEVEL`, divided by how many signs are looked for, and for each by
-how many comparisons are made (Bonferroni). Where two accuracies are compared, they are of the same images, and only
-those that tell them apart count: under the null hypothesis each is a fair coin (McNemar 1947). Every sign is judged on
-all images that the attacks it is about were shown, so that another attack on fewer images changes nothing.
+Noise is distinguished from a sign by exact one-sided tests at `LEVEL`, divided by how many signs are looked for, and
+for each by how many comparisons are made (Bonferroni). Where two accuracies are compared, they are of the same images,
+and only those that tell them apart count: under the null hypothesis each is a fair coin (McNemar 1947). Every sign is
+judged on all images that the attacks it is about were shown, so that another attack on fewer images changes nothing.
 
 A single step overshoots: in an ordinary network too its accuracy may rise at a larger eps, where an attack of many
 steps leaves nothing right. That is a footnote, unless such an attack confirms it.
