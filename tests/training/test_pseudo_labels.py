@@ -106,7 +106,7 @@ def test_a_class_without_confident_images_is_filled_with_labelled_ones_and_has_n
         labels, np.arange(3), np.array([3, 4]), pseudo, classes=2, threshold=0.5, min_per_class=4, max_gap=9
     )
     assert got.above_threshold.tolist() == [1, 0]
-    assert got.rows[got.classes == 1].tolist() == [1, 2, 1, 2]
+    assert got.rows[got.classes == 1].tolist() == [1, 1, 2, 2]
     assert got.class_accuracy == [1, None]
 
 
