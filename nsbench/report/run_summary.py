@@ -30,13 +30,20 @@ def summary(lookup: Lookup) -> str:
     return " ".join(sentences)
 
 
+def lesson(students: list[CheckpointRecord]) -> str:
+    """What students learn from their teachers beside the labels."""
+    if students[-1].objective == "distillation":
+        return "its teacher's probabilities"
+    filtered = any(one.selection is not None and one.selection.confidence_threshold > 0 for one in students)
+    return "the pseudo-labels its teacher was confident of" if filtered else "its teacher's pseudo-labels"
+
+
 def chain(lookup: Lookup) -> list[str]:
     """How many students were trained, on what, and from how many seeds."""
     students = [one for one in lookup.students() if lookup.first_alike(one) is one]
     if not students:
         return []
-    distilled = students[-1].objective == "distillation"
-    taught = "its teacher's probabilities" if distilled else "the pseudo-labels its teacher was confident of"
+    taught = lesson(students)
     who = (
         "a noisy student was trained"
         if len(students) == 1

@@ -37,6 +37,19 @@ def test_a_worse_number_over_seeds_is_in_the_headline(seeded_results: Results) -
     assert ", but worse in flip probability; not shown to differ in" in told
 
 
+def test_a_threshold_of_zero_is_no_confidence(seeded_results: Results) -> None:
+    assert "the pseudo-labels its teacher was confident of" in summary(Lookup(seeded_results))
+    everything = [
+        one.model_copy(update={"selection": one.selection.model_copy(update={"confidence_threshold": 0.0})})
+        if one.selection
+        else one
+        for one in seeded_results.checkpoints
+    ]
+    told = summary(Lookup(seeded_results.model_copy(update={"checkpoints": everything})))
+    assert "on its teacher's pseudo-labels" in told
+    assert "confident" not in told
+
+
 def test_networks_that_differ_in_their_seed_alone_are_one_row_and_each_has_its_own_in_the_next_table(
     seeded_results: Results,
 ) -> None:
