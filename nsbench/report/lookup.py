@@ -42,9 +42,10 @@ class Lookup:
             results.checkpoints,
             key=lambda c: (self._rank(c), c.study, c.seed, c.generation, c.network),
         )
-        own_baseline = [one for one in self.checkpoints if self.is_baseline(one)]
-        chain = [one for one in self.checkpoints if not self.is_baseline(one)]
-        self.entries: list[Entry] = [*chain, *results.models, *own_baseline]
+        baselines = [one for one in self.checkpoints if self.is_baseline(one) or one.role == "baseline"]
+        chain = [one for one in self.checkpoints if one not in baselines]
+        baselines.sort(key=lambda one: one.seed)
+        self.entries: list[Entry] = [*chain, *results.models, *baselines]
         self._diagnostics = {diagnostics.model: diagnostics for diagnostics in results.diagnostics}
         self._measurements = {(one.model, one.benchmark, one.metric): one for one in results.measurements}
         self._comparisons = {
