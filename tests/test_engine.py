@@ -95,6 +95,14 @@ def test_seeds_train_everything_again_on_one_split_and_share_their_configuration
     assert again.selection.labeled == first.selection.labeled
 
 
+def test_a_network_of_another_split_is_trained_anew_even_where_its_own_seed_is_the_same(
+    plain: Path, tmp_path: Path
+) -> None:
+    shutil.copytree(plain / TEACHER, tmp_path / TEACHER)
+    other = train(tmp_path, "seed=1", "study.seeds=[0]")[TEACHER]
+    assert other.weights_sha256 != train(plain)[TEACHER].weights_sha256
+
+
 @pytest.mark.parametrize(
     "setting",
     [

@@ -44,7 +44,6 @@ class Lookup:
         )
         baselines = [one for one in self.checkpoints if self.is_baseline(one) or one.role == "baseline"]
         chain = [one for one in self.checkpoints if one not in baselines]
-        baselines.sort(key=lambda one: one.seed)
         self.entries: list[Entry] = [*chain, *results.models, *baselines]
         self._diagnostics = {diagnostics.model: diagnostics for diagnostics in results.diagnostics}
         self._measurements = {(one.model, one.benchmark, one.metric): one for one in results.measurements}
@@ -57,7 +56,7 @@ class Lookup:
         self.drawn = self._drawn()
 
     def _rank(self, one: CheckpointRecord) -> int:
-        return 3 if self.is_baseline(one) else {"control": 1, "baseline": 2}.get(one.role, 0)
+        return {"control": 1, "baseline": 2}.get(one.role, 3 if self.is_baseline(one) else 0)
 
     def _members(self, mean: SeedMean) -> list[CheckpointRecord]:
         """The networks that a mean is over, by rising seed; a number may stand behind the name of their group."""

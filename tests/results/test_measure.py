@@ -116,6 +116,12 @@ def test_corrupted_numbers_equal_slow_loops_on_the_drawn_images(
         assert value("corruption", "pooled_relative_corruption_error") == pytest.approx(np.divide(*np.sum(ups, axis=0)))
 
 
+def test_a_subset_has_the_clean_error_of_its_own_images(numbers: Numbers, cells: dict[str, Arrays]) -> None:
+    wrong = (cells["clean"]["logits"].argmax(1) != labels()[0])[:FEWER]
+    for kind in ("corruption", "perturbation"):
+        assert (numbers[kind, "clean_error"].n, numbers[kind, "clean_error"].value) == (FEWER, wrong.mean())
+
+
 def test_calibration_of_a_corrupted_cell_is_that_of_its_confidences(numbers: Numbers, cells: dict[str, Arrays]) -> None:
     arrays, truth = cells["corruption/contrast-4"], labels()[0][:FEWER]
     right, total = arrays["predicted"] == truth, 0.0
