@@ -120,6 +120,16 @@ def test_whatever_changes_a_students_weights_changes_its_configuration(
     assert train(tmp_path, setting)[STUDENT].configuration != train(plain)[STUDENT].configuration
 
 
+def test_weights_that_a_training_starts_from_are_part_of_its_configuration_whatever_their_file_is_called(
+    plain: Path, tmp_path: Path
+) -> None:
+    start = tmp_path / "start.safetensors"
+    shutil.copy(plain / TEACHER / "weights.safetensors", start)
+    found = train(tmp_path / "run", f"transfer.weights={start}")[TEACHER]
+    assert found.configuration["initial_weights"] == found.initial_weights != ""
+    assert train(plain)[TEACHER].configuration["initial_weights"] == ""
+
+
 def test_a_budget_of_students_is_no_part_of_their_teachers_configuration(plain: Path, tmp_path: Path) -> None:
     records = train(tmp_path, "training.student_images=64")
     assert records[TEACHER].configuration == train(plain)[TEACHER].configuration
