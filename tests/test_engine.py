@@ -127,6 +127,7 @@ def test_weights_that_a_training_starts_from_are_part_of_its_configuration_whate
     shutil.copy(plain / TEACHER / "weights.safetensors", start)
     found = train(tmp_path / "run", f"transfer.weights={start}")[TEACHER]
     assert found.configuration["initial_weights"] == found.initial_weights != ""
+    assert str(start) not in str(found.configuration)
     assert train(plain)[TEACHER].configuration["initial_weights"] == ""
 
 

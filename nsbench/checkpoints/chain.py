@@ -168,7 +168,8 @@ class Chain:
             "initial_weights": self._initial_sha256 if self._transfers(stage) else "",
             "dataset": self.dataset.checksum,
             "training": plan.settings.model_dump(mode="json", exclude=budgets),
-            **{name: section.model_dump(mode="json") for name, section in sections.items()},
+            # Initial weights are named by their checksum above, not by the path of their file.
+            **{name: section.model_dump(mode="json", exclude={"weights"}) for name, section in sections.items()},
             "teacher": parent.configuration if parent is not None else None,
         }
 
