@@ -60,13 +60,22 @@ class Plan:
         return self.steps * self.settings.batch_size
 
     def segment(self, step: int, size: int) -> range:
+        """The steps around `step` that blocks are cut from: an epoch of `size` images, or a fiftieth of the budget."""
+        return self._around(step, max(self._epoch(size), math.ceil(self.steps / MAX_SEGMENTS)))
+
+    def reading(self, step: int, size: int) -> range:
         """The steps around `step` between two readings.
 
-        An epoch of `size` images, or a fiftieth of the budget if that is more; always an epoch, as in the study, where
-        the weights that are best on the test images are kept.
+        A segment; where the weights that are best on the test images are kept always an epoch, as in the study. Blocks
+        stay as they are, so that what is kept does not change what is drawn.
         """
-        epoch, fiftieth = math.ceil(size / self.settings.batch_size), math.ceil(self.steps / MAX_SEGMENTS)
-        length = max(1, epoch, 0 if self.settings.selection == "best-test" else fiftieth)
+        best_test = self.settings.selection == "best-test"
+        return self._around(step, self._epoch(size)) if best_test else self.segment(step, size)
+
+    def _epoch(self, size: int) -> int:
+        return max(1, math.ceil(size / self.settings.batch_size))
+
+    def _around(self, step: int, length: int) -> range:
         start = step // length * length
         return range(start, min(start + length, self.steps))
 

@@ -20,7 +20,7 @@ from nsbench.training.plan import Plan
 from nsbench.training.selection import NOBODY, Examiners
 from nsbench.training.state import Point, Progress, load_state, save_state
 from nsbench.training.step import Noise, Step, TrainingSet
-from nsbench.training.stream import draw_block
+from nsbench.training.stream import Inputs, draw_block
 
 
 @dataclass(frozen=True)
@@ -76,6 +76,7 @@ class _Training:
     progress: Progress
     execution: Execution
     saved: float = field(default_factory=time.monotonic)
+    block: tuple[range, Inputs] | None = None
 
     def run(self) -> Outcome:
         self.task.begin_at(self.progress.step * self.plan.settings.batch_size)
@@ -94,26 +95,33 @@ class _Training:
         return Outcome(self.progress.history, 0 if whole else self.step.learner.micro_batch)
 
     def _block(self) -> None:
-        steps = self.plan.block(self.progress.step, len(self.step.data.rows))
-        block = draw_block(self.plan, self.step.data.rows, self.step.noise.noise, steps).to(self.step.learner.device)
-        for done in self.execution.run(block, steps, self.progress.step):
+        size = len(self.step.data.rows)
+        steps, reading = self.plan.block(self.progress.step, size), self.plan.reading(self.progress.step, size)
+        until = range(steps.start, min(steps.stop, reading.stop))
+        for done in self.execution.run(self._drawn(steps), until, self.progress.step):
             before = self.progress.step
             self.task.advance((done - before) * self.plan.settings.batch_size)
             self.progress.step = done
-            segment = self.plan.segment(before, len(self.step.data.rows))
-            if done == segment.stop:
-                self._close(segment)
+            if done == reading.stop:
+                self._close(reading)
             due = time.monotonic() - self.saved >= self.plan.save_every or self.plan.falls_between(before, done)
             if due and done < self.plan.steps:
                 save_state(self.state, self.plan.fingerprint, self.step, self.progress)
                 self.saved = time.monotonic()
 
-    def _close(self, segment: range) -> None:
-        """Read the totals of a finished segment, examine the network, and keep it if it is the best."""
-        size, count = self.plan.settings.batch_size, len(segment)
+    def _drawn(self, steps: range) -> Inputs:
+        """The inputs of a block; several readings may lie in one, which is drawn once."""
+        if self.block is None or self.block[0] != steps:
+            drawn = draw_block(self.plan, self.step.data.rows, self.step.noise.noise, steps)
+            self.block = steps, drawn.to(self.step.learner.device)
+        return self.block[1]
+
+    def _close(self, reading: range) -> None:
+        """Read the totals since the last reading, examine the network, and keep it if it is the best."""
+        size, count = self.plan.settings.batch_size, len(reading)
         point = Point(
-            images=segment.stop * size,
-            learning_rate=self.plan.learning_rate(segment[-1]),
+            images=reading.stop * size,
+            learning_rate=self.plan.learning_rate(reading[-1]),
             loss=float(self.step.loss) / count,
             accuracy=float(self.step.hits) / (count * size),
         )

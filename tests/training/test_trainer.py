@@ -131,10 +131,26 @@ def test_a_segment_is_an_epoch_or_a_fiftieth_of_the_budget(make_plan: Make) -> N
     assert make_plan(16).segment(0, 16) == range(1)
 
 
-def test_where_test_images_choose_the_weights_a_segment_is_an_epoch_as_in_the_study(make_plan: Make) -> None:
-    assert make_plan(16_000).segment(999, 16) == range(980, 1000)
-    assert make_plan(16_000, selection="best-test").segment(999, 16) == range(999, 1000)
-    assert make_plan(16_000, selection="best-test").segment(31, 480) == range(30, 60)
+def test_where_test_images_choose_the_weights_readings_come_after_every_epoch_as_in_the_study(make_plan: Make) -> None:
+    assert make_plan(16_000).reading(999, 16) == range(980, 1000)
+    plan = make_plan(16_000, selection="best-test")
+    assert plan.reading(999, 16) == range(999, 1000)
+    assert plan.reading(31, 480) == range(30, 60)
+    assert plan.block(999, 16) == make_plan(16_000).block(999, 16)
+
+
+def test_reading_after_every_epoch_changes_no_draw(
+    data: TrainingSet, run: Make, make_plan: Make, make_network: Make
+) -> None:
+    """Four hundred steps: an epoch has three, a segment eight, so that readings fall within blocks."""
+    plain = run(make_network(), data, make_plan(6400)).history
+    examiners = Examiners(test=held_out(data))
+    read = run(make_network(), data, make_plan(6400, selection="best-test"), examiners=examiners).history
+    assert (len(plain), len(read)) == (50, 134)
+    losses = {point.images: point.loss for point in read}
+    assert sum(point.loss * 8 for point in plain) == pytest.approx(
+        sum(loss * 3 for loss in losses.values()) - 2 * losses[6400], rel=1e-4
+    )
 
 
 def test_blocks_cut_segments_the_same_way_wherever_one_asks(make_plan: Make) -> None:
