@@ -148,6 +148,8 @@ def seeds(lookup: Lookup) -> Topic:
         means = ", but for means and comparisons over seeds, whose intervals cover both seeds and images"
         few = " So few seeds tell little of how far the next one may fall." if count < 5 else ""
         alone = " A comparison of two single networks says nothing of their recipes."
+        if lookup.trained_here:
+            alone += " All seeds share one split: what other labelled images would give is in no interval."
         return ("Seeds.", f"{told}{means if lookup.results.seed_means else ''}.{few}{alone}")
     if not lookup.checkpoints:
         return (

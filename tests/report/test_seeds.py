@@ -149,3 +149,7 @@ def test_the_headlines_come_first_among_the_means_and_all_else_is_folded(seeded_
     first, rest = across_seeds.seed_means(Lookup(seeded_results))
     assert (len(first.rows), first.folded, rest.folded) == (28, False, True)
     assert len(first.rows) + len(rest.rows) == len(seeded_results.seed_means)
+
+
+def test_the_limits_say_that_all_seeds_share_one_split(seeded_results: Results) -> None:
+    assert "All seeds share one split" in dict(limits(Lookup(seeded_results)))["Seeds."]
