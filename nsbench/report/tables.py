@@ -20,7 +20,7 @@ from nsbench.report.wording import mean_heading
 from nsbench.results.record import BenchmarkSet
 
 MOST_COLUMNS = 8
-INTERVALS = "95 % bootstrap intervals in brackets"
+INTERVALS = "95 % intervals in brackets"
 
 
 def decimals(lookup: Lookup, kind: str) -> int:
