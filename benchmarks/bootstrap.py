@@ -25,9 +25,9 @@ from nsbench.metrics.classification import softmax
 from nsbench.metrics.corruption import SEVERITIES, cell_errors
 from nsbench.metrics.perturbation import FRAMES
 from nsbench.predictions.store import Stored, corruption_cell, perturbation_cell, save_labels
-from nsbench.results.measure import Measurer, measurement
-from nsbench.results.numbers import Resampler
-from nsbench.results.predicted import Predicted
+from nsbench.results.measure.everything import Measurer, measurement
+from nsbench.results.measure.numbers import Resampler
+from nsbench.results.measure.predicted import Predicted
 from nsbench.results.record import Measurement
 
 CLASSES = 10

@@ -27,7 +27,7 @@ from nsbench.models.subject import Subject
 from nsbench.networks.classifier import Classifier
 from nsbench.noise.draws import InputNoise
 from nsbench.predictions.collect import Evaluation
-from nsbench.predictions.sources import open_source
+from nsbench.predictions.shown import open_source
 from nsbench.predictions.store import Stored, corruption_cell, perturbation_cell
 from nsbench.progress import Reporter
 from nsbench.training.step import input_noise

@@ -25,8 +25,8 @@ from numpy.typing import NDArray
 from published_sets import PublishedSets
 
 from nsbench.corruptions.corruptions import corrupt, corruption_set_version
+from nsbench.corruptions.kinds.textures import read_textures
 from nsbench.corruptions.perturbations import perturb, perturbation_set_version
-from nsbench.corruptions.textures import read_textures
 from nsbench.data.images import ImageSet
 from nsbench.data.load import load_dataset
 from nsbench.files import write_bytes, write_text

@@ -18,9 +18,9 @@ from numpy.typing import NDArray
 
 from nsbench.metrics.masking import Outcomes, masking_signs, overshoots
 from nsbench.predictions.store import load_labels
-from nsbench.results.masking import outcomes_of
-from nsbench.results.predicted import Predicted
-from nsbench.results.sides import Side
+from nsbench.results.compare.sides import Side
+from nsbench.results.measure.masking import outcomes_of
+from nsbench.results.measure.predicted import Predicted
 from nsbench.results.store import load_results
 
 MOST = 0.01

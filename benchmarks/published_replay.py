@@ -10,8 +10,8 @@ import torch
 from numpy.typing import NDArray
 from published_generators import Pixels, PublishedGenerators
 
-from nsbench.corruptions.keyed_random import keyed_normal
-from nsbench.corruptions.pixels import SIDE
+from nsbench.corruptions.numerics.keyed_random import keyed_normal
+from nsbench.corruptions.numerics.pixels import SIDE
 from nsbench.seeds import derive_seed
 
 _NOISES = tuple(f"{kind}_noise{level}" for kind in ("gaussian", "speckle") for level in ("", "_2", "_3"))

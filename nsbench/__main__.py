@@ -1,6 +1,6 @@
 """`python -m nsbench`."""
 
-from nsbench.cli import main
+from nsbench.cli.app import main
 
 if __name__ == "__main__":
     main()

@@ -6,7 +6,7 @@ from typing import Any, Literal
 
 from torch import nn
 
-from nsbench.config.benchmark import choose, resolve_benchmark, usual
+from nsbench.config.request import choose, resolve_benchmark, usual
 from nsbench.evaluation import evaluate_models
 from nsbench.models.in_memory import InMemory
 from nsbench.pipeline import Options

@@ -6,12 +6,12 @@ from pathlib import Path
 import torch
 
 from nsbench.checkpoints.record import CheckpointRecord
-from nsbench.config.benchmark import BenchmarkConfig, is_evaluation
+from nsbench.config.request import BenchmarkConfig, is_evaluation
 from nsbench.config.resolve import to_toml
-from nsbench.data.folder import data_folder
 from nsbench.data.images import Dataset, ImageSet
+from nsbench.data.library.folder import data_folder
+from nsbench.data.library.manifests import load_manifest
 from nsbench.data.load import load_dataset
-from nsbench.data.manifests import load_manifest
 from nsbench.devices import choose_device, prepare
 from nsbench.errors import UserError
 from nsbench.files import remove_leftovers, write_text
@@ -23,9 +23,9 @@ from nsbench.models.trained import Trained
 from nsbench.pipeline import Options, check_evaluation
 from nsbench.predictions.collect import Evaluation
 from nsbench.predictions.disagreement import disagreements
-from nsbench.predictions.samples import write_benchmark_samples
-from nsbench.predictions.sources import open_source
+from nsbench.predictions.shown import open_source
 from nsbench.predictions.store import Stored
+from nsbench.predictions.strips import write_benchmark_samples
 from nsbench.progress import Reporter
 from nsbench.report.render import write_report
 from nsbench.results.assemble import Setup, assemble, model_pairs

@@ -3,16 +3,14 @@
 from dataclasses import dataclass
 from pathlib import Path
 
-from nsbench.checkpoints.chain import Chain
+from nsbench.checkpoints.initialise import initialise, weights_sha256_of
 from nsbench.checkpoints.record import CheckpointRecord
-from nsbench.checkpoints.stages import CONTROL, SUPERVISED, stages, warnings_of
 from nsbench.checkpoints.store import folder_of, read_checkpoint
-from nsbench.checkpoints.transfer import initialise, weights_sha256_of
 from nsbench.config.evaluation import EvaluationConfig
 from nsbench.config.resolve import first_difference, load_file, to_toml
 from nsbench.config.schema import Config
-from nsbench.data.folder import data_folder
 from nsbench.data.images import Dataset
+from nsbench.data.library.folder import data_folder
 from nsbench.data.load import load_dataset
 from nsbench.data.splits import Split, split
 from nsbench.devices import choose_device, prepare
@@ -23,8 +21,8 @@ from nsbench.networks.build import build_network
 from nsbench.networks.names import parse_network_name
 from nsbench.predictions.collect import Evaluation
 from nsbench.predictions.disagreement import disagreements
-from nsbench.predictions.samples import write_benchmark_samples, write_noise_sample
-from nsbench.predictions.sources import open_source
+from nsbench.predictions.shown import open_source
+from nsbench.predictions.strips import write_benchmark_samples, write_noise_sample
 from nsbench.progress import Reporter
 from nsbench.report.render import write_report
 from nsbench.results.assemble import Setup, assemble, checkpoint_pairs
@@ -33,6 +31,8 @@ from nsbench.results.record import DatasetRecord
 from nsbench.results.samples import NOISE, benchmark_samples
 from nsbench.results.store import load_results, save_results
 from nsbench.session import Session, provenance
+from nsbench.study.chain import Chain
+from nsbench.study.stages import CONTROL, SUPERVISED, stages, warnings_of
 
 
 @dataclass(frozen=True)

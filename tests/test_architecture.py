@@ -27,9 +27,14 @@ def layers_of(page: str) -> dict[str, int]:
     return {name: int(number) for number, names in lines for name in re.findall(r"`(\w+)`", names)}
 
 
-def named_modules(page: str) -> list[str]:
-    """The first column of the table of modules, for example `data.splits`."""
-    return re.findall(r"^\| `([\w.]+)` \|", section(page, "Modules"), flags=re.MULTILINE)
+def named_rooms(page: str) -> list[str]:
+    """The name in bold that begins each paragraph of the tour, for example `data.cifar`."""
+    return re.findall(r"^\*\*`([\w.]+)`\*\*", section(page, "Rooms"), flags=re.MULTILINE)
+
+
+def rooms_of(package: Path) -> list[str]:
+    """Every folder of modules in the package, by its dotted name."""
+    return [".".join(path.parent.relative_to(package).parts) for path in sorted(package.rglob("*/__init__.py"))]
 
 
 def modules_of(package: Path) -> dict[str, Path]:
@@ -88,15 +93,16 @@ def import_cycles(package: Path, page: str) -> list[str]:  # noqa: ARG001 - all 
 
 
 def unnamed_modules(package: Path, page: str) -> list[str]:
-    """Modules that the table or the list of layers leaves out."""
-    layers, named = layers_of(page), named_modules(page)
-    return [name for name in modules_of(package) if name not in named or name.split(".")[0] not in layers]
+    """Modules on no layer, and folders that the tour does not visit."""
+    layers, named = layers_of(page), named_rooms(page)
+    homeless = [name for name in modules_of(package) if name.split(".")[0] not in layers]
+    return homeless + [room for room in rooms_of(package) if room not in named]
 
 
-def missing_modules(package: Path, page: str) -> list[str]:
-    """Names of the table that are no module, and names that stand in it twice."""
-    modules, named = modules_of(package), named_modules(page)
-    return [name for name in named if name not in modules or named.count(name) > 1]
+def missing_rooms(package: Path, page: str) -> list[str]:
+    """Names on the page that are neither folder nor module, and rooms that the tour visits twice."""
+    there, named = {*rooms_of(package), *modules_of(package)}, named_rooms(page)
+    return [name for name in [*named, *layers_of(page)] if name not in there or named.count(name) > 1]
 
 
 def speaking_inits(package: Path, page: str) -> list[str]:  # noqa: ARG001 - all checkers have one signature
@@ -133,7 +139,7 @@ CHECKERS: list[Checker] = [
     upward_imports,
     import_cycles,
     unnamed_modules,
-    missing_modules,
+    missing_rooms,
     speaking_inits,
     long_modules,
 ]
@@ -148,7 +154,7 @@ def test_the_page_is_read_whole() -> None:
     page = PAGE.read_text(encoding="utf-8")
     assert layers_of(page)["errors"] == 1
     assert layers_of(page)["cli"] == max(layers_of(page).values())
-    assert len(named_modules(page)) == section(page, "Modules").count("\n| `")
+    assert len(named_rooms(page)) == section(page, "Rooms").count("\n**")
 
 
 SMALL_PAGE = """# Architecture
@@ -158,13 +164,9 @@ SMALL_PAGE = """# Architecture
 1. `low`, `beside`
 2. `high`
 
-## Modules
+## Rooms
 
-| module | purpose |
-|---|---|
-| `low` | stands below |
-| `beside` | stands on the same layer |
-| `high.top` | stands above |
+**`high`** stands above.
 """
 SMALL_PACKAGE = {
     "__init__.py": '"""A package."""\n\n__version__ = "1"\n',
@@ -221,8 +223,11 @@ def test_a_circle_of_imports_on_one_layer_is_found(tmp_path: Path) -> None:
     assert len(import_cycles(package, SMALL_PAGE)) == 1
 
 
-def test_a_module_that_the_page_does_not_name_is_found(tmp_path: Path) -> None:
-    assert unnamed_modules(small_package(tmp_path, high__extra=""), SMALL_PAGE) == ["high.extra"]
+def test_a_room_that_the_tour_does_not_visit_is_found(tmp_path: Path) -> None:
+    package = small_package(tmp_path)
+    (package / "high" / "loft").mkdir()
+    (package / "high" / "loft" / "__init__.py").touch()
+    assert unnamed_modules(package, SMALL_PAGE) == ["high.loft"]
 
 
 def test_a_module_that_stands_on_no_layer_is_found(tmp_path: Path) -> None:
@@ -230,8 +235,13 @@ def test_a_module_that_stands_on_no_layer_is_found(tmp_path: Path) -> None:
     assert unnamed_modules(small_package(tmp_path), page) == ["beside"]
 
 
-def test_a_named_module_that_does_not_exist_is_found(tmp_path: Path) -> None:
-    assert missing_modules(small_package(tmp_path), f"{SMALL_PAGE}| `high.gone` | was here |\n") == ["high.gone"]
+def test_a_named_room_that_does_not_exist_is_found(tmp_path: Path) -> None:
+    assert missing_rooms(small_package(tmp_path), f"{SMALL_PAGE}\n**`high.gone`** was here.\n") == ["high.gone"]
+
+
+def test_a_layer_that_does_not_exist_is_found(tmp_path: Path) -> None:
+    page = SMALL_PAGE.replace("1. `low`", "1. `gone`, `low`")
+    assert missing_rooms(small_package(tmp_path), page) == ["gone"]
 
 
 def test_an_init_that_reexports_is_found(tmp_path: Path) -> None:

@@ -8,12 +8,12 @@ import torch
 from safetensors.torch import load_file
 
 from nsbench.checkpoints.record import CheckpointRecord
-from nsbench.checkpoints.stages import stages, warnings_of
 from nsbench.checkpoints.store import load_network
 from nsbench.config.resolve import resolve
 from nsbench.errors import UserError
 from nsbench.pipeline import Options, Run, run_all
 from nsbench.results.store import load_results
+from nsbench.study.stages import stages, warnings_of
 from tests.conftest import TINY
 
 pytestmark = pytest.mark.training

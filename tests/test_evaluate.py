@@ -18,7 +18,7 @@ from safetensors.torch import save_file
 from torch import nn
 
 from nsbench.api import evaluate
-from nsbench.cli import main
+from nsbench.cli.app import main
 from nsbench.config.resolve import resolve
 from nsbench.pipeline import Options, run_all
 from nsbench.results.store import load_results

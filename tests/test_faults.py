@@ -65,7 +65,7 @@ LIMITED = """
 import resource, sys
 resource.setrlimit(resource.RLIMIT_FSIZE, (int(sys.argv[1]), int(sys.argv[1])))
 sys.argv = ["nsbench", *sys.argv[2:]]
-from nsbench.cli import main
+from nsbench.cli.app import main
 main()
 """
 

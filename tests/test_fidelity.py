@@ -10,7 +10,7 @@ import pytest
 import torch
 
 from nsbench.corruptions.corruptions import GENERATED_CORRUPTIONS
-from nsbench.corruptions.keyed_random import keyed_normal
+from nsbench.corruptions.numerics.keyed_random import keyed_normal
 from nsbench.corruptions.perturbations import GENERATED_PERTURBATIONS
 from nsbench.seeds import derive_seed
 

@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from nsbench.cli import main
-from nsbench.results.calibrated import UNTESTED
+from nsbench.cli.app import main
+from nsbench.results.measure.calibrated import UNTESTED
 from nsbench.results.record import Results
 from nsbench.results.store import load_results
 

@@ -83,7 +83,7 @@ def test_the_wheel_holds_the_package_its_presets_and_the_manifests_and_no_tests(
 def test_every_module_imports_with_the_declared_dependencies_alone(environment: Path) -> None:
     file, *names = run(environment / "python", "-c", IMPORT_ALL).split()
     assert Path(file).is_relative_to(environment.parent)
-    assert "nsbench.cli" in names
+    assert "nsbench.cli.app" in names
 
 
 def test_the_installed_program_tells_its_version_and_its_commands(environment: Path) -> None:
@@ -97,5 +97,5 @@ def test_the_installed_program_finds_every_preset(environment: Path, preset: str
 
 
 def test_the_installed_package_finds_every_manifest(environment: Path) -> None:
-    program = "from nsbench.data.manifests import list_manifests; print(*list_manifests())"
+    program = "from nsbench.data.library.manifests import list_manifests; print(*list_manifests())"
     assert run(environment / "python", "-c", program).split() == MANIFESTS

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from nsbench.attacks.catalog import RANDOM, check_attack
 from nsbench.attacks.gradients import frozen
-from nsbench.corruptions.keyed_random import keyed_uniform
+from nsbench.corruptions.numerics.keyed_random import keyed_uniform
 from nsbench.errors import UserError
 from nsbench.networks.inference import logits, to_float
 from nsbench.seeds import derive_seed

@@ -7,21 +7,21 @@ docs/fidelity.md compares it with what the published program makes.
 
 import torch
 
-from nsbench.corruptions.blurs import BLURS
-from nsbench.corruptions.colour import COLOURS
-from nsbench.corruptions.elastic import ELASTIC
-from nsbench.corruptions.fog import FOG
-from nsbench.corruptions.frost import FROST
-from nsbench.corruptions.jpeg import JPEG
-from nsbench.corruptions.motion import MOTION
-from nsbench.corruptions.noises import NOISES
-from nsbench.corruptions.pixelate import PIXELATE
-from nsbench.corruptions.pixels import check_batch, slices
-from nsbench.corruptions.snow import SNOW
-from nsbench.corruptions.spatter import SPATTER
+from nsbench.corruptions.kinds.blurs import BLURS
+from nsbench.corruptions.kinds.colour import COLOURS
+from nsbench.corruptions.kinds.elastic import ELASTIC
+from nsbench.corruptions.kinds.fog import FOG
+from nsbench.corruptions.kinds.frost import FROST
+from nsbench.corruptions.kinds.jpeg import JPEG
+from nsbench.corruptions.kinds.motion import MOTION
+from nsbench.corruptions.kinds.noises import NOISES
+from nsbench.corruptions.kinds.pixelate import PIXELATE
+from nsbench.corruptions.kinds.snow import SNOW
+from nsbench.corruptions.kinds.spatter import SPATTER
+from nsbench.corruptions.kinds.textures import textures_checksum
+from nsbench.corruptions.kinds.zoom import ZOOMS
+from nsbench.corruptions.numerics.pixels import check_batch, slices
 from nsbench.corruptions.spec import SEVERITIES, Corruption, Draw, set_version
-from nsbench.corruptions.textures import textures_checksum
-from nsbench.corruptions.zoom import ZOOMS
 from nsbench.errors import UserError
 from nsbench.seeds import derive_seed
 

@@ -9,10 +9,10 @@ import numpy as np
 import torch
 
 from nsbench.corruptions.corruptions import GENERATED_CORRUPTIONS
-from nsbench.corruptions.generated_set import Wish, write_corruption_set, write_perturbation_set
+from nsbench.corruptions.files import Wish, write_corruption_set, write_perturbation_set
+from nsbench.corruptions.kinds.textures import read_textures
 from nsbench.corruptions.perturbations import GENERATED_PERTURBATIONS
 from nsbench.corruptions.spec import SEVERITIES
-from nsbench.corruptions.textures import read_textures
 from nsbench.data.load import load_dataset
 from nsbench.errors import UserError
 from nsbench.progress import Reporter

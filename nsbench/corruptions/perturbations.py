@@ -6,15 +6,15 @@ published. The random draws are our own, so a generated set has a name of its ow
 
 import torch
 
-from nsbench.corruptions.blurs import BLUR_SEQUENCES
-from nsbench.corruptions.colour import COLOUR_SEQUENCES
-from nsbench.corruptions.motion import MOTION_SEQUENCES
-from nsbench.corruptions.noises import NOISE_SEQUENCES
-from nsbench.corruptions.pixels import check_batch, slices
-from nsbench.corruptions.snow import SNOW_SEQUENCES
-from nsbench.corruptions.spatter import SPATTER_SEQUENCES
+from nsbench.corruptions.kinds.blurs import BLUR_SEQUENCES
+from nsbench.corruptions.kinds.colour import COLOUR_SEQUENCES
+from nsbench.corruptions.kinds.motion import MOTION_SEQUENCES
+from nsbench.corruptions.kinds.noises import NOISE_SEQUENCES
+from nsbench.corruptions.kinds.snow import SNOW_SEQUENCES
+from nsbench.corruptions.kinds.spatter import SPATTER_SEQUENCES
+from nsbench.corruptions.kinds.warps import WARP_SEQUENCES
+from nsbench.corruptions.numerics.pixels import check_batch, slices
 from nsbench.corruptions.spec import Draw, Perturbation, set_version
-from nsbench.corruptions.warps import WARP_SEQUENCES
 from nsbench.errors import UserError
 from nsbench.seeds import derive_seed
 

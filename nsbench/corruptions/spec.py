@@ -8,7 +8,7 @@ from typing import Any
 
 import torch
 
-from nsbench.corruptions import keyed_random
+from nsbench.corruptions.numerics import keyed_random
 
 SEVERITIES = (1, 2, 3, 4, 5)
 

@@ -5,7 +5,7 @@ from numpy.typing import NDArray
 from sklearn.datasets import load_digits as read_bundled_digits
 
 from nsbench.data.images import Dataset, ImageSet
-from nsbench.data.manifests import Manifest
+from nsbench.data.library.manifests import Manifest
 from nsbench.data.splits import shuffled
 from nsbench.seeds import derive_seed
 

@@ -2,10 +2,10 @@
 
 from pathlib import Path
 
-from nsbench.data.cifar import load_cifar
-from nsbench.data.folder import data_folder
+from nsbench.data.cifar.load import load_cifar
 from nsbench.data.images import Dataset
-from nsbench.data.manifests import load_manifest
+from nsbench.data.library.folder import data_folder
+from nsbench.data.library.manifests import load_manifest
 
 
 def load_dataset(name: str, folder: Path | None) -> Dataset:

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor, nn
 
 from nsbench.errors import UserError
-from nsbench.models.imports import describe
+from nsbench.models.origins.imports import describe
 from nsbench.models.subject import Subject
 from nsbench.networks.inference import to_float
 

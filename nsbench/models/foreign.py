@@ -6,7 +6,7 @@ from torch import nn
 from nsbench.config.resolve import fingerprint
 from nsbench.errors import UserError
 from nsbench.models.normalised import Normalised
-from nsbench.models.origin import Built, Origin
+from nsbench.models.origins.origin import Built, Origin
 from nsbench.models.preprocessing import Preprocessing
 from nsbench.models.record import ModelRecord
 from nsbench.models.subject import Subject

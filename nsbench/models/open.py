@@ -4,22 +4,22 @@ import difflib
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from nsbench.checkpoints.stages import stages
 from nsbench.checkpoints.store import folder_of, read_checkpoint
 from nsbench.config.models import ModelConfig
 from nsbench.config.resolve import load_file
 from nsbench.errors import UserError
-from nsbench.models.exported import ExportedFile
 from nsbench.models.foreign import Foreign
-from nsbench.models.functions import FileFunction, ModuleFunction, hub_function
-from nsbench.models.libraries import Timm, Torchvision
 from nsbench.models.names import Names, short_name
-from nsbench.models.onnx_files import OnnxFile
-from nsbench.models.origin import Origin
+from nsbench.models.origins.exported import ExportedFile
+from nsbench.models.origins.functions import FileFunction, ModuleFunction, hub_function
+from nsbench.models.origins.libraries import Timm, Torchvision
+from nsbench.models.origins.onnx import OnnxFile
+from nsbench.models.origins.origin import Origin
 from nsbench.models.preprocessing import declared, refuse_preprocessing
 from nsbench.models.subject import Subject
 from nsbench.models.trained import Trained
 from nsbench.models.weights import open_weights
+from nsbench.study.stages import stages
 
 FORMS = (
     "a run folder, a checkpoint folder, package.module:function, file.py:function, timm:NAME, torchvision:NAME, "

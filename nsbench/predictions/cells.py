@@ -18,7 +18,7 @@ from nsbench.config.resolve import fingerprint
 from nsbench.corruptions.perturbations import frame_count
 from nsbench.corruptions.spec import SEVERITIES
 from nsbench.networks.inference import BatchSize, logits
-from nsbench.predictions.sources import GENERATED_SEED, Source, Subset
+from nsbench.predictions.shown import GENERATED_SEED, Source, Subset
 from nsbench.predictions.store import FAST, Arrays, corruption_cell, perturbation_cell
 
 CHUNK = 10_000

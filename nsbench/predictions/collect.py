@@ -17,7 +17,7 @@ from nsbench.networks.inference import BatchSize, to_float
 from nsbench.predictions.ahead import read_ahead
 from nsbench.predictions.cells import Cell, Part, cells
 from nsbench.predictions.pool import Pool
-from nsbench.predictions.sources import Source, Subset
+from nsbench.predictions.shown import Source, Subset
 from nsbench.predictions.store import Stored, save_labels
 from nsbench.progress import Reporter, Task
 

@@ -2,7 +2,7 @@
 
 import re
 
-from nsbench.report.cells import MOST_ROWS, Cell, Table
+from nsbench.report.tables.table import MOST_ROWS, Cell, Table
 
 
 class Markdown(str):

@@ -5,9 +5,9 @@ from typing import Any
 
 from nsbench.models.record import ModelRecord
 from nsbench.report.lookup import Lookup
-from nsbench.report.models import preprocessing
+from nsbench.report.prose.wording import plural
 from nsbench.report.stamp import spelled_out
-from nsbench.report.wording import plural
+from nsbench.report.tables.models import preprocessing
 
 
 def facts(lookup: Lookup) -> list[tuple[str, str]]:

@@ -2,9 +2,9 @@
 
 from dataclasses import dataclass
 
-from nsbench.report.cells import places
 from nsbench.report.lookup import Lookup
-from nsbench.report.wording import coverage
+from nsbench.report.prose.wording import coverage
+from nsbench.report.tables.table import places
 from nsbench.results.record import BenchmarkSet
 from nsbench.results.strength import strength_text
 

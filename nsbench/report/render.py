@@ -10,13 +10,13 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
 from nsbench import files
-from nsbench.report import answers
-from nsbench.report.cells import Table, column_groups
-from nsbench.report.drawing import Picture
+from nsbench.report.figures.drawing import Picture
 from nsbench.report.lookup import Lookup
 from nsbench.report.markdown import Markdown, escape_markdown, fenced, notes_markdown, table_markdown
+from nsbench.report.prose import answers
 from nsbench.report.sections import Section, sections
 from nsbench.report.stamp import spelled_out
+from nsbench.report.tables.table import Table, column_groups
 from nsbench.results.record import Results
 
 LOADER = PackageLoader("nsbench.report")

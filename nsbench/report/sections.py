@@ -6,28 +6,24 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from nsbench.errors import UserError
-from nsbench.report import (
+from nsbench.report import provenance
+from nsbench.report.figures import curves, grids, overview, reliability
+from nsbench.report.figures.drawing import Picture
+from nsbench.report.lookup import Lookup
+from nsbench.report.prose import limits, wording
+from nsbench.report.stamp import EXPLANATION, MARK
+from nsbench.report.tables import (
     across_seeds,
     attacks,
     calibrated,
     comparisons,
-    curves,
-    figures,
     generations,
-    grids,
-    limits,
     members,
     models,
-    provenance,
     published_counts,
-    reliability,
-    tables,
-    wording,
+    robustness,
 )
-from nsbench.report.cells import Table
-from nsbench.report.drawing import Picture
-from nsbench.report.lookup import Lookup
-from nsbench.report.stamp import EXPLANATION, MARK
+from nsbench.report.tables.table import Table
 from nsbench.results.record import Results, SampleImage
 
 PNG = b"\x89PNG\r\n\x1a\n"
@@ -117,7 +113,7 @@ def sections(results: Results, run_folder: Path) -> list[Section]:
             "perturbations",
             "Perturbations",
             paragraphs=set_text(lookup, "perturbation"),
-            blocks=blocks(figures.flips(lookup), *members.by_member(lookup, "perturbation")),
+            blocks=blocks(overview.flips(lookup), *members.by_member(lookup, "perturbation")),
         ),
         Section(
             "published",
@@ -154,7 +150,7 @@ def generation_blocks(lookup: Lookup) -> list[Table | Picture]:
     """The answer first: the tables of the chain."""
     if not lookup.checkpoints:
         return []
-    found = blocks(generations.generations(lookup), generations.networks(lookup), figures.overview(lookup))
+    found = blocks(generations.generations(lookup), generations.networks(lookup), overview.overview(lookup))
     return found if lookup.results.models else found + everything(lookup)
 
 
@@ -170,7 +166,7 @@ def everything(lookup: Lookup) -> list[Table | Picture]:
     return blocks(
         comparisons.over_seeds(lookup),
         *comparisons.comparisons(lookup),
-        tables.robustness(lookup),
+        robustness.robustness(lookup),
     )
 
 

@@ -13,11 +13,13 @@ from nsbench.metrics.calibration import reliability_bins
 from nsbench.metrics.classification import Floats, confusion_matrix, softmax
 from nsbench.models.record import ModelRecord
 from nsbench.results.benchmark_sets import Sets, benchmark_sets
-from nsbench.results.comparing import UNDIRECTED, compare, corrected, is_headline
-from nsbench.results.masking import masking_sentences
-from nsbench.results.measure import Measurer, measurement
-from nsbench.results.numbers import Number, Resampler
-from nsbench.results.predicted import Predicted
+from nsbench.results.compare.pair import UNDIRECTED, compare, corrected, is_headline
+from nsbench.results.compare.seed_comparisons import seed_comparisons
+from nsbench.results.compare.seed_groups import seed_groups
+from nsbench.results.measure.everything import Measurer, measurement
+from nsbench.results.measure.masking import masking_sentences
+from nsbench.results.measure.numbers import Number, Resampler
+from nsbench.results.measure.predicted import Predicted
 from nsbench.results.record import (
     Comparison,
     DatasetRecord,
@@ -28,8 +30,6 @@ from nsbench.results.record import (
     Results,
     SampleImage,
 )
-from nsbench.results.seed_comparisons import seed_comparisons
-from nsbench.results.seed_groups import seed_groups
 
 MOST_MODELS = 8
 """Up to so many models, each is compared with each."""

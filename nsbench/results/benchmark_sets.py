@@ -8,7 +8,7 @@ from nsbench.config.evaluation import EvaluationConfig
 from nsbench.metrics.corruption import SEVERITIES, corruption_set
 from nsbench.metrics.declared import DeclaredSet
 from nsbench.metrics.perturbation import perturbation_set
-from nsbench.results.attacked import FGSM, attacks_of
+from nsbench.results.measure.attacked import FGSM, attacks_of
 from nsbench.results.record import BenchmarkSet
 
 

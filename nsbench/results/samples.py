@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 
 from nsbench.config.evaluation import EvaluationConfig
-from nsbench.predictions.samples import shown_frames
+from nsbench.predictions.strips import shown_frames
 from nsbench.results.record import SampleImage
 
 NOISE = SampleImage(

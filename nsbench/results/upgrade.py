@@ -7,7 +7,7 @@ Version 1 named a model by four fields, and had a comparison as two measurements
 from typing import Any
 
 from nsbench.metrics.uncertainty import SMALLEST
-from nsbench.results.comparing import corrected
+from nsbench.results.compare.pair import corrected
 from nsbench.results.record import Comparison
 
 Json = dict[str, Any]

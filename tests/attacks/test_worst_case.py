@@ -16,7 +16,7 @@ from torch.nn.functional import cross_entropy
 from nsbench.attacks.catalog import ATTACKS, RANDOM
 from nsbench.attacks.fgsm import fgsm_sweep
 from nsbench.attacks.worst_case import attack
-from nsbench.corruptions.keyed_random import keyed_uniform
+from nsbench.corruptions.numerics.keyed_random import keyed_uniform
 from nsbench.errors import UserError
 from nsbench.networks.inference import logits, to_float
 from nsbench.seeds import derive_seed

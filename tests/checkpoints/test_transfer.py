@@ -10,9 +10,9 @@ import torchvision
 from safetensors.torch import save_file
 from torch import Tensor
 
+from nsbench.checkpoints.initialise import initialise, weights_sha256_of
 from nsbench.checkpoints.record import CheckpointRecord
 from nsbench.checkpoints.store import CheckpointFile, load_network, save_checkpoint
-from nsbench.checkpoints.transfer import initialise, weights_sha256_of
 from nsbench.errors import UserError
 from nsbench.networks.build import build_network
 from nsbench.networks.classifier import Classifier

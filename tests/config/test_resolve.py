@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from nsbench.config.benchmark import BenchmarkConfig
+from nsbench.config.request import BenchmarkConfig
 from nsbench.config.resolve import (
     fingerprint,
     first_difference,

@@ -9,8 +9,8 @@ import torch
 from numpy.typing import NDArray
 from scipy import ndimage, stats
 
-from nsbench.corruptions.blurs import BLUR_SEQUENCES, BLURS, copy_neighbours, disk_kernel, draw_moves
-from nsbench.corruptions.gaussian import blur
+from nsbench.corruptions.kinds.blurs import BLUR_SEQUENCES, BLURS, copy_neighbours, disk_kernel, draw_moves
+from nsbench.corruptions.numerics.gaussian import blur
 from nsbench.corruptions.spec import Draw
 from tests.corruptions.pictures import Pixels, coloured_waves, real_images
 

@@ -10,7 +10,7 @@ import torch
 from matplotlib.colors import hsv_to_rgb, rgb_to_hsv
 from numpy.typing import NDArray
 
-from nsbench.corruptions.colour import COLOUR_SEQUENCES, COLOURS
+from nsbench.corruptions.kinds.colour import COLOUR_SEQUENCES, COLOURS
 from nsbench.corruptions.spec import Draw
 from tests.corruptions.pictures import Pixels, coloured_waves, real_images
 

@@ -10,8 +10,8 @@ import torch
 from numpy.typing import NDArray
 from scipy import ndimage, stats
 
-from nsbench.corruptions import elastic
-from nsbench.corruptions.elastic import ELASTIC, affine_sources, corner_shifts, field_noise, smooth_fields
+from nsbench.corruptions.kinds import elastic
+from nsbench.corruptions.kinds.elastic import ELASTIC, affine_sources, corner_shifts, field_noise, smooth_fields
 from nsbench.corruptions.spec import SEVERITIES, Draw
 from tests.corruptions.pictures import Pixels, coloured_waves, real_images
 

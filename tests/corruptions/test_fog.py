@@ -8,8 +8,8 @@ import torch
 from numpy.typing import NDArray
 from scipy import stats
 
-from nsbench.corruptions.fog import FOG, HEIGHTS, add_fog, plasma
-from nsbench.corruptions.keyed_random import keyed_uniform
+from nsbench.corruptions.kinds.fog import FOG, HEIGHTS, add_fog, plasma
+from nsbench.corruptions.numerics.keyed_random import keyed_uniform
 from nsbench.corruptions.spec import Draw
 
 Pixels = NDArray[np.uint8]

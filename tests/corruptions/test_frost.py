@@ -12,9 +12,9 @@ from numpy.typing import NDArray
 from PIL import Image
 from scipy import stats
 
-from nsbench.corruptions.frost import FROST, cut, draw_places
+from nsbench.corruptions.kinds.frost import FROST, cut, draw_places
+from nsbench.corruptions.kinds.textures import PHOTOGRAPHS, procedural_textures, read_textures, textures_checksum
 from nsbench.corruptions.spec import Draw
-from nsbench.corruptions.textures import PHOTOGRAPHS, procedural_textures, read_textures, textures_checksum
 from nsbench.errors import UserError
 
 Pixels = NDArray[np.uint8]

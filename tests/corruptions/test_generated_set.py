@@ -13,10 +13,10 @@ import torch
 from nsbench.corruptions.corruptions import corrupt, corruption_set_version
 from nsbench.corruptions.generate import SETS, Request, generate
 from nsbench.corruptions.perturbations import perturb
-from nsbench.data.array_folder import DESCRIPTION
-from nsbench.data.corruption_files import open_corruption_files
 from nsbench.data.load import load_dataset
-from nsbench.data.perturbation_files import open_perturbation_files
+from nsbench.data.npy.corruptions import open_corruption_files
+from nsbench.data.npy.folder import DESCRIPTION
+from nsbench.data.npy.perturbations import open_perturbation_files
 from nsbench.errors import UserError
 from nsbench.progress import Reporter
 
@@ -147,7 +147,7 @@ def test_what_cannot_be_made_is_refused_before_anything_is_written(
 def test_a_set_that_the_disk_cannot_hold_is_refused_before_anything_is_written(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("nsbench.corruptions.generated_set.SPARE_BYTES", 10**18)
+    monkeypatch.setattr("nsbench.corruptions.files.SPARE_BYTES", 10**18)
     with pytest.raises(UserError, match=r"needs .* GB and the disk has .* GB free"):
         make(tmp_path / "set", names=("contrast",))
     assert not (tmp_path / "set").exists()

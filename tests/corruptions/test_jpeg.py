@@ -9,8 +9,8 @@ import pytest
 import torch
 from PIL import Image, JpegImagePlugin, features
 
-from nsbench.corruptions import jpeg
-from nsbench.corruptions.jpeg import JPEG, quantisation_steps
+from nsbench.corruptions.kinds import jpeg
+from nsbench.corruptions.kinds.jpeg import JPEG, quantisation_steps
 from nsbench.corruptions.spec import Draw
 from tests.corruptions.pictures import Pixels, coloured_waves, real_images
 

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 from scipy import special, stats
 
-from nsbench.corruptions.keyed_random import alias_table, keyed_bits, keyed_choice, keyed_normal, keyed_uniform
+from nsbench.corruptions.numerics.keyed_random import alias_table, keyed_bits, keyed_choice, keyed_normal, keyed_uniform
 
 WORD = 1 << 64
 INCREMENT = 0x9E3779B97F4A7C15

@@ -10,7 +10,7 @@ import pytest
 import torch
 from scipy import stats
 
-from nsbench.corruptions.motion import (
+from nsbench.corruptions.kinds.motion import (
     MOTION,
     MOTION_SEQUENCES,
     Gauss,

@@ -8,8 +8,8 @@ import torch
 from numpy.typing import NDArray
 from scipy import stats
 
-from nsbench.corruptions.keyed_random import keyed_normal, keyed_uniform
-from nsbench.corruptions.noises import NOISE_SEQUENCES, NOISES, shot_noise_law
+from nsbench.corruptions.kinds.noises import NOISE_SEQUENCES, NOISES, shot_noise_law
+from nsbench.corruptions.numerics.keyed_random import keyed_normal, keyed_uniform
 from nsbench.corruptions.spec import Draw
 
 Pixels = NDArray[np.uint8]

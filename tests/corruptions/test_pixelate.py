@@ -8,7 +8,7 @@ import pytest
 import torch
 from PIL import Image
 
-from nsbench.corruptions.pixelate import PIXELATE, covered_pixels, sources
+from nsbench.corruptions.kinds.pixelate import PIXELATE, covered_pixels, sources
 from nsbench.corruptions.spec import Draw
 from tests.corruptions.pictures import Pixels, real_images
 

@@ -12,9 +12,9 @@ import torch
 from numpy.typing import NDArray
 from scipy import ndimage, stats
 
-from nsbench.corruptions.keyed_random import keyed_normal, keyed_uniform
-from nsbench.corruptions.motion import Gauss, blur_along, blur_along_random_lines
-from nsbench.corruptions.snow import SNOW, SNOW_SEQUENCES, Flakes, lying_flakes, whiten
+from nsbench.corruptions.kinds.motion import Gauss, blur_along, blur_along_random_lines
+from nsbench.corruptions.kinds.snow import SNOW, SNOW_SEQUENCES, Flakes, lying_flakes, whiten
+from nsbench.corruptions.numerics.keyed_random import keyed_normal, keyed_uniform
 from nsbench.corruptions.spec import Draw
 
 Pixels = NDArray[np.uint8]

@@ -9,11 +9,11 @@ import torch
 from numpy.typing import NDArray
 from scipy import ndimage
 
-from nsbench.corruptions import canny
-from nsbench.corruptions.canny import canny_edges
-from nsbench.corruptions.chamfer import UNIT, chamfer_distance
-from nsbench.corruptions.keyed_random import keyed_normal
-from nsbench.corruptions.spatter import SPATTER, SPATTER_SEQUENCES, mud, water
+from nsbench.corruptions.kinds.spatter import SPATTER, SPATTER_SEQUENCES, mud, water
+from nsbench.corruptions.numerics import canny
+from nsbench.corruptions.numerics.canny import canny_edges
+from nsbench.corruptions.numerics.chamfer import UNIT, chamfer_distance
+from nsbench.corruptions.numerics.keyed_random import keyed_normal
 from nsbench.corruptions.spec import Draw
 
 Pixels = NDArray[np.uint8]

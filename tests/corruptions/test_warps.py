@@ -15,11 +15,11 @@ from numpy.typing import NDArray
 from PIL import Image
 from torchvision.transforms import functional  # type: ignore[import-untyped] # torchvision ships no types
 
-from nsbench.corruptions import warps
-from nsbench.corruptions.affine import affine_coordinates
-from nsbench.corruptions.perspective import tilt_coordinates, tilt_matrix
+from nsbench.corruptions.kinds import warps
+from nsbench.corruptions.kinds.warps import WARP_SEQUENCES
+from nsbench.corruptions.numerics.affine import affine_coordinates
+from nsbench.corruptions.numerics.perspective import tilt_coordinates, tilt_matrix
 from nsbench.corruptions.spec import Draw
-from nsbench.corruptions.warps import WARP_SEQUENCES
 
 Pixels = NDArray[np.uint8]
 NAMES = tuple(WARP_SEQUENCES)

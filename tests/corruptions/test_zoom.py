@@ -9,8 +9,8 @@ import torch
 from numpy.typing import NDArray
 from scipy import ndimage
 
+from nsbench.corruptions.kinds.zoom import ZOOMS, zoom, zoom_axis, zoom_blur_weights
 from nsbench.corruptions.spec import Draw
-from nsbench.corruptions.zoom import ZOOMS, zoom, zoom_axis, zoom_blur_weights
 from tests.corruptions.pictures import Pixels, coloured_waves, real_images
 
 ZOOM_BLUR = ZOOMS["zoom_blur"]

@@ -15,9 +15,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from nsbench.data import archive as archive_module
-from nsbench.data.archive import Contents, Unpacked, unpack
-from nsbench.data.sources import DataFile, DataFolder
+from nsbench.data.library import archive as archive_module
+from nsbench.data.library.archive import Contents, Unpacked, unpack
+from nsbench.data.library.entries import DataFile, DataFolder
 from nsbench.errors import UserError
 
 CONTENT = bytes(range(200))

@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from nsbench.data.arrays import ArrayFile, open_array
+from nsbench.data.npy.arrays import ArrayFile, open_array
 from nsbench.errors import UserError
 
 NUMBERS = np.arange(6 * 4, dtype=np.uint8).reshape(6, 4)
@@ -190,7 +190,7 @@ def test_pixels_and_labels_are_held_to_type_and_shape(tmp_path: Path) -> None:
 SWEEP = """
 import sys
 from pathlib import Path
-from nsbench.data.arrays import open_array
+from nsbench.data.npy.arrays import open_array
 
 def most_kilobytes():  # of this program alone: getrusage also counts the one that started it
     return int(Path("/proc/self/status").read_text().split("VmHWM:")[1].split()[0])

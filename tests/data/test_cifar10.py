@@ -16,11 +16,11 @@ import pyarrow.parquet as pq
 import pytest
 from PIL import Image
 
-from nsbench.data import cifar_parquet
-from nsbench.data.cifar import load_cifar
+from nsbench.data.cifar import parquet as cifar_parquet
+from nsbench.data.cifar.load import load_cifar
 from nsbench.data.images import Dataset, ImageSet, content_checksum
+from nsbench.data.library.manifests import Manifest, load_manifest
 from nsbench.data.load import load_dataset
-from nsbench.data.manifests import Manifest, load_manifest
 from nsbench.errors import UserError
 
 BATCHES = "cifar-10-batches-py"
@@ -248,7 +248,7 @@ def test_a_pickle_that_runs_a_command_is_refused_by_its_checksum(tmp_path: Path,
         ("__builtin__", "getattr"),
         ("numpy", "load"),
         ("numpy.core.multiarray", "fromfile"),
-        ("nsbench.data.cifar_pickles", "_Unpickler"),
+        ("nsbench.data.cifar.pickles", "_Unpickler"),
     ],
 )
 def test_the_unpickler_refuses_any_other_global_under_a_forged_checksum(

@@ -7,10 +7,10 @@ from typing import Any
 import numpy as np
 import pytest
 
-from nsbench.data.cifar import load_cifar
+from nsbench.data.cifar.load import load_cifar
 from nsbench.data.images import Dataset, ImageSet, content_checksum
+from nsbench.data.library.manifests import Manifest, load_manifest
 from nsbench.data.load import load_dataset
-from nsbench.data.manifests import Manifest, load_manifest
 from nsbench.errors import UserError
 from tests.data.test_cifar10 import Tiny as TinyCifar10
 from tests.data.test_cifar10 import batch_pickle, parquet, python2_array, python2_pickle

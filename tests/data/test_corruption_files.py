@@ -12,9 +12,9 @@ import pytest
 import torch
 
 from nsbench.corruptions.corruptions import corrupt
-from nsbench.data.corruption_files import CorruptionFiles, open_corruption_files
 from nsbench.data.images import Dataset, ImageSet, content_checksum
 from nsbench.data.load import load_dataset
+from nsbench.data.npy.corruptions import CorruptionFiles, open_corruption_files
 from nsbench.errors import UserError
 
 COUNT = 12

@@ -7,7 +7,7 @@ from sklearn.datasets import load_digits as read_bundled_digits
 
 from nsbench.data.digits import enlarge, load_digits
 from nsbench.data.images import Dataset, content_checksum
-from nsbench.data.manifests import load_manifest
+from nsbench.data.library.manifests import load_manifest
 from nsbench.errors import UserError
 
 

@@ -20,13 +20,13 @@ import pytest
 import tomli_w
 from typer.testing import CliRunner
 
-from nsbench.cli_data import data_app
-from nsbench.data.download import Patience, addresses, fetch_file
-from nsbench.data.fetch import fetch
-from nsbench.data.inventory import take_inventory
-from nsbench.data.manifests import read_manifest
-from nsbench.data.sources import Download, FileSet
-from nsbench.data.transfer import Wanted, may_ask
+from nsbench.cli.data import data_app
+from nsbench.data.library.download import Patience, addresses, fetch_file
+from nsbench.data.library.entries import Download, FileSet
+from nsbench.data.library.fetch import fetch
+from nsbench.data.library.http import Wanted, may_ask
+from nsbench.data.library.inventory import take_inventory
+from nsbench.data.library.manifests import read_manifest
 from nsbench.errors import UserError
 from nsbench.progress import Reporter
 
@@ -637,9 +637,9 @@ def test_a_folder_that_cannot_be_written_is_told_in_a_sentence(server: Server, t
 FETCH = """
 import sys
 from pathlib import Path
-from nsbench.data.download import Patience
-from nsbench.data.fetch import fetch
-from nsbench.data.manifests import read_manifest
+from nsbench.data.library.download import Patience
+from nsbench.data.library.fetch import fetch
+from nsbench.data.library.manifests import read_manifest
 from nsbench.progress import Reporter
 fetch(read_manifest(Path(sys.argv[1])), Path(sys.argv[2]), Reporter(quiet=True), patience=Patience(pause=0.01))
 """
@@ -685,7 +685,7 @@ def test_a_process_killed_while_unpacking_leaves_no_half_set_and_downloads_nothi
 
 
 def test_the_command_says_how_to_go_on_after_control_c(server: Server, tmp_path: Path) -> None:
-    program = "from nsbench.cli_data import data_app; data_app(['fetch', 'cifar10.1', '--data', 'data'])"
+    program = "from nsbench.cli.data import data_app; data_app(['fetch', 'cifar10.1', '--data', 'data'])"
     environment = os.environ | {"NSBENCH_MIRROR": server.url, "no_proxy": "*"}
     server.files["/cifar10.1/cifar10.1_v6_data.npy"] = bytes(6144128)
     server.script = ["trickle"]

@@ -8,12 +8,12 @@ import numpy as np
 import pytest
 from typer.testing import CliRunner
 
-from nsbench.cli_data import data_app
-from nsbench.data.fingerprints import Fingerprint
-from nsbench.data.inventory import format_inventories, take_inventory
-from nsbench.data.manifests import list_manifests, load_source
-from nsbench.data.recorded import Records, load_records, save_records
-from nsbench.data.sources import FileSet
+from nsbench.cli.data import data_app
+from nsbench.data.library.entries import FileSet
+from nsbench.data.library.fingerprints import Fingerprint
+from nsbench.data.library.inventory import format_inventories, take_inventory
+from nsbench.data.library.manifests import list_manifests, load_source
+from nsbench.data.library.recorded import Records, load_records, save_records
 from nsbench.errors import UserError
 
 DOWNLOAD = {"name": "x.tar", "urls": ["https://example.org/x.tar"], "bytes": 900, "md5": "0" * 32}

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from nsbench.data.folder import data_folder
+from nsbench.data.library.folder import data_folder
 from nsbench.data.load import load_dataset
 from nsbench.errors import UserError
 

@@ -11,8 +11,8 @@ from pydantic import TypeAdapter, ValidationError
 from nsbench.corruptions.corruptions import GENERATED_CORRUPTIONS
 from nsbench.corruptions.perturbations import GENERATED_PERTURBATIONS
 from nsbench.data.images import Dataset, ImageSet, content_checksum
-from nsbench.data.manifests import Manifest, list_manifests, load_manifest, load_source, read_manifest
-from nsbench.data.sources import DataFile, Download, FileSet
+from nsbench.data.library.entries import DataFile, Download, FileSet
+from nsbench.data.library.manifests import Manifest, list_manifests, load_manifest, load_source, read_manifest
 from nsbench.errors import UserError
 
 

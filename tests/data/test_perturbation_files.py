@@ -11,9 +11,9 @@ import torch
 
 from nsbench.corruptions import perturbations
 from nsbench.data.images import Dataset
+from nsbench.data.library.manifests import load_source
 from nsbench.data.load import load_dataset
-from nsbench.data.manifests import load_source
-from nsbench.data.perturbation_files import frame_count, open_perturbation_files
+from nsbench.data.npy.perturbations import frame_count, open_perturbation_files
 from nsbench.errors import UserError
 from tests.data.test_corruption_files import COUNT, small_dataset
 

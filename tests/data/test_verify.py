@@ -11,14 +11,14 @@ import pytest
 import torch
 from typer.testing import CliRunner
 
-from nsbench.cli_data import data_app
+from nsbench.cli.data import data_app
 from nsbench.corruptions.corruptions import corruption_set_version
 from nsbench.corruptions.generate import Request, generate
-from nsbench.data.array_folder import DESCRIPTION
-from nsbench.data.inventory import set_folder
-from nsbench.data.manifests import load_source
-from nsbench.data.sources import FileSet
-from nsbench.data.verify import Verification, verify
+from nsbench.data.library.entries import FileSet
+from nsbench.data.library.inventory import set_folder
+from nsbench.data.library.manifests import load_source
+from nsbench.data.library.verify import Verification, verify
+from nsbench.data.npy.folder import DESCRIPTION
 from nsbench.errors import UserError
 from nsbench.progress import Reporter
 

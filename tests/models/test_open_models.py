@@ -8,7 +8,6 @@ import torch
 from torch import Tensor, nn
 
 from nsbench.checkpoints.record import CheckpointRecord
-from nsbench.checkpoints.stages import stages
 from nsbench.checkpoints.store import CheckpointFile, load_network, save_checkpoint
 from nsbench.config.models import ModelConfig
 from nsbench.config.resolve import resolve, to_toml
@@ -16,6 +15,7 @@ from nsbench.errors import UserError
 from nsbench.models.open import open_models
 from nsbench.models.subject import Subject
 from nsbench.networks.build import build_network
+from nsbench.study.stages import stages
 
 One = Callable[..., Subject]
 Refusal = Callable[..., str]

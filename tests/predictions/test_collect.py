@@ -17,7 +17,7 @@ from nsbench.errors import UserError
 from nsbench.models.in_memory import InMemory
 from nsbench.networks.inference import to_float
 from nsbench.predictions.collect import Evaluation
-from nsbench.predictions.sources import Generated, Subset
+from nsbench.predictions.shown import Generated, Subset
 from nsbench.predictions.store import Stored, load_labels
 from nsbench.progress import Reporter
 

@@ -10,12 +10,12 @@ from nsbench.config.evaluation import EvaluationConfig
 from nsbench.config.resolve import resolve
 from nsbench.corruptions.corruptions import corruption_set_version
 from nsbench.corruptions.generate import Request, generate
-from nsbench.data.array_folder import DESCRIPTION
 from nsbench.data.images import Dataset
 from nsbench.data.load import load_dataset
+from nsbench.data.npy.folder import DESCRIPTION
 from nsbench.errors import UserError
 from nsbench.pipeline import Options, Run
-from nsbench.predictions.sources import Files, Generated, Source, Subset, open_source
+from nsbench.predictions.shown import Files, Generated, Source, Subset, open_source
 from nsbench.progress import Reporter
 from nsbench.results.assemble import benchmark_sets
 from tests.conftest import TINY

@@ -5,15 +5,15 @@ from typing import Any
 
 import pytest
 
-from nsbench.report import attacks, calibrated, models, published_counts
-from nsbench.report.comparisons import evidence, reading
-from nsbench.report.curves import attacks as attack_figure
-from nsbench.report.limits import limits
+from nsbench.report.figures.curves import attacks as attack_figure
+from nsbench.report.figures.reliability import reliability
 from nsbench.report.lookup import Lookup
-from nsbench.report.members import by_member
+from nsbench.report.prose.limits import limits
 from nsbench.report.quantities import quantity
-from nsbench.report.reliability import reliability
-from nsbench.report.tables import robustness
+from nsbench.report.tables import attacks, calibrated, models, published_counts
+from nsbench.report.tables.comparisons import evidence, reading
+from nsbench.report.tables.members import by_member
+from nsbench.report.tables.robustness import robustness
 from nsbench.results.record import Measurement, Results
 
 

@@ -5,14 +5,15 @@ from typing import Any
 
 import pytest
 
-from nsbench.report import answers, attacks, comparisons, models
-from nsbench.report.figures import flips
-from nsbench.report.limits import limits
+from nsbench.report.figures.marks import line_style
+from nsbench.report.figures.overview import flips
+from nsbench.report.figures.reliability import reliability
 from nsbench.report.lookup import MOST, Lookup
-from nsbench.report.marks import line_style
-from nsbench.report.members import by_member
-from nsbench.report.reliability import reliability
-from nsbench.report.tables import robustness
+from nsbench.report.prose import answers
+from nsbench.report.prose.limits import limits
+from nsbench.report.tables import attacks, comparisons, models
+from nsbench.report.tables.members import by_member
+from nsbench.report.tables.robustness import robustness
 from nsbench.results.record import Measurement, Results
 
 NAMES = ["resnet20", "resnet32", "vgg16_bn", "small-vit"]

@@ -18,13 +18,13 @@ import pandas as pd
 import pytest
 
 from nsbench.errors import UserError
+from nsbench.report.figures.reliability import reliability
 from nsbench.report.lookup import Lookup
-from nsbench.report.members import by_member
-from nsbench.report.reliability import reliability
+from nsbench.report.prose.students import comparisons, headline
 from nsbench.report.render import write_report
 from nsbench.report.sections import unprinted_notes
-from nsbench.report.students import comparisons, headline
-from nsbench.report.tables import robustness
+from nsbench.report.tables.members import by_member
+from nsbench.report.tables.robustness import robustness
 from nsbench.results.record import Measurement, Results
 from nsbench.results.upgrade import upgraded
 

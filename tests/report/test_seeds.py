@@ -3,14 +3,15 @@
 import re
 from typing import Any
 
-from nsbench.report import across_seeds, comparisons, generations, students
-from nsbench.report.figures import overview
-from nsbench.report.limits import limits
+from nsbench.report.figures.overview import overview
+from nsbench.report.figures.reliability import reliability
 from nsbench.report.lookup import Lookup
 from nsbench.report.markdown import table_markdown
-from nsbench.report.members import selection
-from nsbench.report.reliability import reliability
-from nsbench.report.run_summary import summary
+from nsbench.report.prose import students
+from nsbench.report.prose.limits import limits
+from nsbench.report.prose.run_summary import summary
+from nsbench.report.tables import across_seeds, comparisons, generations
+from nsbench.report.tables.members import selection
 from nsbench.results.record import Results, SeedMean
 
 

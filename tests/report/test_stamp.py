@@ -8,14 +8,14 @@ from typing import Any
 import pytest
 
 from nsbench.checkpoints.record import CheckpointRecord
-from nsbench.report.cells import Table
-from nsbench.report.drawing import Picture, printable
-from nsbench.report.limits import limits
+from nsbench.report.figures.drawing import Picture, printable
 from nsbench.report.lookup import Lookup
-from nsbench.report.run_summary import summary
+from nsbench.report.prose.limits import limits
+from nsbench.report.prose.run_summary import summary
+from nsbench.report.prose.students import comparisons, headline
 from nsbench.report.sections import sections
 from nsbench.report.stamp import MARK, TEST_SELECTED
-from nsbench.report.students import comparisons, headline
+from nsbench.report.tables.table import Table
 from nsbench.results.record import Results
 
 NAME = "gen 2"  # of the one checkpoint that test images chose

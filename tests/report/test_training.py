@@ -5,16 +5,16 @@ from typing import Any
 
 import pytest
 
-from nsbench.report.curves import training
-from nsbench.report.generations import generations
-from nsbench.report.grids import selection as selection_figure
-from nsbench.report.grids import severity_maps
-from nsbench.report.limits import limits
+from nsbench.report.figures.curves import training
+from nsbench.report.figures.grids import selection as selection_figure
+from nsbench.report.figures.grids import severity_maps
 from nsbench.report.lookup import Lookup
-from nsbench.report.members import pseudo_labels, selection
-from nsbench.report.run_summary import summary
-from nsbench.report.students import effect, headline
-from nsbench.report.trained import how_trained
+from nsbench.report.prose.limits import limits
+from nsbench.report.prose.run_summary import summary
+from nsbench.report.prose.students import effect, headline
+from nsbench.report.tables.generations import generations
+from nsbench.report.tables.members import pseudo_labels, selection
+from nsbench.report.tables.trained import how_trained
 from nsbench.results.record import Comparison, Results
 
 UNDEFINED = "\N{EN DASH}"

@@ -12,12 +12,12 @@ from nsbench.metrics.mover import mover
 from nsbench.metrics.noise_floor import noise_floor
 from nsbench.metrics.ray import RayEstimate
 from nsbench.metrics.top_label import top_label_bins
-from nsbench.results.comparing import compare
-from nsbench.results.measure import Measurer, measurement
-from nsbench.results.numbers import Number, Resampler
+from nsbench.results.compare.pair import compare
+from nsbench.results.compare.sides import open_side
+from nsbench.results.compare.versus import Choice, versus
+from nsbench.results.measure.everything import Measurer, measurement
+from nsbench.results.measure.numbers import Number, Resampler
 from nsbench.results.record import Results
-from nsbench.results.sides import open_side
-from nsbench.results.versus import Choice, versus
 from tests.results.small import CONFIG, FEWER, cells_of, evaluated, labels
 
 FREED = {

@@ -9,14 +9,14 @@ import pytest
 import typer
 from typer.testing import CliRunner, Result
 
-from nsbench.cli_compare import compare
+from nsbench.cli.compare import compare
 from nsbench.errors import UserError
 from nsbench.metrics.uncertainty import holm
 from nsbench.results.assemble import assemble, checkpoint_pairs
+from nsbench.results.compare.sides import open_side
+from nsbench.results.compare.versus import Choice, Versus, versus
 from nsbench.results.record import Results
-from nsbench.results.sides import open_side
 from nsbench.results.store import save_results
-from nsbench.results.versus import Choice, Versus, versus
 from tests.results.small import CONFIG, checkpoint_record, evaluated, model_record, setup_of, write_model
 
 STUDENT, TEACHER, BASELINE = "hard/seed0/gen1-resnet8", "hard/seed0/gen0-resnet8", "supervised/seed0/gen0-resnet8"
@@ -193,7 +193,7 @@ def test_metrics_may_be_listed_with_commas_or_one_by_one(folder: Path) -> None:
 
 def test_the_command_imports_no_torch(folder: Path) -> None:
     code = (
-        "import sys\nfrom nsbench.cli_compare import compare\n"
+        "import sys\nfrom nsbench.cli.compare import compare\n"
         f"compare({str(folder) + ':good'!r}, {str(folder) + ':base'!r})\n"
         "assert not {'torch', 'torchvision', 'matplotlib', 'sklearn', 'pyarrow'} & set(sys.modules)"
     )

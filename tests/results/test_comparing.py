@@ -6,11 +6,11 @@ import pytest
 from nsbench.metrics.proportions import share_interval
 from nsbench.metrics.uncertainty import detectable_difference, holm
 from nsbench.results.assemble import EACH, Pair, model_pairs
-from nsbench.results.comparing import compare, corrected
-from nsbench.results.numbers import Number, Place, Resampler, Sampled
+from nsbench.results.compare.pair import compare, corrected
+from nsbench.results.compare.text import to_markdown
+from nsbench.results.compare.versus import Versus
+from nsbench.results.measure.numbers import Number, Place, Resampler, Sampled
 from nsbench.results.record import Comparison
-from nsbench.results.versus import Versus
-from nsbench.results.versus_text import to_markdown
 
 N = 400
 RESAMPLER = Resampler(200, 0)

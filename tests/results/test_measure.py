@@ -14,9 +14,9 @@ from nsbench.metrics.perturbation import EXTRA_PERTURBATIONS, PERTURBATIONS
 from nsbench.metrics.proportions import share_interval
 from nsbench.metrics.temperature import fit_temperature
 from nsbench.predictions.store import Arrays, Stored, save_labels
-from nsbench.results.corrupted import CorruptionErrors, corruption_numbers
-from nsbench.results.measure import Measurer, measurement
-from nsbench.results.numbers import Number, Resampler, Sampled
+from nsbench.results.measure.corrupted import CorruptionErrors, corruption_numbers
+from nsbench.results.measure.everything import Measurer, measurement
+from nsbench.results.measure.numbers import Number, Resampler, Sampled
 from tests.results.small import CLASSES, CONFIG, FEWER, HELD_OUT, N, cells_of, labels, write_model
 
 Numbers = dict[tuple[str, str], Number]

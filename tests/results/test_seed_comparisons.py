@@ -12,11 +12,11 @@ from nsbench.checkpoints.record import CheckpointRecord
 from nsbench.errors import UserError
 from nsbench.metrics.uncertainty import holm
 from nsbench.results.assemble import Pair, assemble
-from nsbench.results.comparing import is_headline
-from nsbench.results.numbers import Number
+from nsbench.results.compare.pair import is_headline
+from nsbench.results.compare.seed_comparisons import group_pairs, seed_comparisons
+from nsbench.results.compare.seed_groups import SeedGroup, seed_groups
+from nsbench.results.measure.numbers import Number
 from nsbench.results.record import Results, SeedComparison
-from nsbench.results.seed_comparisons import group_pairs, seed_comparisons
-from nsbench.results.seed_groups import SeedGroup, seed_groups
 from nsbench.results.store import save_results
 from tests.results.small import N, checkpoint_record, setup_of, write_model
 

@@ -10,8 +10,8 @@ import pytest
 from nsbench.checkpoints.record import CheckpointRecord
 from nsbench.errors import UserError
 from nsbench.results.assemble import assemble
-from nsbench.results.numbers import Number
-from nsbench.results.seed_groups import average, seed_groups
+from nsbench.results.compare.seed_groups import average, seed_groups
+from nsbench.results.measure.numbers import Number
 from tests.results.small import checkpoint_record, setup_of, write_model
 
 TEN: dict[str, Any] = {"data": {"labeled_fraction": 0.1}, "training": {"lr": 0.1}, "teacher": None}

@@ -1,0 +1,132 @@
+"""CIFAR-10-C and CIFAR-100-C as published, and sets that nsbench made in their layout.
+
+Each corruption is a uint8 array (5 * N, 32, 32, 3): the N clean test images in test order at severity 1, then all
+of them at severity 2, and so on; `labels.npy` has the 5 * N labels (Hendrycks and Dietterich 2019,
+arXiv:1903.12261, section 3; the layout is that of the published archive).
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from nsbench.data.images import Dataset
+from nsbench.data.npy.arrays import ArrayFile
+from nsbench.data.npy.folder import DESCRIPTION, LABELS, ArrayFolder, find_array_folder
+from nsbench.errors import UserError
+
+SEVERITIES = (1, 2, 3, 4, 5)
+
+
+@dataclass(frozen=True, eq=False)
+class CorruptionFiles:
+    """Corrupted images on disk, all checked, none in memory.
+
+    Attributes:
+        folder: of the arrays.
+        names: corruptions that can be read.
+        severities: of the blocks in each file, in order.
+        labels: int64 (N,), of the clean images that were corrupted: the first N of the test set.
+        generated: the content of `nsbench-set.json` where nsbench made the set; None for the published one.
+        ignored: names of further `.npy` files in the folder, which nobody reads.
+    """
+
+    folder: Path
+    names: tuple[str, ...]
+    severities: tuple[int, ...]
+    labels: NDArray[np.int64]
+    generated: dict[str, Any] | None
+    ignored: tuple[str, ...]
+    _arrays: Mapping[str, ArrayFile] = field(repr=False)
+
+    def __len__(self) -> int:
+        return len(self.labels)
+
+    def read(self, name: str, severity: int, rows: slice = slice(None)) -> NDArray[np.uint8]:
+        """Copy the images `rows` of 0..N, corrupted by `name` at `severity`.
+
+        Returns:
+            uint8 (n, 32, 32, 3).
+
+        Raises:
+            KeyError: a corruption that is none of `names`.
+            ValueError: a severity that is none of `severities`.
+            UserError: the file was changed since it was opened, or cannot be read.
+        """
+        block = self.severities.index(severity)
+        return self._arrays[name].read(block * len(self), len(self), rows)
+
+
+def open_corruption_files(
+    data_folder: Path, dataset: Dataset, names: Sequence[str], severities: Sequence[int] = SEVERITIES
+) -> CorruptionFiles:
+    """The corruptions `names` of the test images of `dataset`, everything about them checked.
+
+    Args:
+        data_folder: holds the folder `CIFAR-10-C` (or `CIFAR-100-C`), or is that folder.
+        dataset: the clean images and labels.
+        names: of corruptions, which are the stems of their files.
+        severities: that will be read; the published set has all, a generated one may have fewer.
+
+    Raises:
+        UserError: the folder, a corruption or a severity is missing, an array is of another type, shape or length,
+            or the labels are not those of the clean test images.
+    """
+    folder = find_array_folder(data_folder, dataset, "C", names)
+    folder.check_names([*names, LABELS])
+    held = _held_severities(folder, severities)
+    images = dataset.test.images[: folder.images]
+    arrays = {name: _open_images(folder, name, images, held) for name in names}
+    labels = dataset.test.labels[: folder.images]
+    _check_labels(folder.open(LABELS), labels, held)
+    ignored = tuple(stem for stem in folder.stems if stem not in names and stem != LABELS)
+    return CorruptionFiles(folder.path, tuple(names), held, labels, folder.generated, ignored, arrays)
+
+
+def _held_severities(folder: ArrayFolder, wanted: Sequence[int]) -> tuple[int, ...]:
+    """The severities of the blocks in each file; UserError unless the wanted ones are among them."""
+    if folder.generated is None:
+        return SEVERITIES
+    held = folder.generated.get("severities")
+    known = isinstance(held, list) and all(severity in SEVERITIES for severity in held)
+    if not held or not known or len(set(held)) < len(held):
+        raise UserError(f"{folder.path / DESCRIPTION} says severities = {held!r}, not some of 1..5: {folder.remedy}.")
+    missing = [severity for severity in wanted if severity not in held]
+    if missing:
+        raise UserError(f"{folder.path} was made without severity {_list(missing)}: {folder.remedy}.")
+    return tuple(held)
+
+
+def _open_images(folder: ArrayFolder, name: str, clean: NDArray[np.uint8], severities: tuple[int, ...]) -> ArrayFile:
+    array = folder.open(name)
+    blocks, rest = divmod(array.shape[0], len(clean)) if array.shape else (0, 0)
+    if array.dtype == np.uint8 and array.shape[1:] == clean.shape[1:] and 0 < blocks < len(severities) and not rest:
+        raise UserError(
+            f"{array.path} has only {blocks} of {len(severities)} blocks of {len(clean)} images, "
+            f"severity {_list(severities[blocks:])} {'is' if blocks + 1 == len(severities) else 'are'} missing: "
+            f"{folder.remedy}."
+        )
+    array.check_pixels((len(severities) * len(clean), *clean.shape[1:]))
+    return array
+
+
+def _check_labels(array: ArrayFile, labels: NDArray[np.int64], severities: tuple[int, ...]) -> None:
+    array.check_labels(len(severities) * len(labels))
+    found = array.read(0, array.shape[0]).reshape(len(severities), len(labels))
+    different = np.argwhere(found != labels)
+    if len(different):
+        block, image = different[0].tolist()
+        raise UserError(
+            f"{array.path} has the label {found[block, image]} for image {image} at severity {severities[block]} where "
+            f"the clean test set has {labels[image]} ({len(different)} of {found.size} differ), so it belongs to other "
+            f"images: {array.remedy}."
+        )
+
+
+def _list(numbers: Sequence[int]) -> str:
+    """For example `3, 4 and 5`."""
+    *first, last = map(str, numbers)
+    return f"{', '.join(first)} and {last}" if first else last

@@ -1,0 +1,67 @@
+"""Programs that torch.export saved."""
+
+import io
+from pathlib import Path
+
+import torch
+from torch import nn
+from torch.export import ExportedProgram
+from torch.export.passes import move_to_device_pass
+
+from nsbench.checkpoints.store import sha256
+from nsbench.errors import UserError
+from nsbench.models.origins.archive import check_archive
+from nsbench.models.origins.imports import describe
+from nsbench.models.origins.origin import Built, Origin
+from nsbench.networks.cost import count_parameters
+
+
+class ExportedFile(Origin):
+    """An exported program in a .pt2 file; it is opened when nothing in it needs unpickling.
+
+    Args:
+        path: of the file.
+    """
+
+    kind = "exported"
+    any_layout = False
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.label, self.short, self.file_sha256 = path.name, path.stem, sha256(path)
+
+    def build(self, device: torch.device) -> Built:
+        """The program as a network on `device`; constants that it makes while it runs lie there too."""
+        content = self.path.read_bytes()  # once, so that what is checked is what is opened
+        check_archive(content, self.path)
+        try:
+            program = move_to_device_pass(torch.export.load(io.BytesIO(content)), device)
+            network = _without_mode_guard(program.module())
+        except Exception as error:
+            raise UserError(
+                f"{self.path} cannot be opened by PyTorch {torch.__version__} ({describe(error)}): "
+                "export it again with this version."
+            ) from error
+        self._check(program)
+        return Built(network, self.file_sha256, count_parameters(network))
+
+    def _check(self, program: ExportedProgram) -> None:
+        inputs = program.graph_signature.user_inputs
+        if len(inputs) != 1:
+            raise UserError(f"{self.path} takes {len(inputs)} inputs: export a model that takes images alone.")
+        shape = next(node.meta["val"].shape for node in program.graph.nodes if node.name == inputs[0])
+        if isinstance(shape[0], int):
+            raise UserError(
+                f"{self.path} takes batches of exactly {shape[0]} images: export it with a dynamic batch size, "
+                'dynamic_shapes=({0: torch.export.Dim("batch")},).'
+            )
+
+
+def _without_mode_guard(network: nn.Module) -> nn.Module:
+    """The network with `train` and `eval` of every module; torch.export puts refusals in their place.
+
+    The program has its mode inside, so both change flags that nothing reads.
+    """
+    for name in ("train", "eval"):
+        vars(network).pop(name, None)
+    return network

@@ -1,0 +1,82 @@
+"""ONNX files, computed by onnxruntime on the CPU."""
+
+import hashlib
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from nsbench.checkpoints.store import sha256
+from nsbench.errors import UserError
+from nsbench.models.origins.imports import describe
+from nsbench.models.origins.origin import Built, Origin
+from nsbench.models.origins.packages import need
+
+_INSTALL = "onnx onnxruntime"
+
+
+class OnnxNetwork(nn.Module):
+    """A session of onnxruntime as a network; gradients do not reach its images.
+
+    Args:
+        session: with one input and one output.
+    """
+
+    def __init__(self, session: Any) -> None:
+        super().__init__()
+        self.session, self.input = session, session.get_inputs()[0].name
+
+    def forward(self, images: Tensor) -> Tensor:
+        """What the graph computes of a batch, on the device of the batch."""
+        (out,) = self.session.run(None, {self.input: images.detach().cpu().contiguous().numpy()})
+        return torch.from_numpy(out).to(images.device)
+
+
+class OnnxFile(Origin):
+    """A network in an ONNX file; weights in files beside it are read too.
+
+    Args:
+        path: of the file.
+    """
+
+    kind = "onnx"
+    differentiable = False
+    any_layout = False
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.label, self.short, self.file_sha256 = path.name, path.stem, sha256(path)
+        self.onnx: Any = need("onnx", self.label, _INSTALL)
+        self.runtime: Any = need("onnxruntime", self.label, _INSTALL)
+
+    def build(self, device: torch.device) -> Built:  # noqa: ARG002 - it computes on the CPU
+        """A session over the whole model, so that no file is read later."""
+        try:
+            model = self.onnx.load(self.path)
+            content = model.SerializeToString(deterministic=True)
+            options = self.runtime.SessionOptions()
+            options.intra_op_num_threads = torch.get_num_threads()
+            options.log_severity_level = 3  # errors
+            session = self.runtime.InferenceSession(content, options, providers=["CPUExecutionProvider"])
+        except Exception as error:
+            raise UserError(f"{self.path} cannot be opened ({describe(error)}): export it again.") from error
+        self._check(session)
+        weights = [tensor for tensor in model.graph.initializer if tensor.data_type == self.onnx.TensorProto.FLOAT]
+        parameters = sum(torch.Size(tensor.dims).numel() for tensor in weights)
+        return Built(OnnxNetwork(session), hashlib.sha256(content).hexdigest(), parameters)
+
+    def _check(self, session: Any) -> None:
+        inputs, outputs = session.get_inputs(), session.get_outputs()
+        if len(inputs) != 1 or len(outputs) != 1:
+            raise UserError(
+                f"{self.path} has {len(inputs)} inputs and {len(outputs)} outputs: "
+                "export a model that takes images alone and gives logits alone."
+            )
+        if inputs[0].type != "tensor(float)":
+            raise UserError(f"{self.path} takes {inputs[0].type}, not float32 images: export it in float32.")
+        if inputs[0].shape and isinstance(inputs[0].shape[0], int):
+            raise UserError(
+                f"{self.path} takes batches of exactly {inputs[0].shape[0]} images: "
+                "export it with a dynamic batch size."
+            )

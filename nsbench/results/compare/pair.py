@@ -1,0 +1,152 @@
+"""Two numbers on the same images compared: paired difference, interval, p-value, and a verdict after correction."""
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from nsbench.errors import UserError
+from nsbench.metrics.proportions import share_interval
+from nsbench.metrics.uncertainty import detectable_difference, holm, mcnemar_p_value, paired_p_value
+from nsbench.results.measure.calibrated import compare_calibrated
+from nsbench.results.measure.everything import ends, finite
+from nsbench.results.measure.numbers import Number
+from nsbench.results.record import Comparison, SeedComparison
+
+SIGNIFICANT = 0.05
+
+UNDIRECTED = frozenset(
+    {
+        "temperature",
+        "zero_gradients",
+        "relative_corruption_error",
+        "relative_mean_corruption_error",
+        "paper_relative_mean_corruption_error",
+        "pooled_relative_corruption_error",
+    }
+)
+"""Metrics of which less is not better: they are not compared. Of all others less is better.
+
+The relative corruption error falls when the clean error rises, so it names no winner.
+"""
+
+_HEADLINES = frozenset(
+    {
+        ("clean", "top1_error"),
+        ("clean", "negative_log_likelihood"),
+        ("clean", "brier_score"),
+        ("clean", "expected_calibration_error"),
+        ("corruption", "mean_error"),
+        ("corruption", "mean_expected_calibration_error"),
+        ("perturbation", "mean_flip_probability"),
+    }
+)
+
+
+_ATTACKED = frozenset({f"fgsm/{8 / 255:g}", f"pgd/{8 / 255:g}"})
+"""Attacks at 8/255, the usual strength for CIFAR: every strength of a sweep would only weaken what Holm's correction
+leaves."""
+
+
+def is_headline(benchmark: str, metric: str) -> bool:
+    """Whether a number is compared unless told otherwise.
+
+    >>> is_headline("clean", "top1_error"), is_headline("clean", "top5_error")
+    (True, False)
+    >>> is_headline("fgsm/0.0313725", "top1_error"), is_headline("fgsm/0.01", "top1_error")
+    (True, False)
+    """
+    if benchmark in _ATTACKED:
+        return metric == "top1_error"
+    return (benchmark, metric) in _HEADLINES
+
+
+def compare(candidate: str, own: Number, baseline: str, other: Number) -> Comparison:
+    """Compare one number of two models on shared resamples, before correction.
+
+    A share of misclassified images is tested by McNemar's exact test, a calibration error by MOVER, anything else by
+    the paired bootstrap. Where no image tells the two apart, there is nothing to test.
+
+    Raises:
+        UserError: they were measured on other images.
+    """
+    assert own.key == other.key
+    if not paired(own, other):
+        raise UserError(
+            f"{candidate} and {baseline} were not measured on the same images of {own.benchmark}: "
+            "evaluate both on the same ones."
+        )
+    if own.unbiased is not None and other.unbiased is not None:
+        return compare_calibrated(candidate, own, baseline, other)
+    differences = own.samples - other.samples
+    apart = _told_apart(own, other, differences)
+    low, high = ends(differences) if apart or own.wrong is None else _unseen(own.n)
+    p_value = finite(_p_value(own, other, differences)) if apart else None
+    exact = own.wrong is not None and other.wrong is not None
+    return Comparison(
+        candidate=candidate,
+        baseline=baseline,
+        benchmark=own.benchmark,
+        metric=own.metric,
+        candidate_value=finite(own.value),
+        baseline_value=finite(other.value),
+        difference=finite(own.value - other.value),
+        ci_low=low,
+        ci_high=high,
+        test="McNemar" if exact else "paired bootstrap",
+        p_value=p_value,
+        p_holm=None,
+        verdict="no evidence",
+        n=own.n,
+    )
+
+
+def paired(own: Number, other: Number) -> bool:
+    """Whether two numbers are of the same images."""
+    return own.n == other.n and own.images == other.images
+
+
+def _told_apart(own: Number, other: Number, differences: np.ndarray) -> bool:
+    """Whether the two differ on any image."""
+    if own.wrong is not None and other.wrong is not None:
+        return not np.array_equal(own.wrong, other.wrong)
+    return own.value != other.value or bool(differences.any())
+
+
+def _unseen(n: int) -> tuple[float, float]:
+    """Interval of a difference of shares that none of n images showed, in either direction."""
+    most = share_interval(0, n)[1]
+    return -most, most
+
+
+def _p_value(own: Number, other: Number, differences: np.ndarray) -> float:
+    if own.wrong is not None and other.wrong is not None:
+        return mcnemar_p_value(own.wrong, other.wrong)
+    return paired_p_value(differences)
+
+
+def corrected(comparisons: Sequence[Comparison]) -> list[Comparison]:
+    """The comparisons with Holm's correction over each family, their verdicts, and what they could have found."""
+    found = list(comparisons)
+    for family in dict.fromkeys(one.family for one in comparisons):
+        places = [place for place, one in enumerate(comparisons) if one.family == family]
+        p_values = [np.nan if (p := comparisons[place].p_value) is None else p for place in places]
+        tests = int(np.count_nonzero(~np.isnan(p_values)))
+        for place, p_holm in zip(places, holm(p_values), strict=True):
+            found[place] = _judged(comparisons[place], finite(p_holm), tests)
+    return found
+
+
+def _judged(one: Comparison, p_holm: float | None, tests: int) -> Comparison:
+    """A comparison among so many that were tested in its family."""
+    detectable = None
+    if p_holm is not None and one.ci_low is not None and one.ci_high is not None:
+        detectable = detectable_difference(one.ci_high - one.ci_low, SIGNIFICANT / tests)
+    found = one.model_copy(update={"p_holm": p_holm, "detectable": detectable})
+    return found.model_copy(update={"verdict": verdict(found)})
+
+
+def verdict(one: Comparison | SeedComparison) -> str:
+    """Better or worse only where the corrected p-value is small and the interval leaves out zero."""
+    if one.p_holm is None or one.ci_low is None or one.ci_high is None or one.p_holm >= SIGNIFICANT:
+        return "no evidence"
+    return "better" if one.ci_high < 0 else "worse" if one.ci_low > 0 else "no evidence"

@@ -1,0 +1,139 @@
+"""Two models compared in every number that both have on the same images."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+from pydantic import Field
+
+from nsbench.checkpoints.record import Record
+from nsbench.errors import UserError
+from nsbench.results.compare.pair import UNDIRECTED, compare, corrected, is_headline, paired
+from nsbench.results.compare.sides import Side
+from nsbench.results.measure.calibrated import UNTESTED
+from nsbench.results.measure.everything import Measurer
+from nsbench.results.measure.numbers import Number, Resampler
+from nsbench.results.record import Comparison
+
+Numbers = dict[tuple[str, str], Number]
+
+
+class Versus(Record):
+    """Two models compared, as `nsbench compare --format json` writes it."""
+
+    format: Literal["nsbench-comparison"] = "nsbench-comparison"
+    format_version: Literal[1] = 1
+    candidate: str = Field(description="name of the model")
+    candidate_of: str = Field(description="name of its run or evaluation")
+    baseline: str = Field(description="name of the model it is compared with")
+    baseline_of: str = Field(description="name of its run or evaluation")
+    comparisons: list[Comparison] = Field(description="corrected over these and no others")
+    not_compared: list[str] = Field(description="numbers that were asked for, and why they are not here")
+
+
+@dataclass(frozen=True)
+class Choice:
+    """Which numbers to compare.
+
+    Attributes:
+        metrics: `METRIC` on every benchmark that has it, or `BENCHMARK:METRIC`; empty: the headlines.
+        everything: all that both have.
+    """
+
+    metrics: tuple[str, ...] = ()
+    everything: bool = False
+
+    def takes(self, number: Number) -> bool:
+        """Whether a number is asked for."""
+        if self.metrics:
+            return number.metric in self.metrics or f"{number.benchmark}:{number.metric}" in self.metrics
+        return self.everything or is_headline(*number.key)
+
+
+def versus(candidate: Side, baseline: Side, choice: Choice, *, strict: bool = False) -> Versus:
+    """Compare two models.
+
+    Args:
+        candidate: one model.
+        baseline: the other.
+        choice: the numbers to compare.
+        strict: refuse at once where a number that both have was measured on other images.
+
+    Raises:
+        UserError: both are one model; a metric that was named is not there, has no direction, or was measured on other
+            images; nothing is left to compare.
+    """
+    if candidate.folder.resolve() == baseline.folder.resolve() and candidate.model == baseline.model:
+        raise UserError(
+            f"{candidate.model} cannot be compared with itself: name another model after the folder and ':'."
+        )
+    # Both are measured alike: a calibration error over other bins would be another number.
+    settings = {
+        "bootstrap_resamples": candidate.config.bootstrap_resamples,
+        "calibration_bins": candidate.config.calibration_bins,
+    }
+    resampler = Resampler(candidate.config.bootstrap_resamples, seed=0)
+    own, other = (_numbers(side, settings, resampler, choice) for side in (candidate, baseline))
+    same = candidate.baseline_identity == baseline.baseline_identity != ""
+    reasons = _reasons(own, other, same=same)
+    _check(choice, own, other, reasons, strict=strict)
+    common = [key for key in own if key in other and key not in reasons]
+    question = {"family": f"{candidate.model} against {baseline.model}"}
+    pairs = [compare(candidate.model, own[key], baseline.model, other[key]) for key in common]
+    found = [one.model_copy(update=question) for one in pairs]
+    if not found:
+        raise UserError(
+            f"{candidate.model} and {baseline.model} have nothing in common to compare"
+            + (f" ({next(iter(reasons.values()))})" if reasons else "")
+            + ": evaluate both on the same benchmarks."
+        )
+    return Versus(
+        candidate=candidate.model,
+        candidate_of=candidate.results.name,
+        baseline=baseline.model,
+        baseline_of=baseline.results.name,
+        comparisons=corrected(found),
+        not_compared=[f"{benchmark} {metric}: {reason}" for (benchmark, metric), reason in reasons.items()],
+    )
+
+
+def _numbers(side: Side, settings: dict[str, int], resampler: Resampler, choice: Choice) -> Numbers:
+    config = side.config.model_copy(update=settings)
+    measurer = Measurer(side.folder, config, resampler, side.results.baseline)
+    return {one.key: one for one in measurer.numbers(measurer.predicted(side.model)) if choice.takes(one)}
+
+
+OTHER_IMAGES = "measured on other images"
+
+
+def _reasons(own: Numbers, other: Numbers, *, same: bool) -> dict[tuple[str, str], str]:
+    """Why a number that was asked for is not compared."""
+    reasons = {}
+    for key in dict.fromkeys([*own, *other]):
+        if key[1] in UNDIRECTED:
+            reasons[key] = "less of it is not better"
+        elif key[1] in UNTESTED:
+            reasons[key] = "no test of it is right"
+        elif key not in own or key not in other:
+            reasons[key] = f"only the {'candidate' if key in own else 'baseline'} has it"
+        elif not paired(own[key], other[key]):
+            reasons[key] = OTHER_IMAGES
+        elif own[key].relative and not same:
+            reasons[key] = "relative to different models"
+    return reasons
+
+
+def _check(choice: Choice, own: Numbers, other: Numbers, reasons: dict[tuple[str, str], str], *, strict: bool) -> None:
+    asked: Sequence[str] = choice.metrics
+    keys = dict.fromkeys([*own, *other])
+    for name in asked:
+        if not any(name in (metric, f"{benchmark}:{metric}") for benchmark, metric in keys):
+            raise UserError(
+                f"Neither model has a number {name!r}: name a METRIC or BENCHMARK:METRIC as metrics.csv has."
+            )
+    for (benchmark, metric), reason in reasons.items():
+        named = metric in asked or f"{benchmark}:{metric}" in asked
+        if named or (strict and reason == OTHER_IMAGES):
+            raise UserError(
+                f"{benchmark} {metric} cannot be compared ({reason}): leave it out, or evaluate both alike."
+            )
