@@ -14,7 +14,7 @@ from nsbench.networks.classifier import Classifier, ModelNoise
 from nsbench.noise.augment import Augmenter
 from nsbench.noise.draws import InputNoise
 from nsbench.progress import Reporter
-from nsbench.training.plan import Plan
+from nsbench.training.schedule import Schedule
 from nsbench.training.selection import NOBODY, Examiners
 from nsbench.training.step import Noise, TrainingSet
 from nsbench.training.trainer import Outcome, train
@@ -26,10 +26,10 @@ DRAWN = InputNoise(2, 9, 1, flip=True)
 GROUPED = Noise(DRAWN, 8, Augmenter(DRAWN, 8, torch.device("cpu")))
 
 
-def build_plan(budget: int, *, save_every: float = 1e9, fingerprint: str = "x", seed: int = 0, **changed: Any) -> Plan:
+def build_plan(budget: int, *, save_every: float = 1e9, fingerprint: str = "x", seed: int = 0, **changed: Any) -> Schedule:
     """A plan; `changed` are fields of the plan or of its settings."""
     of_plan = {name: changed.pop(name) for name in ("mixup_alpha", "objective", "rates") if name in changed}
-    return Plan(budget, SETTINGS.model_copy(update=changed), (seed, "test"), fingerprint, save_every, **of_plan)
+    return Schedule(budget, SETTINGS.model_copy(update=changed), (seed, "test"), fingerprint, save_every, **of_plan)
 
 
 def build_tiny_network(noise: ModelNoise = INSIDE, seed: int = 0) -> Classifier:
@@ -39,7 +39,7 @@ def build_tiny_network(noise: ModelNoise = INSIDE, seed: int = 0) -> Classifier:
 
 
 @pytest.fixture
-def make_plan() -> Callable[..., Plan]:
+def make_plan() -> Callable[..., Schedule]:
     return build_plan
 
 
@@ -72,7 +72,7 @@ def run(tmp_path: Path) -> Callable[..., Outcome]:
     def run(
         network: Classifier,
         data: TrainingSet,
-        plan: Plan,
+        plan: Schedule,
         state: Path | None = None,
         noise: Noise = GROUPED,
         examiners: Examiners = NOBODY,

@@ -15,7 +15,7 @@ from nsbench.noise.dense import DenseAugmenter
 from nsbench.noise.draws import InputNoise
 from nsbench.training.learner import Learner
 from nsbench.training.objectives import distillation
-from nsbench.training.plan import Plan, Rates
+from nsbench.training.schedule import Schedule, Rates
 from nsbench.training.precision import fast_execution, fast_precision, settle
 from nsbench.training.step import Noise, Step, TrainingSet
 from nsbench.training.stream import Inputs, draw_block
@@ -56,7 +56,7 @@ def test_distillation_is_captured_too(
     assert same(eager, captured)
 
 
-def inputs_of(plan: Plan, data: TrainingSet) -> Inputs:
+def inputs_of(plan: Schedule, data: TrainingSet) -> Inputs:
     return draw_block(plan, data.rows, DRAWN, range(plan.steps))
 
 
