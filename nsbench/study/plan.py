@@ -219,3 +219,14 @@ def refuse_earlier(run: Path) -> None:
             f"{run} was made by an earlier version of nsbench, which named networks otherwise: choose another folder "
             "with --out and train again; its results.json is still read, by `nsbench report` too."
         )
+
+
+def network_folder(run: Path, name: str) -> Path:
+    """The folder of the network that a run's plan calls by these labels, such as `hard/seed0/gen1-resnet26`.
+
+    Raises UserError when the plan has no such labels.
+    """
+    known = {str(labels): labels.folder for labels in read_plan(run)}
+    if name not in known:
+        raise UserError(f"{run} has no network {name!r}: name one of {', '.join(known)}.")
+    return networks_folder(run) / known[name]
