@@ -140,7 +140,7 @@ class Evaluation:
 
     def _show(self, cell: Cell, subject: Subject, images: Tensor, part: Subset) -> Part:
         try:
-            return cell.show(self.pool.get(subject), images, part, self.batch)
+            return cell.show(self.pool.get(subject, folded=cell.folded), images, part, self.batch)
         except torch.OutOfMemoryError:
             raise _too_large(subject) from None
 
