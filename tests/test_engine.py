@@ -143,9 +143,8 @@ def test_weights_that_a_training_starts_from_are_part_of_its_configuration_whate
     ],
 )
 def test_what_concerns_students_or_labels_alone_leaves_the_teacher_as_it_is(
-    setting: str, plain: Path, tmp_path: Path
+    setting: str,
 ) -> None:
-    """The teacher is the network of the plain run: it is not trained again."""
     teachers = [
         next(one for one in make_plan(resolve("quick", [*SHORT, *more]), "data") if one.role == "teacher")
         for more in ((), (setting,))
