@@ -106,12 +106,12 @@ def missing_rooms(package: Path, page: str) -> list[str]:
 
 
 def speaking_inits(package: Path, page: str) -> list[str]:  # noqa: ARG001 - all checkers have one signature
-    """Each `__init__.py` with more than a docstring; the package's own may also set `__version__`."""
+    """Each `__init__.py` with more than a docstring; the package's own may set `__version__` and import lazily."""
     return [
         str(path.relative_to(package))
         for path in sorted(package.rglob("__init__.py"))
         for statement in ast.parse(path.read_text(encoding="utf-8")).body
-        if not is_docstring(statement) and not (path.parent == package and is_version(statement))
+        if not is_docstring(statement) and not (path.parent == package and is_allowed(statement))
     ]
 
 
@@ -120,8 +120,10 @@ def is_docstring(statement: ast.stmt) -> bool:
     return isinstance(statement, ast.Expr) and isinstance(statement.value, ast.Constant)
 
 
-def is_version(statement: ast.stmt) -> bool:
-    """Whether the statement reads `__version__ = "..."`."""
+def is_allowed(statement: ast.stmt) -> bool:
+    """Whether the statement reads `__version__ = "..."`, or is the function that imports public names when asked."""
+    if isinstance(statement, ast.FunctionDef):
+        return statement.name == "__getattr__"
     return (
         isinstance(statement, ast.Assign)
         and isinstance(statement.value, ast.Constant)

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from nsbench.checkpoints.initialise import initialise
+from nsbench.checkpoints.labels import refuse_earlier, write_plan
 from nsbench.checkpoints.record import CheckpointRecord
 from nsbench.config.resolve import load_file, to_toml
 from nsbench.config.schema import Config
@@ -26,7 +27,7 @@ from nsbench.results.record import Results
 from nsbench.results.samples import NOISE
 from nsbench.results.store import load_results
 from nsbench.study.chain import read_networks, train_plan, warnings_of
-from nsbench.study.plan import Planned, make_plan, refuse_earlier, write_plan
+from nsbench.study.plan import Planned, make_plan
 from nsbench.study.train import RecipeTrainer
 from nsbench.work.bench import Bench
 from nsbench.work.checks import check_config, check_run_folder
@@ -111,7 +112,9 @@ def open_run(config: Config, options: Options) -> Run:
         reporter.say(note)
     plan = make_plan(config, dataset.checksum)
     check_initial_weights(config, plan, dataset)
-    enter_folder(options.claims, {"config.toml": to_toml(config)}, lambda: write_plan(options.out, plan))
+    enter_folder(
+        options.claims, {"config.toml": to_toml(config)}, lambda: write_plan(options.out, [one.labels for one in plan])
+    )
     return Run(config, options, Bench(options.out, device, reporter, options.claims), dataset, divided, plan, source)
 
 

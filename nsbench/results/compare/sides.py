@@ -7,6 +7,7 @@ from pathlib import Path
 
 from pydantic import ValidationError
 
+from nsbench.checkpoints.labels import planned_labels
 from nsbench.config.evaluation import EvaluationConfig
 from nsbench.errors import UserError
 from nsbench.results.record import Results
@@ -82,9 +83,9 @@ def _divided(text: str) -> tuple[Path, str]:
 def _checkpoint(folder: Path) -> tuple[Path, str]:
     """The run folder around a checkpoint's folder, and the checkpoint's name."""
     whole = folder.resolve()
-    for parent in whole.parents[:3]:
-        if (parent / "results.json").is_file():
-            return parent, whole.relative_to(parent).as_posix()
+    labels = planned_labels(folder)
+    if labels is not None and (whole.parent.parent / "results.json").is_file():
+        return whole.parent.parent, str(labels)
     raise UserError(f"There is no {folder / 'results.json'}: run `nsbench evaluate {folder}` first.")
 
 
