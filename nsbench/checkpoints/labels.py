@@ -113,3 +113,14 @@ def network_folder(run: Path, name: str) -> Path:
     if name not in known:
         raise UserError(f"{run} has no network {name!r}: name one of {', '.join(known)}.")
     return networks_folder(run) / known[name]
+
+
+def named_folder(path: Path) -> Path:
+    """The folder that a user means: `RUN/hard/seed0/gen1-resnet26` is where the network with these labels lies.
+
+    Any other path is given back as it is.
+    """
+    for run in path.parents[:3]:
+        if not path.exists() and (run / "plan.json").is_file():
+            return network_folder(run, path.relative_to(run).as_posix())
+    return path

@@ -4,7 +4,7 @@ import difflib
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from nsbench.checkpoints.labels import labels_of, networks_folder, read_plan, refuse_earlier
+from nsbench.checkpoints.labels import labels_of, named_folder, networks_folder, read_plan, refuse_earlier
 from nsbench.checkpoints.store import read_checkpoint
 from nsbench.config.models import ModelConfig
 from nsbench.errors import UserError
@@ -56,7 +56,7 @@ def open_models(wishes: Sequence[ModelConfig], classes: int | None = None) -> li
 
 def _open(wish: ModelConfig, classes: int | None) -> list[Subject]:
     """The models of one wish, under their plain names."""
-    path = Path(wish.source)
+    path = named_folder(Path(wish.source))
     if path.is_dir():
         refuse_preprocessing(wish)
         return list(_checkpoints(path))
@@ -68,7 +68,7 @@ def _open(wish: ModelConfig, classes: int | None) -> list[Subject]:
 def _name(subject: Subject, wish: ModelConfig, names: Names) -> None:
     """Give a subject its final name: the user's, or one made from the source and, if need be, the weights."""
     if isinstance(subject, Trained):
-        single = (Path(wish.source) / "checkpoint.json").is_file()
+        single = (named_folder(Path(wish.source)) / "checkpoint.json").is_file()
         if wish.name:
             subject.rename(wish.name if single else f"{wish.name}/{subject.name}")
         else:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from pydantic import ValidationError
 
-from nsbench.checkpoints.labels import planned_labels
+from nsbench.checkpoints.labels import named_folder, planned_labels
 from nsbench.config.evaluation import EvaluationConfig
 from nsbench.errors import UserError
 from nsbench.results.record import Results
@@ -74,7 +74,7 @@ def _divided(text: str) -> tuple[Path, str]:
     """Folder and model; a colon may be part of either, so the longest folder that exists is taken."""
     parts = text.split(":")
     for count in range(len(parts), 0, -1):
-        folder = Path(":".join(parts[:count]))
+        folder = named_folder(Path(":".join(parts[:count])))
         if folder.is_dir():
             return folder, ":".join(parts[count:])
     raise UserError(f"There is no folder {parts[0]}: name a run folder, an evaluation folder or a checkpoint's folder.")
