@@ -19,10 +19,13 @@ from nsbench.corruptions.perturbations import frame_count
 from nsbench.corruptions.spec import SEVERITIES
 from nsbench.networks.inference import BatchSize, logits
 from nsbench.predictions.shown import GENERATED_SEED, Source, Subset
-from nsbench.predictions.store import FAST, Arrays, corruption_cell, perturbation_cell
+from nsbench.predictions.store import FAST, Arrays, class_dtype, corruption_cell, perturbation_cell
 
 CHUNK = 10_000
-"""Images held at a time: 30 MB at 32 x 32 pixels."""
+"""Images held at a time, unless they are large: 30 MB at 32 x 32 pixels."""
+
+CHUNK_BYTES = 2**28
+"""Bytes of images held at a time, 256 MB: 1,783 images of 224 x 224 pixels."""
 
 Part = dict[str, Tensor]
 
@@ -57,9 +60,8 @@ class Cell(ABC):
 
     def chunks(self, batch: int) -> Iterator[Subset]:
         """The subset in parts whose images fit into memory; attacks, which take long, in batches."""
-        step = batch if self.attacks else max(1, CHUNK // self._frames)
-        for start in range(0, len(self.subset), step):
-            yield self.subset.part(slice(start, min(start + step, len(self.subset))))
+        held = min(CHUNK, CHUNK_BYTES // self.subset.image_bytes)
+        return self.subset.parts(batch if self.attacks else max(1, held // self._frames))
 
     _frames = 1
 
@@ -72,10 +74,11 @@ class Cell(ABC):
         """What is kept of a chunk, on the device."""
 
     def join(self, parts: list[Part]) -> Arrays:
-        """The chunks of a cell together, in host memory."""
-        return {key: torch.cat([part[key] for part in parts], self._axis(key)).cpu().numpy() for key in parts[0]}
+        """Consecutive chunks of a cell together, in host memory."""
+        return {key: torch.cat([part[key] for part in parts], self.axis(key)).cpu().numpy() for key in parts[0]}
 
-    def _axis(self, key: str) -> int:  # noqa: ARG002  # attacks need it
+    def axis(self, key: str) -> int:  # noqa: ARG002  # attacks need it
+        """Along which an array has one row for each image."""
         return 0
 
 
@@ -125,7 +128,8 @@ class Fgsm(Cell):
             "zero_gradient": torch.cat([zero for _, zero in found]),
         }
 
-    def _axis(self, key: str) -> int:
+    def axis(self, key: str) -> int:
+        """Logits come after strengths."""
         return 1 if key == "logits" else 0
 
 
@@ -161,7 +165,8 @@ class Attacked(Cell):
 
         return {"logits": torch.cat(batch.over(len(part), work), 1)}
 
-    def _axis(self, key: str) -> int:  # noqa: ARG002  # there is one array
+    def axis(self, key: str) -> int:  # noqa: ARG002  # there is one array
+        """Logits come after strengths."""
         return 1
 
 
@@ -188,8 +193,9 @@ class Corrupted(Cell):
         """Classes and confidences (n,)."""
 
         def work(rows: slice) -> tuple[Tensor, Tensor]:
-            confidence, predicted = logits(network, images[rows], fast=self.fast).softmax(1).max(1)
-            return confidence, predicted.to(torch.uint8)
+            found = logits(network, images[rows], fast=self.fast)
+            confidence, predicted = found.softmax(1).max(1)
+            return confidence, _narrow(predicted, found.shape[1])
 
         found = batch.over(len(images), work)
         return {
@@ -222,7 +228,22 @@ class Perturbed(Cell):
 
 
 def _classes(network: nn.Module, images: Tensor, *, fast: bool) -> Tensor:
-    return logits(network, images, fast=fast).argmax(1).to(torch.uint8)
+    found = logits(network, images, fast=fast)
+    return _narrow(found.argmax(1), found.shape[1])
+
+
+def _narrow(predicted: Tensor, classes: int) -> Tensor:
+    """Predicted classes in the type that they are stored in."""
+    kind: torch.dtype = getattr(torch, class_dtype(classes).name)
+    return predicted.to(kind)
+
+
+def _checksum(subset: Subset) -> str:
+    """SHA-256 of the images' pixels."""
+    found = hashlib.sha256()
+    for part in subset.parts(CHUNK):
+        found.update(part.images.cpu().numpy().tobytes())
+    return found.hexdigest()
 
 
 def cells(
@@ -242,7 +263,7 @@ def cells(
     if fast:
         yield Fast(test, images)
     if held_out is not None:
-        yield Clean("held-out", held_out, hashlib.sha256(held_out.images.cpu().numpy().tobytes()).hexdigest())
+        yield Clean("held-out", held_out, _checksum(held_out))
     attacked = first(test, config.attack_images)
     if config.fgsm_epsilons:
         yield Fgsm(attacked, images, config.fgsm_epsilons)
