@@ -20,7 +20,7 @@ from nsbench.models.record import ModelRecord
 from nsbench.models.subject import Subject
 from nsbench.networks.inference import BatchSize, to_float
 from nsbench.predictions.cells import Cell, Part, cells
-from nsbench.predictions.gathered import Gathered
+from nsbench.predictions.gathered import HELD, Gathered
 from nsbench.predictions.pool import Pool
 from nsbench.predictions.shown import Source, Subset
 from nsbench.predictions.store import Stored, save_labels
@@ -62,7 +62,7 @@ class Evaluation:
     ) -> None:
         self.config, self.dataset, self.source, self.run, self.device = config, dataset, source, run, device
         self.held_out = held_out
-        self.resident = RESIDENT
+        self.resident, self.held = RESIDENT, HELD
         self.batch = BatchSize.choose(config.batch_size, device)
         self.pool = Pool(device, to_float(torch.tensor(dataset.test.images[:2]).to(device)))
 
@@ -149,7 +149,8 @@ class Evaluation:
                 for subject in subjects:
                     found = self._show(cell, subject, images, part)
                     if subject.name not in gathered:
-                        gathered[subject.name] = Gathered(cell, Stored(self.run, subject.name), subject.identity)
+                        stored = Stored(self.run, subject.name)
+                        gathered[subject.name] = Gathered(cell, stored, subject.identity, self.held)
                     gathered[subject.name].add(found)
                     task.advance(len(part) * cell.passes)
                     if part.rows.stop == cell.subset.rows.stop:

@@ -19,7 +19,7 @@ class Gathered:
         held: bytes that are kept in memory.
     """
 
-    def __init__(self, cell: Cell, stored: Stored, identity: str, held: int = HELD) -> None:
+    def __init__(self, cell: Cell, stored: Stored, identity: str, held: int) -> None:
         self._cell, self._stored, self._held = cell, stored, held
         self._fingerprint = cell.fingerprint(identity)
         self._parts: list[Part] = []
