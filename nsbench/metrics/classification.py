@@ -17,7 +17,7 @@ Integers = NDArray[np.integer[Any]]
 Value = float | NDArray[np.float64]
 Outcome = Callable[[Floats, Integers], NDArray[np.float64]]
 
-_BLOCK = 2**22
+_BLOCK = 2**20
 """Scores worked on at a time, so that 50,000 images of 1,000 classes do not need several copies of their logits."""
 
 
