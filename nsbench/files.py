@@ -2,6 +2,7 @@
 
 import contextlib
 import errno
+import glob
 import hashlib
 import json
 import os
@@ -110,6 +111,12 @@ def write_text(path: Path, content: str) -> None:
 def write_json(path: Path, value: Any) -> None:
     """Write `value` as indented JSON; NaN and infinity are refused, since JSON has neither."""
     write_text(path, json.dumps(value, indent=1, allow_nan=False) + "\n")
+
+
+def remove_leftovers_of(path: Path) -> None:
+    """Delete what killed processes left of `path`; nobody else may be writing it."""
+    for left in path.parent.glob(f".{glob.escape(path.name)}.*.tmp"):
+        left.unlink(missing_ok=True)
 
 
 def remove_leftovers(folder: Path) -> None:

@@ -1,5 +1,6 @@
 """The predictions of one model for one cell, gathered until the cell is complete."""
 
+from nsbench.files import remove_leftovers_of
 from nsbench.predictions.cells import Cell, Part
 from nsbench.predictions.store import Stored
 from nsbench.predictions.tensor_file import Kind, TensorFile
@@ -12,6 +13,8 @@ largest cell, the FGSM sweep of 10,000 images, has 3."""
 class Gathered:
     """Predictions that come a chunk at a time; beyond `held` bytes they go to the disk beside their final place.
 
+    Whoever gathers has the cell claimed, so what lies there of an earlier attempt is a killed process's, and goes.
+
     Args:
         cell: what is predicted.
         stored: the model's predictions.
@@ -22,6 +25,7 @@ class Gathered:
     def __init__(self, cell: Cell, stored: Stored, identity: str, held: int) -> None:
         self._cell, self._stored, self._held = cell, stored, held
         self._fingerprint = cell.fingerprint(identity)
+        remove_leftovers_of(stored.path(cell.name))
         self._parts: list[Part] = []
         self._bytes = 0
         self._written = 0

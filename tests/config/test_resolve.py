@@ -7,7 +7,6 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from nsbench.config.request import BenchmarkConfig
 from nsbench.config.resolve import (
     fingerprint,
     first_difference,
@@ -18,6 +17,7 @@ from nsbench.config.resolve import (
     to_toml,
 )
 from nsbench.config.schema import Config
+from nsbench.config.survey import SurveyConfig
 from nsbench.errors import UserError
 
 
@@ -37,7 +37,7 @@ def test_the_paper_preset_is_the_published_protocol() -> None:
     assert (config.input_noise.operations, config.input_noise.magnitude) == (2, 27)
     assert (config.input_noise.crop_padding, config.input_noise.flip) == (4, True)
     assert (config.model_noise.dropout, config.model_noise.survival) == (0.5, 0.8)
-    labels = config.pseudo_labels
+    labels = config.method
     assert (labels.type, labels.confidence_threshold) == ("hard", 0.8)
     assert (labels.min_images_per_class, labels.max_class_gap) == (4000, 1000)
     training = config.training
@@ -142,15 +142,15 @@ def test_any_valid_configuration_survives_toml(seed: int, fraction: float, epsil
 
 def test_an_evaluation_survives_toml_with_all_its_models() -> None:
     models = [{"source": "a.py:f", "mean": [0.5, 0.4, 0.3], "std": [0.2, 0.2, 0.2]}, {"source": "runs/quick"}]
-    config = from_table({"baseline": "f", "models": models}, BenchmarkConfig)
-    assert from_table(tomllib.loads(to_toml(config)), BenchmarkConfig) == config
+    config = from_table({"baseline": "f", "models": models}, SurveyConfig)
+    assert from_table(tomllib.loads(to_toml(config)), SurveyConfig) == config
 
 
 def test_a_mistake_in_a_model_is_told_with_its_key() -> None:
     with pytest.raises(UserError, match=r"Unknown key 'models.weight' .*: did you mean 'models.weights'\?"):
-        from_table({"models": [{"source": "a.py:f", "weight": "w"}]}, BenchmarkConfig)
+        from_table({"models": [{"source": "a.py:f", "weight": "w"}]}, SurveyConfig)
     with pytest.raises(UserError, match=r"models.inside = \"yes\" is not allowed: .* must be true or false"):
-        from_table({"models": [{"source": "a.py:f", "inside": "yes"}]}, BenchmarkConfig)
+        from_table({"models": [{"source": "a.py:f", "inside": "yes"}]}, SurveyConfig)
 
 
 def test_a_fingerprint_changes_with_any_value() -> None:

@@ -18,7 +18,6 @@ from nsbench.data.rows.images import Images
 from nsbench.data.rows.mapped import MappedImages
 from nsbench.data.rows.pictures import open_picture_folder
 from nsbench.errors import UserError
-from nsbench.files import remove_leftovers
 from nsbench.models.in_memory import InMemory
 from nsbench.predictions.cells import CHUNK_BYTES, Clean
 from nsbench.predictions.collect import Evaluation
@@ -64,7 +63,9 @@ def evaluation(dataset: Dataset, run: Path, config: EvaluationConfig = CONFIG) -
 
 
 def bytes_of(folder: Path) -> dict[str, bytes]:
-    return {str(path.relative_to(folder)): path.read_bytes() for path in folder.rglob("*.*")}
+    """Of all files, also temporary ones; without the claims, which are empty."""
+    files = (path for path in folder.rglob("*.*") if path.is_file() and path.suffix != ".lock")
+    return {str(path.relative_to(folder)): path.read_bytes() for path in files}
 
 
 def predicted(work: Evaluation, model: nn.Module | None = None, name: str = "a") -> dict[str, bytes]:
@@ -189,9 +190,15 @@ def test_an_interrupted_cell_leaves_neither_itself_nor_its_parts(digits: Dataset
         "a/held-out.safetensors",
         "labels.safetensors",
     ]
-    before = bytes_of(tmp_path)
-    remove_leftovers(tmp_path)
-    assert bytes_of(tmp_path) == before
+
+
+def test_what_a_killed_process_left_of_a_cell_is_cleaned_away(digits: Dataset, tmp_path: Path) -> None:
+    folder = tmp_path / "predictions" / "a"
+    folder.mkdir(parents=True)
+    (folder / ".clean.safetensors.k3x.tmp").write_bytes(b"half")
+    (folder / ".other.safetensors.k3x.tmp").write_bytes(b"another process is writing this")
+    predicted(evaluation(digits, tmp_path))
+    assert [path.name for path in folder.glob(".*.tmp")] == [".other.safetensors.k3x.tmp"]
 
 
 class Readable(nn.Module):
