@@ -1,10 +1,9 @@
-"""The cells of an evaluation: each shows its images to a network and keeps what the network said.
+"""The cells of an evaluation, by kind: each shows its images to a network and keeps what the network said.
 
 Images are made once for all networks, a chunk at a time; see `nsbench.predictions.store` for what is kept.
 """
 
 import hashlib
-from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from typing import Literal
 
@@ -18,71 +17,9 @@ from nsbench.config.resolve import fingerprint
 from nsbench.corruptions.perturbations import frame_count
 from nsbench.corruptions.spec import SEVERITIES
 from nsbench.networks.inference import BatchSize, logits
+from nsbench.predictions.cell import CHUNK, Cell, Part
 from nsbench.predictions.shown import GENERATED_SEED, Source, Subset
-from nsbench.predictions.store import FAST, Arrays, class_dtype, corruption_cell, perturbation_cell
-
-CHUNK = 10_000
-"""Images held at a time, unless they are large: 30 MB at 32 x 32 pixels."""
-
-CHUNK_BYTES = 2**28
-"""Bytes of images held at a time, 256 MB: 1,783 images of 224 x 224 pixels."""
-
-Part = dict[str, Tensor]
-
-
-class Cell(ABC):
-    """Some images, and what is kept of the predictions for them.
-
-    Attributes:
-        name: of its file.
-        benchmark: what progress is told by.
-        subset: the clean test images that it is made from.
-        images: identity of the images it shows.
-        passes: images shown to a network for each image of the subset.
-        reads: whether its images wait for a disk.
-        attacks: whether it needs gradients.
-        folded: whether it is shown to networks without batch normalisation, which are faster and whose logits differ
-            by rounding. The cells that keep classes are; those that keep logits, and attacks, see a network as it is.
-    """
-
-    reads = False
-    attacks = False
-    folded = False
-
-    def __init__(self, name: str, benchmark: str, subset: Subset, images: str, passes: int = 1) -> None:
-        self.name, self.benchmark, self.subset, self.passes = name, benchmark, subset, passes
-        self.images = fingerprint(images, len(subset))
-
-    def fingerprint(self, identity: str) -> str:
-        """Of the predictions of a model with this identity."""
-        return fingerprint(identity, self.name, self.images, *self.settings(), *("folded",) * self.folded)
-
-    def settings(self) -> tuple[str, ...]:
-        """What else determines the predictions."""
-        return ()
-
-    def chunks(self, batch: int) -> Iterator[Subset]:
-        """The subset in parts whose images fit into memory; attacks, which take long, in batches."""
-        held = min(CHUNK, CHUNK_BYTES // self.subset.image_bytes)
-        return self.subset.parts(batch if self.attacks else max(1, held // self._frames))
-
-    _frames = 1
-
-    def make(self, part: Subset) -> Tensor:
-        """The uint8 images (n, H, W, 3) to show, on the device."""
-        return part.images
-
-    @abstractmethod
-    def show(self, network: nn.Module, images: Tensor, part: Subset, batch: BatchSize) -> Part:
-        """What is kept of a chunk, on the device."""
-
-    def join(self, parts: list[Part]) -> Arrays:
-        """Consecutive chunks of a cell together, in host memory."""
-        return {key: torch.cat([part[key] for part in parts], self.axis(key)).cpu().numpy() for key in parts[0]}
-
-    def axis(self, key: str) -> int:  # noqa: ARG002  # attacks need it
-        """Along which an array has one row for each image."""
-        return 0
+from nsbench.predictions.store import FAST, class_dtype, corruption_cell, perturbation_cell
 
 
 class Clean(Cell):

@@ -21,7 +21,8 @@ from nsbench.models.counted import CountedOutputs
 from nsbench.models.record import ModelRecord
 from nsbench.models.subject import Subject
 from nsbench.networks.inference import BatchSize, to_float
-from nsbench.predictions.cells import Cell, Part, cells
+from nsbench.predictions.cell import Cell, Part
+from nsbench.predictions.cells import cells
 from nsbench.predictions.gathered import HELD, Gathered
 from nsbench.predictions.pool import Pool
 from nsbench.predictions.shown import Source, Subset
@@ -152,9 +153,8 @@ class Evaluation:
         """Show a cell to models and keep what they say."""
         gathered = [Gathered(cell, Stored(self.run, subject.name), subject.identity, self.held) for subject in subjects]
         chunks = ((part, cell.make(part)) for part in cell.chunks(self.batch.size))
-        waits = cell.reads or not cell.subset.resident
         try:
-            for part, images in read_ahead(chunks) if waits else chunks:
+            for part, images in read_ahead(chunks) if cell.waits else chunks:
                 for subject, own in zip(subjects, gathered, strict=True):
                     own.add(self._show(cell, subject, images, part))
                     task.advance(len(part) * cell.passes)

@@ -1,7 +1,7 @@
 """The predictions of one model for one cell, gathered until the cell is complete."""
 
 from nsbench.files import remove_leftovers_of
-from nsbench.predictions.cells import Cell, Part
+from nsbench.predictions.cell import Cell, Part
 from nsbench.predictions.store import Stored
 from nsbench.predictions.tensor_file import Kind, TensorFile
 

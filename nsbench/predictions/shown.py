@@ -171,12 +171,12 @@ class Files(Source):
     def corrupted(self, part: Subset, name: str, severity: int) -> Tensor:
         """As the file has them."""
         assert self._corruptions is not None
-        return _sent(self._corruptions.read(name, severity, part.rows), part.images.device)
+        return _sent(self._corruptions.read(name, severity, part.rows), part.device)
 
     def sequences(self, part: Subset, name: str) -> Tensor:
         """As the file has them."""
         assert self._perturbations is not None
-        return _sent(self._perturbations.read(name, part.rows), part.images.device)
+        return _sent(self._perturbations.read(name, part.rows), part.device)
 
     def identity(self, kind: Literal["corruption", "perturbation"], name: str) -> str:
         """A checksum over a few images of the file: reading gigabytes to name it would take longer than using it."""

@@ -19,7 +19,8 @@ from nsbench.data.rows.mapped import MappedImages
 from nsbench.data.rows.pictures import open_picture_folder
 from nsbench.errors import UserError
 from nsbench.models.in_memory import InMemory
-from nsbench.predictions.cells import CHUNK_BYTES, Clean
+from nsbench.predictions.cell import CHUNK_BYTES
+from nsbench.predictions.cells import Clean
 from nsbench.predictions.collect import Evaluation
 from nsbench.predictions.shown import Generated, Subset
 from nsbench.predictions.store import Stored
@@ -135,11 +136,23 @@ def test_of_images_that_do_not_fit_no_more_than_a_chunk_is_read(digits: Dataset,
     assert images.most == 7
 
 
+def chunks_of(images: Images | Tensor, batch: int) -> list[int]:
+    subset = Subset(images, torch.zeros(len(images), dtype=torch.int64))
+    return [len(part) for part in Clean("clean", subset, "x").chunks(batch)]
+
+
+@pytest.mark.parametrize(("batch", "piece"), [(100, 2000), (2000, 2000), (7, 1995), (3000, 3000)])
+def test_images_on_a_disk_are_read_ahead_in_whole_batches(batch: int, piece: int) -> None:
+    images = np.broadcast_to(np.uint8(0), (10_000, 32, 32, 3))
+    *pieces, last = chunks_of(images, batch)
+    assert set(pieces) == {piece}
+    assert sum(pieces) + last == 10_000
+
+
 def test_large_images_are_held_by_bytes_and_small_ones_by_number() -> None:
     def chunks(side: int) -> list[int]:
-        images = np.broadcast_to(np.uint8(0), (25_000, side, side, 3))  # which takes no memory
-        subset = Subset(images, torch.zeros(25_000, dtype=torch.int64))
-        return [len(part) for part in Clean("clean", subset, "x").chunks(100)]
+        images = torch.zeros(1, dtype=torch.uint8).expand(25_000, side, side, 3)  # which takes no memory
+        return chunks_of(images, batch=100)
 
     assert chunks(32) == [10_000, 10_000, 5_000]
     large = chunks(224)
