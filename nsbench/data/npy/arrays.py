@@ -59,7 +59,7 @@ class ArrayFile:
         if self.shape != shape:
             raise UserError(f"{self.path} has the shape {self.shape} instead of {shape}: {self.remedy}.")
 
-    def read(self, first: int, count: int, rows: slice = slice(None)) -> NDArray[Any]:
+    def read(self, first: int, count: int, rows: slice | NDArray[np.int64] = slice(None)) -> NDArray[Any]:
         """Copy `rows` of the block [first, first + count) of the first axis; only they are read from the disk.
 
         The memory map lives no longer than this call: pages of a map that stays open would pile up in the

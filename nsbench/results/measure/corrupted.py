@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from nsbench.config.evaluation import EvaluationConfig
 from nsbench.metrics import corruption
-from nsbench.metrics.classification import weighted_mean
+from nsbench.metrics.classification import Integers, weighted_mean
 from nsbench.metrics.paper import (
     PAPER_CORRUPTIONS,
     paper_mean_corruption_error,
@@ -82,7 +82,7 @@ def corruption_numbers(
         yield from _ratios(names, own, base, images, n)
 
 
-def _errors(model: Predicted, predicted: NDArray[np.uint8], resampler: Resampler) -> CorruptionErrors:
+def _errors(model: Predicted, predicted: Integers, resampler: Resampler) -> CorruptionErrors:
     n = predicted.shape[-1]
     return CorruptionErrors(
         cells=resampler.sample(partial(corruption.cell_errors, predicted, model.labels[:n]), n),

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from functools import cached_property
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -97,7 +98,7 @@ class Predicted:
             )
         return found
 
-    def corrupted(self, names: Sequence[str]) -> tuple[NDArray[np.uint8], NDArray[np.float32]]:
+    def corrupted(self, names: Sequence[str]) -> tuple[NDArray[np.integer[Any]], NDArray[np.float32]]:
         """Predicted classes and confidences (C, 5, N).
 
         Raises UserError naming a severity that is missing or has other images.
@@ -115,7 +116,7 @@ class Predicted:
         predicted, confidence = (np.stack([arrays[key] for arrays in found]) for key in ("predicted", "confidence"))
         return predicted.reshape(shape), confidence.reshape(shape)
 
-    def perturbed(self, names: Sequence[str]) -> dict[str, NDArray[np.uint8]]:
+    def perturbed(self, names: Sequence[str]) -> dict[str, NDArray[np.integer[Any]]]:
         """Predicted classes (Q, T) by perturbation.
 
         Raises UserError naming one that is missing or has too few frames or sequences.
