@@ -13,25 +13,25 @@ from foolbox.models.pytorch import PyTorchModel
 from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 
-from nsbench.attacks.catalog import ATTACKS, RANDOM
 from nsbench.attacks.fgsm import fgsm_sweep
 from nsbench.attacks.worst_case import attack
 from nsbench.corruptions.numerics.keyed_random import keyed_uniform
 from nsbench.errors import UserError
 from nsbench.networks.inference import logits, to_float
+from nsbench.protocols.attacks import attack_names, attacks
 from nsbench.seeds import derive_seed
 
 EPSILONS = (0.0, 0.01, 0.02)
 """Where about half of the images are fooled by a gradient."""
 NOISE_EPSILONS = (0.0, 0.1, 0.3)
 """The same for noise."""
-BY_GRADIENT = [name for name in ATTACKS if name != "noise"]
+BY_GRADIENT = [name for name in attack_names() if name != "noise"]
 
 Batch = tuple[Tensor, Tensor]
 Recording = Callable[[nn.Module], AbstractContextManager[list[Tensor]]]
 
-each_attack = pytest.mark.parametrize("name", ATTACKS)
-each_random_attack = pytest.mark.parametrize("name", RANDOM)
+each_attack = pytest.mark.parametrize("name", attack_names())
+each_random_attack = pytest.mark.parametrize("name", [attack.name for attack in attacks() if attack.random])
 
 
 def attacked(name: str, network: nn.Module, batch: Batch, **other: Any) -> Tensor:
@@ -217,7 +217,7 @@ def test_no_pixel_moves_further_than_eps_or_out_of_range(
 
 def test_on_an_honest_network_more_steps_beat_one_and_a_gradient_beats_noise(resnet: nn.Module, digits: Batch) -> None:
     _, labels = digits
-    under = {name: attacked(name, resnet, digits, steps=8, epsilons=EPSILONS)[2] for name in ATTACKS}
+    under = {name: attacked(name, resnet, digits, steps=8, epsilons=EPSILONS)[2] for name in attack_names()}
     right = {name: int((values.argmax(-1) == labels).sum()) for name, values in under.items()}
     one_step = int((fgsm_sweep(resnet, *digits, EPSILONS)[0][2].argmax(-1) == labels).sum())
     assert right["pgd"] <= one_step + 1  # an image more: a random start may be an unlucky one

@@ -12,9 +12,6 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from nsbench.metrics.corruption import (
-    CORRUPTIONS,
-    SEVERITIES,
-    VALIDATION_CORRUPTIONS,
     cell_errors,
     corruption_error,
     corruption_set,
@@ -26,6 +23,9 @@ from nsbench.metrics.corruption import (
     small_denominators,
 )
 from nsbench.metrics.pooled import pooled_relative_corruption_error
+from nsbench.protocols.cifar import CIFAR10_C
+
+CORRUPTIONS, VALIDATION_CORRUPTIONS, SEVERITIES = CIFAR10_C.counted, CIFAR10_C.shown, CIFAR10_C.severities
 
 quick = settings(deadline=None, derandomize=True, max_examples=25, database=None)
 seeds = st.integers(0, 2**32 - 1)
@@ -280,15 +280,15 @@ def test_names_that_do_not_fit_the_rows_are_refused() -> None:
 
 def test_fewer_than_five_severities_are_refused() -> None:
     four, five = np.full((1, 4), 0.1), np.full((1, 5), 0.1)
-    with pytest.raises(ValueError, match="all five severities"):
+    with pytest.raises(ValueError, match="all 5 severities"):
         mean_error(four, ["fog"], corruption_set(["fog"]))
-    with pytest.raises(ValueError, match="all five severities"):
+    with pytest.raises(ValueError, match="all 5 severities"):
         corruption_error(five, four)
-    with pytest.raises(ValueError, match="all five severities"):
+    with pytest.raises(ValueError, match="all 5 severities"):
         relative_corruption_error(four, 0.0, five, 0.0)
-    with pytest.raises(ValueError, match="all five severities"):
+    with pytest.raises(ValueError, match="all 5 severities"):
         small_denominators(four, 0.0, ["fog"])
-    with pytest.raises(ValueError, match="all five severities"):
+    with pytest.raises(ValueError, match="all 5 severities"):
         severity_mean(np.full(5, 0.1), ["fog"])
 
 
