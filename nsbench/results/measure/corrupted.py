@@ -119,7 +119,8 @@ def _means(
     if nineteen := _nineteen(names):
         place = Place("corruption", n, " ".join(images[name] for name in PAPER_CORRUPTIONS.counted))
         rows = [names.index(name) for name in nineteen]
-        yield place.mean("paper_mean_error", own.cells.at(rows).map(partial(paper_mean_error, names=nineteen)))
+        taken = own.cells.map(partial(np.take, indices=rows, axis=-2))
+        yield place.mean("paper_mean_error", taken.map(partial(paper_mean_error, names=nineteen)))
 
 
 def _ratios(

@@ -4,6 +4,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 
+import numpy as np
+
 from nsbench.config.evaluation import EvaluationConfig
 from nsbench.metrics import paper, perturbation
 from nsbench.metrics.classification import weighted_mean
@@ -68,7 +70,8 @@ def perturbation_numbers(
         twenty = [name for name in names if name in ALL_TWENTY]
         rows = [names.index(name) for name in twenty]
         mean = partial(paper.paper_mean_flip_probability, names=twenty)
-        yield place.mean("paper_mean_flip_probability", own.first.at(rows).map(mean))
+        taken = own.first.map(partial(np.take, indices=rows, axis=-1))
+        yield place.mean("paper_mean_flip_probability", taken.map(mean))
         if base is not None:
             mean = partial(paper.paper_mean_flip_rate, names=twenty)
             firsts = _rates(own.first, base.first)
