@@ -28,7 +28,7 @@ with warnings.catch_warnings():
 
 
 class Watched(LinfBaseGradientDescent):
-    """Steps along the sign of a gradient; one that is NaN is told instead of being taken for zero."""
+    """Steps along the sign of a gradient; one that is NaN is an error instead of being taken for zero."""
 
     def normalize(self, gradients: Eager, *, x: Eager, bounds: Bounds) -> Eager:
         """Signs of the gradients (N, 3, H, W)."""

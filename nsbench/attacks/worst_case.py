@@ -14,6 +14,9 @@ from nsbench.networks.inference import logits, to_float
 from nsbench.protocols.attacks import Attack, find_attack
 from nsbench.seeds import derive_seed
 
+ROUNDING = 1e-6
+"""What float32 adds to a bound."""
+
 
 def attack(  # noqa: PLR0913 - what is attacked, and all that an attack is defined by
     name: str,
@@ -50,7 +53,8 @@ def attack(  # noqa: PLR0913 - what is attacked, and all that an attack is defin
         Float32 logits (E, N, classes).
 
     Raises:
-        UserError: the name is unknown, a gradient or a logit is NaN, or no gradient reaches the pixels.
+        UserError: the name is unknown, a gradient or a logit is NaN, no gradient reaches the pixels, or an attack of
+            the user's breaks its bound.
     """
     known = find_attack(name)
     clean = logits(network, images)
@@ -107,10 +111,20 @@ def _attempt(known: Attack, steps: int, key: int, batch: _Batch, epsilons: list[
 def _moved(known: Attack, steps: int, numbers: Tensor | None, batch: _Batch, epsilons: list[float]) -> Sequence[Tensor]:
     """Pixels (N, 3, H, W) at each eps, by the attack's own arithmetic or by foolbox."""
     if known.perturb is not None:
-        return known.perturb(batch.network, batch.pixels, batch.labels, epsilons, steps, numbers)
+        moved = known.perturb(batch.network, batch.pixels, batch.labels, epsilons, steps, numbers)
+        for pixels, epsilon in zip(moved, epsilons, strict=True):
+            _require_within(known.name, batch.pixels, pixels, epsilon)
+        return moved
     from nsbench.attacks.foolbox_attacks import BUILDERS, strike  # noqa: PLC0415 - slow to import, and seldom needed
 
     return strike(BUILDERS[known.name](steps, numbers), batch.network, batch.pixels, batch.labels, epsilons)
+
+
+def _require_within(name: str, before: Tensor, after: Tensor, epsilon: float) -> None:
+    """Raise UserError where an attack of the user's leaves [0, 1] or goes further than eps, but for rounding."""
+    furthest = float((after - before).abs().max())
+    if furthest > epsilon + ROUNDING or float(after.min()) < 0 or float(after.max()) > 1:
+        raise UserError(f"{name} moves a pixel by {furthest:.4g} at eps {epsilon:.4g}, or out of [0, 1]: mend it.")
 
 
 def _numbers(key: int, batch: _Batch) -> Tensor:

@@ -1,4 +1,4 @@
-"""What models are measured on, for a run's own networks and for anybody's."""
+"""What models are measured on, for a run's own networks and for any others."""
 
 from typing import Annotated, Literal
 
@@ -22,15 +22,18 @@ class EvaluationConfig(Section):
     """What every checkpoint is measured on."""
 
     batch_size: int = Field(
-        default=0, ge=0, le=65536, description="images per forward pass; 0: what suits the device, less if memory lacks"
+        default=0,
+        ge=0,
+        le=65536,
+        description="images per forward pass; 0: what suits the device, fewer where memory runs out",
     )
     precision: Literal["float32", "bfloat16"] = Field(
         default="float32",
-        description="of predictions on corrupted and perturbed images; bfloat16 is faster and tells its disagreement",
+        description="arithmetic on corrupted and perturbed images; bfloat16 is faster, its disagreement is reported",
     )
     source: Literal["generated", "official"] = Field(
         default="generated",
-        description="of corrupted and perturbed images; official: read from CIFAR-10-C and -P in the data folder",
+        description="origin of corrupted and perturbed images; official: files of CIFAR-10-C and -P in the data folder",
     )
     corruptions: tuple[CorruptionName, ...] = Field(
         default=CIFAR10_C.mean(PAPER),

@@ -50,11 +50,11 @@ def generate(
 
     Args:
         name: one of `generated_sets()`.
-        request: what of it.
+        request: which part of it.
         folder: of the arrays.
         data: where the clean images lie; None for the default.
         device: where to compute.
-        reporter: told of progress.
+        reporter: shows progress.
 
     Returns:
         Arrays written.

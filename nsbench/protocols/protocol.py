@@ -82,7 +82,7 @@ class Protocol:
         side: height and width in pixels, where the benchmark fixes them.
         layout: of its files.
         published: whether its authors' files can be had; otherwise they can only be generated.
-        generator: makes its corrupted images; None where nsbench itself has the generator, or nobody.
+        generator: makes its corrupted images; None where nsbench itself can make them, or nothing can.
 
     Raises:
         ValueError: a name comes twice, a mean has an unknown member, or severities or frames do not fit the kind.

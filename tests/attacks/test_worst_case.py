@@ -1,6 +1,6 @@
 """Attacks by foolbox against slow loops, and what holds of every attack."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
 from functools import partial
 from typing import Any
@@ -18,7 +18,8 @@ from nsbench.attacks.worst_case import attack
 from nsbench.corruptions.numerics.keyed_random import keyed_uniform
 from nsbench.errors import UserError
 from nsbench.networks.inference import logits, to_float
-from nsbench.protocols.attacks import attack_names, attacks
+from nsbench.protocols import attacks as protocol_of_attacks
+from nsbench.protocols.attacks import Attack, Perturb, attack_names, attacks, register_attack
 from nsbench.seeds import derive_seed
 
 EPSILONS = (0.0, 0.01, 0.02)
@@ -283,3 +284,41 @@ def test_a_network_that_gradients_do_not_pass_is_told_unless_none_is_needed(name
 def test_an_unknown_attack_is_told(resnet: nn.Module, digits: Batch) -> None:
     with pytest.raises(UserError, match="'cw' is no attack"):
         attacked("cw", resnet, digits)
+
+
+def signed_step(
+    network: nn.Module, pixels: Tensor, labels: Tensor, epsilons: Sequence[float], steps: int, numbers: Tensor | None
+) -> list[Tensor]:
+    """FGSM as a user may write it."""
+    assert (steps, numbers) == (3, None)
+    inputs = pixels.clone().requires_grad_()
+    with torch.enable_grad():
+        (gradient,) = torch.autograd.grad(cross_entropy(network(inputs), labels, reduction="sum"), inputs)
+    return [(pixels + epsilon * gradient.sign()).clamp(0, 1) for epsilon in epsilons]
+
+
+@pytest.fixture
+def added(monkeypatch: pytest.MonkeyPatch) -> Callable[[Perturb], None]:
+    """Registers an attack called `own`, for one test."""
+    monkeypatch.setattr(protocol_of_attacks, "_REGISTERED", dict(protocol_of_attacks._REGISTERED))
+    return lambda perturb: register_attack(Attack("own", "Own", "an attack of ours", "own, {steps}", perturb=perturb))
+
+
+def test_an_attack_of_the_users_own_is_run_by_its_own_arithmetic(
+    added: Callable[[Perturb], None], resnet: nn.Module, digits: Batch
+) -> None:
+    added(signed_step)
+    images, labels = digits
+    expected, _ = fgsm_sweep(resnet, images, labels, EPSILONS)
+    torch.testing.assert_close(attacked("own", resnet, digits), expected, rtol=1e-4, atol=1e-4)
+    with pytest.raises(UserError, match="another attack called 'own'"):
+        added(lambda *_: [])
+
+
+@pytest.mark.parametrize("factor", [1.5, -40.0])
+def test_an_attack_of_the_users_own_that_breaks_its_bound_is_refused(
+    factor: float, added: Callable[[Perturb], None], resnet: nn.Module, digits: Batch
+) -> None:
+    added(lambda _, pixels, __, epsilons, *___: [pixels + factor * epsilon for epsilon in epsilons])
+    with pytest.raises(UserError, match=r"own moves a pixel by .* at eps 0.01, or out of"):
+        attacked("own", resnet, digits)

@@ -106,7 +106,11 @@ def test_further_arrays_are_ignored_and_named(folder: Path, dataset: Dataset) ->
 def test_all_missing_perturbations_are_named_at_once(folder: Path, dataset: Dataset) -> None:
     for name in ("rotate", "translate"):
         (folder / f"{name}.npy").unlink()
-    refused(folder, dataset, r"CIFAR-10-P lacks translate.npy, rotate.npy: download it again and .*verify cifar10-p`")
+    refused(
+        folder,
+        dataset,
+        r"CIFAR-10-P does not hold translate.npy, rotate.npy: download it again .*cifar10-p`",
+    )
 
 
 FAULTS: dict[str, tuple[str, np.ndarray[Any, Any], str]] = {

@@ -24,6 +24,7 @@ from nsbench.metrics.corruption import (
 )
 from nsbench.metrics.pooled import pooled_relative_corruption_error
 from nsbench.protocols.cifar import CIFAR10_C
+from nsbench.protocols.protocol import Layout, Member, Protocol
 
 CORRUPTIONS, VALIDATION_CORRUPTIONS, SEVERITIES = CIFAR10_C.counted, CIFAR10_C.shown, CIFAR10_C.severities
 
@@ -351,3 +352,31 @@ def test_the_arrays_given_are_left_alone() -> None:
     relative_corruption_error(errors, 0.01, errors, 0.01)
     corruption_error(errors, errors)
     mean_error(errors, ["fog", "snow"], corruption_set(["fog", "snow"]))
+
+
+def test_a_benchmark_of_three_severities_is_averaged_over_its_three() -> None:
+    three = Protocol(
+        name="own-c",
+        title="Own-C",
+        kind="corruption",
+        data_sets=("own",),
+        layout=Layout(("Own-C",)),
+        members=(Member("dots"), Member("lines"), Member("stains", counts=False)),
+        severities=(1, 3, 5),
+    )
+    declared = corruption_set(["stains", "lines", "dots"], three)
+    assert (declared.counted, declared.shown, declared.severities) == (("dots", "lines"), ("stains",), (1, 3, 5))
+    cells, base = np.array([[0.1, 0.2, 0.3], [0.3, 0.4, 0.8]]), np.full((2, 3), 0.5)
+    assert mean_error(cells, declared.counted, declared) == pytest.approx(0.35)
+    np.testing.assert_allclose(corruption_error(cells, base, three.severities), [0.4, 1.0])
+    relative = relative_corruption_error(cells, 0.1, base, 0.2, three.severities)
+    np.testing.assert_allclose(relative, [0.3 / 0.9, 1.2 / 0.9])
+    assert pooled_relative_corruption_error(cells, 0.1, base, 0.2, declared.counted, declared) == pytest.approx(
+        1.5 / 1.8
+    )
+    assert set(small_denominators(base, 0.49, declared.counted, severities=three.severities)) == {"dots", "lines"}
+    with pytest.raises(ValueError, match="all 5 severities"):
+        corruption_error(cells, base)
+    cells[1, 1] = np.nan
+    with pytest.raises(ValueError, match="lines has no number at severity 3"):
+        mean_error(cells, declared.counted, declared)

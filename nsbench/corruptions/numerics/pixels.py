@@ -1,4 +1,4 @@
-"""Arithmetic on pixels that rounds alike on every device.
+"""Arithmetic on pixels that rounds the same way on every device.
 
 Values are computed in float64 as x / 255, clipped to [0, 1], multiplied by 255 and truncated, because the published
 files were.

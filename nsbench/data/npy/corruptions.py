@@ -31,7 +31,7 @@ class CorruptionFiles:
         severities: of the blocks in each file, in order.
         labels: int64 (N,), of the clean images that were corrupted: the first N of the test set.
         generated: the content of `nsbench-set.json` where nsbench made the set; None for the published one.
-        ignored: names of further `.npy` files in the folder, which nobody reads.
+        ignored: names of further `.npy` files in the folder, which are not read.
     """
 
     folder: Path

@@ -28,7 +28,7 @@ class ArrayFolder:
         stems: names of the `.npy` files in it, sorted.
         images: how many of the first test images each array is made of.
         generated: the content of `nsbench-set.json` where nsbench made the arrays; None for downloaded ones.
-        remedy: what a user is told to do about a faulty file.
+        remedy: what a user can do about a faulty file.
     """
 
     path: Path
@@ -46,7 +46,7 @@ class ArrayFolder:
         """Raise UserError, which names all that are missing, unless there is an array of each name."""
         missing = [f"{name}.npy" for name in names if name not in self.stems]
         if missing:
-            raise UserError(f"{self.path} lacks {', '.join(missing)}: {self.remedy}.")
+            raise UserError(f"{self.path} does not hold {', '.join(missing)}: {self.remedy}.")
 
 
 def find_array_folder(data_folder: Path, dataset: Dataset, protocol: Protocol, names: Sequence[str]) -> ArrayFolder:

@@ -32,7 +32,7 @@ class PerturbationFiles:
         names: perturbations that can be read.
         images: N, how many test images, the first ones, have a sequence.
         generated: the content of `nsbench-set.json` where nsbench made the set; None for the published one.
-        ignored: names of further `.npy` files in the folder, which nobody reads.
+        ignored: names of further `.npy` files in the folder, which are not read.
     """
 
     folder: Path
