@@ -24,8 +24,8 @@ def draw_places(draw: Draw, textures: tuple[torch.Tensor, ...]) -> tuple[torch.T
     """Draw a texture for each image, and the upper left corner of a piece of it.
 
     All textures are equally likely, and in a texture all corners but those of the last row and column that would
-    fit, as published. Each is a random word of 62 bits modulo what there is to choose from: for a hundred choices, the chances
-    differ by less than 10^-16 of themselves.
+    fit, as published. Each is a random word of 62 bits modulo what there is to choose from: for a hundred choices, the
+    chances differ by less than 10^-16 of themselves.
 
     Returns:
         The texture, row and column of each image, int64 (B,).
