@@ -14,12 +14,11 @@ from nsbench.attacks.fgsm import fgsm_sweep, paper_fgsm_sweep
 from nsbench.attacks.worst_case import attack
 from nsbench.config.evaluation import AttackName, EvaluationConfig
 from nsbench.config.resolve import fingerprint
-from nsbench.corruptions.perturbations import frame_count
-from nsbench.corruptions.spec import SEVERITIES
 from nsbench.networks.inference import BatchSize, logits
 from nsbench.predictions.cell import CHUNK, Cell, Part
 from nsbench.predictions.shown import GENERATED_SEED, Source, Subset
 from nsbench.predictions.store import FAST, class_dtype, corruption_cell, perturbation_cell
+from nsbench.protocols.cifar import CIFAR10_C, CIFAR10_P
 
 
 class Clean(Cell):
@@ -155,9 +154,9 @@ class Perturbed(Cell):
 
     def __init__(self, name: str, subset: Subset, images: str, source: Source, *, fast: bool = False) -> None:
         images = fingerprint(images, source.identity("perturbation", name))
-        super().__init__(perturbation_cell(name), "perturbation", subset, images, frame_count(name))
+        super().__init__(perturbation_cell(name), "perturbation", subset, images, CIFAR10_P.member(name).frames)
         self.perturbation, self.source, self.reads = name, source, source.reads
-        self._frames, self.fast = frame_count(name), fast
+        self._frames, self.fast = self.passes, fast
 
     def settings(self) -> tuple[str, ...]:
         """The arithmetic, where it is not the reference."""
@@ -218,7 +217,7 @@ def cells(
     for attack_name in config.attacks:
         yield Attacked(attack_name, first(test, config.strong_attack_images), images, config)
     for name in config.corruptions:
-        for severity in SEVERITIES:
+        for severity in CIFAR10_C.severities:
             yield Corrupted(name, severity, first(test, config.corruption_images), images, source, fast=fast)
     for moving in config.perturbations:
         yield Perturbed(moving, first(test, config.perturbation_images), images, source, fast=fast)

@@ -14,15 +14,16 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from nsbench.config.evaluation import EvaluationConfig
-from nsbench.corruptions.corruptions import corrupt, corruption_set_version
+from nsbench.corruptions.corruptions import check_corruptions, corrupt, corruption_set_version
 from nsbench.corruptions.kinds.textures import read_textures
-from nsbench.corruptions.perturbations import perturb, perturbation_set_version
+from nsbench.corruptions.perturbations import check_perturbations, perturb, perturbation_set_version
 from nsbench.data.images import Dataset
 from nsbench.data.npy.corruptions import CorruptionFiles, open_corruption_files
 from nsbench.data.npy.perturbations import PerturbationFiles, open_perturbation_files
 from nsbench.data.rows.images import Images
 from nsbench.data.rows.views import ChosenImages
 from nsbench.errors import UserError
+from nsbench.protocols.registry import corruption_protocol, perturbation_protocol
 
 GENERATED_SEED = 0
 """The generated sets are the same for every run, so that runs can be compared."""
@@ -155,11 +156,11 @@ class Files(Source):
     reads = True
 
     def __init__(
-        self, title: str, corruptions: CorruptionFiles | None, perturbations: PerturbationFiles | None
+        self, titles: tuple[str, str], corruptions: CorruptionFiles | None, perturbations: PerturbationFiles | None
     ) -> None:
         self._corruptions, self._perturbations = corruptions, perturbations
-        self.corruptions = _set_name(f"{title}-C", corruptions.generated if corruptions else None)
-        self.perturbations = _set_name(f"{title}-P", perturbations.generated if perturbations else None)
+        self.corruptions = _set_name(titles[0], corruptions.generated if corruptions else None)
+        self.perturbations = _set_name(titles[1], perturbations.generated if perturbations else None)
         self.seed = None
         self._identities: dict[tuple[str, str], str] = {}
         self.notes = tuple(
@@ -210,11 +211,16 @@ def open_source(config: EvaluationConfig, dataset: Dataset, folder: Path) -> Sou
         folder: where data files lie.
 
     Raises:
-        UserError: files are missing or faulty, hold fewer images than asked for, or there are none of this data set.
+        UserError: files are missing or faulty, hold fewer images than asked for, or there are none of this data set;
+            what is to be generated is not defined for images of this size.
     """
     if config.source == "generated":
+        side = dataset.test.images.shape[1]
+        check_corruptions(config.corruptions, side)
+        check_perturbations(config.perturbations, side)
         return Generated(read_textures(Path(config.frost_textures).expanduser()) if config.frost_textures else ())
-    if not dataset.name.startswith("cifar"):
+    protocols = corruption_protocol(dataset.name, dataset.title), perturbation_protocol(dataset.name, dataset.title)
+    if not all(protocol.published for protocol in protocols):
         raise UserError(f"There are no official files of {dataset.title}: set evaluation.source to 'generated'.")
     test = len(dataset.test)
     corruptions = open_corruption_files(folder, dataset, config.corruptions) if config.corruptions else None
@@ -229,7 +235,7 @@ def open_source(config: EvaluationConfig, dataset: Dataset, folder: Path) -> Sou
                 f"{files.folder} holds {len(files):,} of the {test:,} test images: "
                 f"set evaluation.{key} to {len(files)} or fewer."
             )
-    return Files(dataset.title, corruptions, perturbations)
+    return Files((protocols[0].title, protocols[1].title), corruptions, perturbations)
 
 
 def _sent(images: NDArray[np.uint8], device: torch.device) -> Tensor:

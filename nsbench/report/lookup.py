@@ -4,6 +4,7 @@ import re
 
 from nsbench.checkpoints.record import CheckpointName, CheckpointRecord
 from nsbench.models.record import ModelRecord
+from nsbench.protocols.attacks import sweep_names
 from nsbench.report.stamp import MARK, TEST_SELECTED
 from nsbench.results.record import (
     BenchmarkSet,
@@ -279,7 +280,7 @@ class Lookup:
 
     def attacks(self) -> dict[str, list[str]]:
         """Each attack's strengths as the record spells them, ascending; FGSM before the published one and others."""
-        spelled: dict[str, set[str]] = {name: set() for name in ("fgsm", "paper_fgsm")}
+        spelled: dict[str, set[str]] = {name: set() for name in sweep_names()}
         for _, benchmark, metric in self._measurements:
             name, _, eps = benchmark.partition("/")
             if metric == "top1_error" and eps and name not in ("corruption", "perturbation"):

@@ -2,20 +2,13 @@
 
 from dataclasses import dataclass
 
+from nsbench.protocols.attacks import heading
 from nsbench.report.lookup import Lookup
 from nsbench.report.prose.wording import coverage
 from nsbench.report.tables.table import places
 from nsbench.results.record import BenchmarkSet
 from nsbench.results.strength import strength_text
 
-ATTACKS = {
-    "fgsm": "FGSM",
-    "paper_fgsm": "FGSM of the published study",
-    "pgd": "PGD",
-    "bim": "BIM",
-    "deepfool": "DeepFool",
-    "noise": "Random noise",
-}
 UNBOUNDED = ("negative_log_likelihood", "brier_score", "temperature")
 RATIOS = ("corruption_error", "flip_rate")
 SAME_IMAGES = {
@@ -123,4 +116,4 @@ def mean_words(found: BenchmarkSet, metric: str) -> str:
 
 def attack_text(attack: str) -> str:
     """The usual name of an attack."""
-    return ATTACKS.get(attack, attack)
+    return heading(attack)

@@ -3,11 +3,12 @@
 from collections.abc import Iterator
 from typing import Literal, Protocol
 
-from nsbench.attacks.catalog import describe
 from nsbench.config.evaluation import EvaluationConfig
-from nsbench.metrics.corruption import SEVERITIES, corruption_set
+from nsbench.metrics.corruption import corruption_set
 from nsbench.metrics.declared import DeclaredSet
 from nsbench.metrics.perturbation import perturbation_set
+from nsbench.protocols.attacks import describe
+from nsbench.protocols.cifar import CIFAR10_C
 from nsbench.results.measure.attacked import FGSM, attacks_of
 from nsbench.results.record import BenchmarkSet
 
@@ -44,10 +45,9 @@ def benchmark_sets(settings: EvaluationConfig, source: Sets, test: int, held_out
 
 
 def _attack_sets(settings: EvaluationConfig, test: int) -> Iterator[BenchmarkSet]:
-    titles = {"fgsm": "FGSM", "paper_fgsm": "FGSM along the true class's logit"}
     for name in attacks_of(settings):
         n = _limited(settings.attack_images if name in FGSM else settings.strong_attack_images, test)
-        title = titles.get(name) or describe(name, settings.attack_steps, settings.attack_restarts)
+        title = describe(name, settings.attack_steps, settings.attack_restarts)
         yield BenchmarkSet(kind=name, name=f"{title} ({_first(n, test)})", images=n, complete=n == test)
 
 
@@ -64,7 +64,7 @@ def _described(
         counted=list(declared.counted),
         shown=list(declared.shown),
         missing=list(declared.missing),
-        severities=list(SEVERITIES) if kind == "corruption" else [],
+        severities=list(CIFAR10_C.severities) if kind == "corruption" else [],
         seed=source.seed,
     )
 

@@ -31,7 +31,7 @@ class ArrayFile:
         dtype: of its elements, never Python objects.
         shape: of the array.
         offset: bytes before the first element.
-        remedy: what a user is told to do about a fault, such as `download it again`.
+        remedy: what a user can do about a fault, such as `download it again`.
     """
 
     path: Path
@@ -80,7 +80,7 @@ def open_array(path: Path, remedy: str) -> ArrayFile:
 
     Args:
         path: of the file.
-        remedy: what a user is told to do about a fault.
+        remedy: what a user can do about a fault.
 
     Raises:
         UserError: the file is missing, unreadable, no `.npy` file, truncated or too long, or it holds

@@ -19,6 +19,7 @@ from nsbench.metrics.paper import (
 from nsbench.metrics.pooled import pooled_relative_corruption_error
 from nsbench.metrics.top_label import top_label_bins
 from nsbench.predictions.store import corruption_cell
+from nsbench.protocols.cifar import CIFAR10_C
 from nsbench.results.measure.calibrated import Calibration
 from nsbench.results.measure.numbers import Number, Place, Resampler, Sampled, last_mean
 from nsbench.results.measure.predicted import Predicted
@@ -63,7 +64,7 @@ def corruption_numbers(
     calibration = _calibration(confidence, wrong, config, resampler)
     images = _identities(model, names)
     for row, name in enumerate(names):
-        for column, severity in enumerate(corruption.SEVERITIES):
+        for column, severity in enumerate(CIFAR10_C.severities):
             cell = corruption_cell(name, severity)
             place = Place(f"corruption/{name}/{severity}", n, model.images(cell))
             yield place.share("top1_error", own.cells.at(row, column), wrong[row, column])
@@ -99,7 +100,7 @@ def _calibration(
 
 
 def _identities(model: Predicted, names: tuple[str, ...]) -> dict[str, str]:
-    return {name: model.images(*(corruption_cell(name, one) for one in corruption.SEVERITIES)) for name in names}
+    return {name: model.images(*(corruption_cell(name, one) for one in CIFAR10_C.severities)) for name in names}
 
 
 def _means(
@@ -115,9 +116,11 @@ def _means(
             gap = partial(corruption.mean_expected_calibration_error, names=counted, declared=declared)
             found = calibration.at(rows)
             yield found.number(place, "mean_expected_calibration_error", found.errors().map(gap))
-    if _all_nineteen(names):
+    if nineteen := _nineteen(names):
         place = Place("corruption", n, " ".join(images[name] for name in PAPER_CORRUPTIONS.counted))
-        yield place.mean("paper_mean_error", own.cells.map(partial(paper_mean_error, names=names)))
+        rows = [names.index(name) for name in nineteen]
+        taken = own.cells.map(partial(np.take, indices=rows, axis=-2))
+        yield place.mean("paper_mean_error", taken.map(partial(paper_mean_error, names=nineteen)))
 
 
 def _ratios(
@@ -147,14 +150,14 @@ def _ratios(
         pooled = rise_ratios(found, own.rises.at(rows).map(_pooled), base.rises.at(rows).map(_pooled))
         note = NO_VALUE.format(where="over all corruptions") if np.isnan(pooled.found.value[0]) else None
         yield pooled.number(place, "pooled_relative_corruption_error", 0, note)
-    if _all_nineteen(names):
+    if nineteen := _nineteen(names):
         place = Place("corruption", n, " ".join(images[name] for name in PAPER_CORRUPTIONS.counted))
-        every = range(len(names))
-        mean = partial(paper_mean_corruption_error, names=names)
-        yield ratios.mean(place, "paper_mean_corruption_error", mean, every)
-        mean = partial(paper_relative_mean_corruption_error, names=names)
-        note = _caution(names, shaky, unclear)
-        yield rises.mean(place, "paper_relative_mean_corruption_error", mean, every, note)
+        rows = [names.index(name) for name in nineteen]
+        mean = partial(paper_mean_corruption_error, names=nineteen)
+        yield ratios.mean(place, "paper_mean_corruption_error", mean, rows)
+        mean = partial(paper_relative_mean_corruption_error, names=nineteen)
+        note = _caution(nineteen, shaky, unclear)
+        yield rises.mean(place, "paper_relative_mean_corruption_error", mean, rows, note)
 
 
 def _caution(names: Sequence[str], shaky: list[str], unclear: list[str], where: str = "") -> str | None:
@@ -165,8 +168,10 @@ def _caution(names: Sequence[str], shaky: list[str], unclear: list[str], where: 
     return None
 
 
-def _all_nineteen(names: tuple[str, ...]) -> bool:
-    return set(PAPER_CORRUPTIONS.counted) <= set(names)
+def _nineteen(names: tuple[str, ...]) -> list[str]:
+    """The study's nineteen in the order of what was measured; none where one of them was not."""
+    found = [name for name in names if name in PAPER_CORRUPTIONS.counted]
+    return found if len(found) == len(PAPER_CORRUPTIONS.counted) else []
 
 
 def _last_sum(cells: NDArray[np.float64]) -> NDArray[np.float64]:

@@ -9,10 +9,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nsbench.errors import UserError
-from nsbench.metrics.corruption import SEVERITIES
 from nsbench.metrics.perturbation import check_sequences
 from nsbench.metrics.temperature import fit_temperature, scale_logits
 from nsbench.predictions.store import Arrays, Labels, Stored, corruption_cell, perturbation_cell
+from nsbench.protocols.cifar import CIFAR10_C
 
 REMEDY = "run the same `nsbench evaluate` again"
 
@@ -103,7 +103,7 @@ class Predicted:
 
         Raises UserError naming a severity that is missing or has other images.
         """
-        cells = [corruption_cell(name, severity) for name in names for severity in SEVERITIES]
+        cells = [corruption_cell(name, severity) for name in names for severity in CIFAR10_C.severities]
         found = [self.load(cell) for cell in cells]
         most = max(len(arrays["predicted"]) for arrays in found)
         for cell, arrays in zip(cells, found, strict=True):
@@ -112,7 +112,7 @@ class Predicted:
                     f"{self.model} has predictions for {len(arrays['predicted']):,} of the {most:,} images of {cell}: "
                     f"{REMEDY}."
                 )
-        shape = (len(names), len(SEVERITIES), most)
+        shape = (len(names), len(CIFAR10_C.severities), most)
         predicted, confidence = (np.stack([arrays[key] for arrays in found]) for key in ("predicted", "confidence"))
         return predicted.reshape(shape), confidence.reshape(shape)
 
