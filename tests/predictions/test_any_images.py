@@ -11,7 +11,6 @@ from PIL import Image
 from torch import Tensor, nn
 
 from nsbench.config.evaluation import EvaluationConfig
-from nsbench.corruptions.perturbations import frame_count
 from nsbench.data.images import Dataset, ImageSet, content_checksum
 from nsbench.data.load import load_dataset
 from nsbench.data.rows.images import Images
@@ -26,6 +25,7 @@ from nsbench.predictions.shown import Generated, Subset
 from nsbench.predictions.store import Stored
 from nsbench.predictions.strips import write_benchmark_samples
 from nsbench.progress import Reporter
+from nsbench.protocols.cifar import CIFAR10_P
 
 CONFIG = EvaluationConfig(
     batch_size=7,
@@ -236,7 +236,7 @@ class AsTheyAre(Generated):
 
     def sequences(self, part: Subset, name: str) -> Tensor:
         """The images themselves."""
-        return part.images[:, None].expand(-1, frame_count(name), -1, -1, -1)
+        return part.images[:, None].expand(-1, CIFAR10_P.member(name).frames, -1, -1, -1)
 
 
 @pytest.mark.parametrize(
@@ -257,7 +257,7 @@ def test_a_predicted_class_is_kept_however_many_classes_there_are(tmp_path: Path
     for cell, expected in (
         ("corruption/contrast-3", labels),
         ("clean-bfloat16", labels),
-        ("perturbation/translate", np.repeat(labels[:6, None], frame_count("translate"), 1)),
+        ("perturbation/translate", np.repeat(labels[:6, None], CIFAR10_P.member("translate").frames, 1)),
     ):
         found = stored.load(cell)["predicted"]
         assert found.dtype == kind
