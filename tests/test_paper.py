@@ -32,7 +32,7 @@ def test_the_paper_preset_runs_whole_with_its_budget_scaled_down(
     settings = [word for setting in SCALED for word in ("--set", setting)]
     data = os.environ["NSBENCH_TEST_CIFAR10"]
     command = ["run-all", "paper", "--data", data, "--out", str(tmp_path / "run"), *settings]
-    outcome = nsbench(*command, timeout=1500)
+    outcome = nsbench(*command)
     assert outcome.returncode == 0, outcome.stderr
     results = load_results(tmp_path / "run")
     networks = [(record.role, record.network, record.parameters) for record in results.checkpoints]
