@@ -25,6 +25,7 @@ torch.set_num_threads(THREADS)
 # Said, so that a machine's own preference (`auto`) does not decide what is tested.
 PRECISION = os.environ.get("NSBENCH_TEST_PRECISION", "float32")
 
+MadeOnce = Callable[[str, Callable[[Path], None]], Path]
 Command = Callable[..., "CompletedProcess[str]"]
 
 TINY = (
@@ -110,7 +111,7 @@ def tiny() -> Config:
 
 
 @pytest.fixture(scope="session")
-def made_once(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str, Callable[[Path], None]], Path]:
+def made_once(tmp_path_factory: pytest.TempPathFactory) -> MadeOnce:
     """Have a folder filled by the first process of this session that asks for it, while the others wait."""
     base = tmp_path_factory.getbasetemp()
     shared = base.parent if "PYTEST_XDIST_WORKER" in os.environ else base
@@ -128,7 +129,7 @@ def made_once(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str, Callab
 
 
 @pytest.fixture(scope="session")
-def tiny_run(tiny: Config, made_once: Callable[[str, Callable[[Path], None]], Path]) -> Path:
+def tiny_run(tiny: Config, made_once: MadeOnce) -> Path:
     """The folder of a finished tiny run; tests read it and never write to it."""
     return made_once("tiny", lambda folder: run_all(tiny, Options(folder, device="cpu", quiet=True)))
 

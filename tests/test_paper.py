@@ -12,9 +12,9 @@ from nsbench.results.store import load_results
 SCALED = (
     "data.labeled_fraction=0.95",
     "study.control=false",
-    "training.teacher_images=2_500",
-    "training.student_images=7_500",
-    "training.baseline_images=2_500",
+    "training.teacher_images=1_500",
+    "training.student_images=3_000",
+    "training.baseline_images=1_500",
     "pseudo_labels.confidence_threshold=0.1",
     "evaluation.attack_images=100",
     "evaluation.strong_attack_images=5",
