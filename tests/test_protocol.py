@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from nsbench.checkpoints.labels import network_folder
+from tests.conftest import MadeOnce
 
 Train = Callable[..., None]
 Accuracy = Callable[[Path], float]
@@ -48,12 +49,10 @@ def student_in(folder: Path) -> Path:
     return found
 
 
-@pytest.fixture(scope="module")
-def teacher(train_small: Train, tmp_path_factory: pytest.TempPathFactory) -> Path:
+@pytest.fixture(scope="session")
+def teacher(train_small: Train, made_once: MadeOnce) -> Path:
     """A run folder whose teacher is trained; label type, model noise and objective do not concern it."""
-    folder = tmp_path_factory.mktemp("teacher")
-    train_small(folder)
-    return folder
+    return made_once("teacher", train_small)
 
 
 @pytest.mark.parametrize("name", [*LABELS, *MODEL_NOISES, *OBJECTIVES])

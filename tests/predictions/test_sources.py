@@ -17,9 +17,18 @@ from nsbench.errors import UserError
 from nsbench.predictions.shown import Files, Generated, Source, Subset, open_source
 from nsbench.progress import Reporter
 from nsbench.results.assemble import benchmark_sets
+from nsbench.results.store import load_results
 from nsbench.work.options import Options
 from nsbench.work.runs import open_run
-from tests.conftest import TINY
+from tests.conftest import TINY, Command
+
+CODE = """
+from torch import nn
+
+
+def network():
+    return nn.Sequential(nn.Conv2d(3, 4, 5, 4), nn.ReLU(), nn.Flatten(), nn.Linear(196, 10))
+"""
 
 
 def config(**changes: object) -> EvaluationConfig:
@@ -109,6 +118,34 @@ def test_files_that_are_not_measured_are_named(cifar10: Dataset, tmp_path: Path)
     folder = written(tmp_path / "CIFAR-10-C", "cifar10-c", Request(("contrast", "fog"), limit=5))
     source = open_source(config(corruption_images=5), cifar10, tmp_path)
     assert source.notes == (f"{folder}: not measured: fog",)
+
+
+@pytest.mark.cifar
+def test_official_files_are_measured_by_the_command_and_those_left_out_are_named(
+    nsbench: Command, tmp_path: Path
+) -> None:
+    written(tmp_path / "CIFAR-10-C", "cifar10-c", Request(("contrast", "fog"), limit=5))
+    (tmp_path / "cifar-10-batches-py").symlink_to(Path(os.environ["NSBENCH_TEST_CIFAR10"]) / "cifar-10-batches-py")
+    (tmp_path / "mine.py").write_text(CODE)
+    few = ["source=official", "corruptions=['contrast']", "corruption_images=5", "bootstrap_resamples=100"]
+    settings = [word for setting in few for word in ("--set", f"evaluation.{setting}")]
+    model = [f"{tmp_path / 'mine.py'}:network", "--inside", "--on", "clean,cifar10-c", "--device", "cpu"]
+    outcome = nsbench("evaluate", *model, "--data", str(tmp_path), "--out", str(tmp_path / "out"), *settings)
+    assert outcome.returncode == 0, outcome.stderr
+    assert f"{tmp_path / 'CIFAR-10-C'}: not measured: fog\n" in outcome.stderr
+    found = {one.benchmark for one in load_results(tmp_path / "out").measurements}
+    assert {f"corruption/contrast/{severity}" for severity in range(1, 6)} <= found
+    assert not any("fog" in benchmark for benchmark in found)
+
+
+@pytest.mark.cifar
+def test_a_run_names_the_files_that_it_will_not_measure(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    written(tmp_path / "CIFAR-10-C", "cifar10-c", Request(("contrast", "fog"), limit=5))
+    (tmp_path / "cifar-10-batches-py").symlink_to(Path(os.environ["NSBENCH_TEST_CIFAR10"]) / "cifar-10-batches-py")
+    few = ["source=official", "corruptions=['contrast']", "perturbations=[]", "corruption_images=5"]
+    settings = [*TINY, "data.name=cifar10", *(f"evaluation.{setting}" for setting in few)]
+    Run(resolve("quick", settings), Options(tmp_path / "run", tmp_path, device="cpu"))
+    assert "not measured: fog" in capsys.readouterr().err
 
 
 @pytest.mark.cifar
