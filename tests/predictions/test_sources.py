@@ -1,8 +1,10 @@
 """Where corrupted images come from: made, or read from files that are never taken for what they are not."""
 
 import os
+from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 
@@ -10,7 +12,7 @@ from nsbench.config.evaluation import EvaluationConfig
 from nsbench.config.resolve import resolve
 from nsbench.corruptions.corruptions import corruption_set_version
 from nsbench.corruptions.generate import Request, generate
-from nsbench.data.images import Dataset
+from nsbench.data.images import Dataset, ImageSet
 from nsbench.data.load import load_dataset
 from nsbench.data.npy.folder import DESCRIPTION
 from nsbench.errors import UserError
@@ -167,3 +169,16 @@ def test_digits_have_no_official_files(tmp_path: Path) -> None:
 def test_frost_of_a_users_photographs_is_another_set(tmp_path: Path) -> None:
     with pytest.raises(UserError, match=r"frost1\.png"):
         open_source(config(source="generated", frost_textures=str(tmp_path)), load_dataset("digits", None), tmp_path)
+
+
+def test_what_is_not_defined_for_images_of_a_size_is_refused_before_any_is_made(tmp_path: Path) -> None:
+    digits = load_dataset("digits", None)
+    small = ImageSet(np.ascontiguousarray(digits.test.images[:, :20, :20]), digits.test.labels)
+    smaller = replace(digits, test=small)
+    generated = config(source="generated", corruptions=("contrast", "motion_blur"), perturbations=("translate",))
+    made = open_source(generated, smaller, tmp_path).corrupted(some(smaller, 0, 2), "motion_blur", 3)
+    assert made.shape == (2, 20, 20, 3)
+    with pytest.raises(UserError, match="fog is defined for images of 32 x 32 pixels, and these have 20 x 20"):
+        open_source(config(source="generated", corruptions=("contrast", "fog")), smaller, tmp_path)
+    with pytest.raises(UserError, match="tilt is defined for images of 32 x 32 pixels, and these have 20 x 20"):
+        open_source(config(source="generated", perturbations=("tilt",)), smaller, tmp_path)
