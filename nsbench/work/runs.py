@@ -104,9 +104,8 @@ def open_run(config: Config, options: Options) -> Run:
     refuse_earlier(options.out)
     check_run_folder(config, options.out)
     dataset = load_dataset(config.data.name, options.data)
-    divided = split(
-        dataset.train.labels, config.data.labeled_fraction, config.data.validation_fraction, config.data.split_seed
-    )
+    shares = (config.data.labeled_fraction, config.data.validation_fraction)
+    divided = split(dataset.train.labels, *shares, config.data.split_seed, dataset.extra)
     source = open_source(config.evaluation, dataset, data_folder(options.data))
     for note in source.notes:
         reporter.say(note)
