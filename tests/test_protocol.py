@@ -59,7 +59,7 @@ def teacher(train_small: Train, made_once: MadeOnce) -> Path:
 def test_a_student_learns_far_beyond_chance(
     name: str, teacher: Path, train_small: Train, accuracy: Accuracy, tmp_path: Path
 ) -> None:
-    shutil.copytree(teacher / TEACHER, tmp_path / TEACHER)
+    shutil.copytree(teacher / "networks", tmp_path / "networks")
     train_small(tmp_path, *{**LABELS, **MODEL_NOISES, **OBJECTIVES}[name])
     same = (tmp_path / TEACHER / "weights.safetensors").read_bytes()
     assert same == (teacher / TEACHER / "weights.safetensors").read_bytes()
