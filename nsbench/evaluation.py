@@ -29,9 +29,8 @@ from nsbench.predictions.strips import write_benchmark_samples
 from nsbench.progress import Reporter
 from nsbench.report.render import write_report
 from nsbench.results.assemble import Setup, assemble, model_pairs
-from nsbench.results.describe import describe
+from nsbench.results.described import benchmark_samples, describe
 from nsbench.results.record import Results
-from nsbench.results.samples import benchmark_samples
 from nsbench.results.store import save_results
 from nsbench.session import Session, provenance
 

@@ -26,9 +26,8 @@ from nsbench.predictions.strips import write_benchmark_samples, write_noise_samp
 from nsbench.progress import Reporter
 from nsbench.report.render import write_report
 from nsbench.results.assemble import Setup, assemble, checkpoint_pairs
-from nsbench.results.describe import describe
+from nsbench.results.described import NOISE, benchmark_samples, describe
 from nsbench.results.record import DatasetRecord
-from nsbench.results.samples import NOISE, benchmark_samples
 from nsbench.results.store import load_results, save_results
 from nsbench.session import Session, provenance
 from nsbench.study.chain import Chain

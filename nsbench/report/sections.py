@@ -24,6 +24,7 @@ from nsbench.report.tables import (
     robustness,
 )
 from nsbench.report.tables.table import Table
+from nsbench.results.key import Kind
 from nsbench.results.record import Results, SampleImage
 
 PNG = b"\x89PNG\r\n\x1a\n"
@@ -140,7 +141,7 @@ def sections(results: Results, run_folder: Path) -> list[Section]:
     return [section for section in found if not section.empty]
 
 
-def set_text(lookup: Lookup, kind: str) -> list[str]:
+def set_text(lookup: Lookup, kind: Kind) -> list[str]:
     """What one kind of benchmark covers."""
     benchmark = lookup.benchmark(kind)
     return [] if benchmark is None else [wording.set_text(benchmark)]
@@ -193,7 +194,7 @@ def unprinted_notes(results: Results, printed: Sequence[Table | Picture]) -> lis
     """Cautions on numbers that no table and no figure shows, so that none is lost."""
     told = [text for block in printed for _, text in block.notes]
     left = [one for one in results.measurements if one.note and not any(one.note in text for text in told)]
-    return [(f"{one.model}, {one.benchmark}, {one.metric}.", one.note or "") for one in left]
+    return [(f"{one.model}, {one.key.benchmark}, {one.key.metric}.", one.note or "") for one in left]
 
 
 def sample_text(results: Results) -> list[str]:

@@ -14,7 +14,8 @@ from nsbench.report.prose.limits import limits
 from nsbench.report.tables import attacks, comparisons, models
 from nsbench.report.tables.members import by_member
 from nsbench.report.tables.robustness import robustness
-from nsbench.results.record import Measurement, Results
+from nsbench.results.measured import Measurement
+from nsbench.results.record import Results
 
 NAMES = ["resnet20", "resnet32", "vgg16_bn", "small-vit"]
 

@@ -15,7 +15,8 @@ from nsbench.report.prose.students import effect, headline
 from nsbench.report.tables.generations import generations
 from nsbench.report.tables.members import pseudo_labels, selection
 from nsbench.report.tables.trained import how_trained
-from nsbench.results.record import Comparison, Results
+from nsbench.results.measured import Comparison
+from nsbench.results.record import Results
 
 UNDEFINED = "\N{EN DASH}"
 

@@ -25,7 +25,8 @@ from nsbench.report.figures.drawing import (
 )
 from nsbench.report.lookup import Entry, Lookup
 from nsbench.report.tables.table import UNDEFINED, Notes, estimate, number_text
-from nsbench.results.record import BenchmarkSet, Diagnostics
+from nsbench.results.measured import BenchmarkSet
+from nsbench.results.record import Diagnostics
 
 STRONGEST = 0.78  # opacity of the largest value; ink stays readable on it in both modes
 CELL = 26
@@ -57,7 +58,8 @@ def severity_values(lookup: Lookup, benchmark: BenchmarkSet, one: Entry, metric:
         (name, severity): (found.value, "".join(notes.mark(found.note)))
         for name in benchmark.counted + benchmark.shown
         for severity in lookup.severities(benchmark)
-        if (found := estimate(lookup.find(one, f"corruption/{name}/{severity}", metric))) and found.value is not None
+        if (found := estimate(lookup.find(one, lookup.key("corruption", metric, name, severity))))
+        and found.value is not None
     }
 
 

@@ -7,7 +7,7 @@ from matplotlib.figure import Figure
 
 from nsbench.report.figures.drawing import BASELINE, DASHES, MARKERS, PAGE, SERIES, printable
 from nsbench.report.lookup import Entry, Lookup
-from nsbench.results.record import Measurement
+from nsbench.results.measured import Measurement
 
 
 def line_style(lookup: Lookup, one: Entry) -> dict[str, Any]:

@@ -18,7 +18,7 @@ from nsbench.report.tables.table import (
     number_text,
     words,
 )
-from nsbench.results.record import Comparison, SeedComparison
+from nsbench.results.measured import Comparison, SeedComparison
 
 SIGNIFICANT = 0.05
 Compared = Comparison | SeedComparison
@@ -191,7 +191,7 @@ def family_rows(lookup: Lookup, found: list[Compared]) -> list[Row]:
 
 def comparison_row(lookup: Lookup, found: Compared, heading: str) -> Row:
     """One comparison."""
-    shown = quantity(lookup, found.benchmark, found.metric, found.n)
+    shown = quantity(lookup, found.key, found.n)
     scaled = [
         None if value is None else value * shown.scale
         for value in (found.candidate_value, found.baseline_value, found.detectable)

@@ -23,6 +23,7 @@ from nsbench.report.tables.table import (
     words,
 )
 from nsbench.report.tables.trained import how_trained
+from nsbench.results.key import Key
 
 
 @dataclass(frozen=True)
@@ -45,7 +46,7 @@ def clean_numbers(lookup: Lookup) -> list[Clean]:
         Clean("Top-5 accuracy", "top5_error", "%", digits, 100, complement=True),
         Clean("NLL", "negative_log_likelihood"),
         Clean("Brier score", "brier_score"),
-        Clean(f"ECE, {kind(lookup, ('clean', ECE))}", ECE, "%", digits, 100),
+        Clean(f"ECE, {kind(lookup, Key('clean', ECE))}", ECE, "%", digits, 100),
     ]
 
 
@@ -95,7 +96,7 @@ def columns(lookup: Lookup) -> list[Column]:
 
 def network_row(lookup: Lookup, one: CheckpointRecord, notes: Notes) -> Row:
     """One network."""
-    found = [(number, lookup.find(one, "clean", number.metric)) for number in clean_numbers(lookup)]
+    found = [(number, lookup.find(one, Key("clean", number.metric))) for number in clean_numbers(lookup)]
     cells = [
         measured(estimate(value), notes, number.decimals, number.scale, complement=number.complement)
         for number, value in found
@@ -118,7 +119,7 @@ def mean_row(lookup: Lookup, group: str) -> Row:
 
 def mean_cell(lookup: Lookup, group: str, number: Clean) -> Cell:
     """One number averaged over seeds."""
-    found = lookup.seed_mean(group, "clean", number.metric)
+    found = lookup.seed_mean(group, Key("clean", number.metric))
     if found is None:
         return Cell(UNDEFINED)
     ends = (found.value, found.ci_low, found.ci_high)

@@ -4,7 +4,7 @@ from dataclasses import dataclass, field, replace
 from itertools import groupby
 from typing import Literal
 
-from nsbench.results.record import Measurement
+from nsbench.results.measured import Measurement
 
 UNDEFINED = "\N{EN DASH}"
 MOST_ROWS = 40

@@ -13,9 +13,9 @@ from nsbench.metrics.masking import (
     masking_signs,
     overshoots,
 )
+from nsbench.results.key import strength_text
 from nsbench.results.measure.attacked import attacks_of, errors_under
 from nsbench.results.measure.predicted import Predicted
-from nsbench.results.strength import strength_text
 
 NAMES = {
     "fgsm": "FGSM",

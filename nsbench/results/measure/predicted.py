@@ -42,7 +42,7 @@ class Predicted:
         if not self._stored.has(cell):
             raise UserError(f"{self.model} has no predictions for {cell}, which is to be measured: {REMEDY}.")
 
-    def images(self, *cells: str) -> str:
+    def image_identity(self, *cells: str) -> str:
         """Identity of the images of some cells.
 
         Raises UserError naming a cell that does not tell.
