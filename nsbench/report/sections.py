@@ -17,6 +17,8 @@ from nsbench.report.tables import (
     attacks,
     calibrated,
     comparisons,
+    confusions,
+    further,
     generations,
     members,
     models,
@@ -116,6 +118,7 @@ def sections(results: Results, run_folder: Path) -> list[Section]:
             paragraphs=set_text(lookup, "perturbation"),
             blocks=blocks(overview.flips(lookup), *members.by_member(lookup, "perturbation")),
         ),
+        Section("further", "Further benchmarks", blocks=blocks(*further.further(lookup))),
         Section(
             "published",
             "As the published study counted",
@@ -127,7 +130,7 @@ def sections(results: Results, run_folder: Path) -> list[Section]:
             blocks=blocks(members.pseudo_labels(lookup), grids.selection(lookup), members.selection(lookup)),
         ),
         Section("training", "Training", blocks=blocks(curves.training(lookup))),
-        Section("confusion", "Confusion", blocks=blocks(grids.confusion(lookup))),
+        Section("confusion", "Confusion", blocks=blocks(grids.confusion(lookup), *confusions.confusions(lookup))),
         Section("samples", "Sample images", sample_text(results), galleries=strips),
         Section(
             "provenance",

@@ -15,6 +15,7 @@ from nsbench.models.record import ModelRecord
 from nsbench.results.compare.pair import compare, corrected
 from nsbench.results.compare.seed_comparisons import seed_comparisons
 from nsbench.results.compare.seed_groups import seed_groups
+from nsbench.results.confusions import WHOLE, Confusions
 from nsbench.results.described import Sets, benchmark_sets
 from nsbench.results.key import Key
 from nsbench.results.measure.everything import Measurer, measurement
@@ -24,7 +25,6 @@ from nsbench.results.measure.predicted import Predicted
 from nsbench.results.measured import Comparison, Measurement
 from nsbench.results.quantities import is_headline, metric
 from nsbench.results.record import (
-    Confusions,
     DatasetRecord,
     Diagnostics,
     Provenance,
@@ -200,22 +200,9 @@ def _diagnostics(model: Predicted, measurer: Measurer, classes: int) -> Diagnost
     )
 
 
-MOST_CLASSES = 100
-"""Up to so many classes a record has the whole confusion matrix."""
-MOST_CONFUSIONS = 200
-"""Of more classes, it has so many pairs of them."""
-
-
 def _confusion(matrix: np.ndarray) -> dict[str, Any]:
     """A confusion matrix (K, K) as the record has it."""
-    if len(matrix) <= MOST_CLASSES:
-        return {"confusion": matrix.tolist()}
-    wrong = matrix.copy()
-    np.fill_diagonal(wrong, 0)
-    order = np.argsort(-wrong, axis=None, kind="stable")[:MOST_CONFUSIONS]
-    pairs = [(int(true), int(predicted)) for true, predicted in zip(*np.unravel_index(order, wrong.shape), strict=True)]
-    most = [(*pair, int(wrong[pair])) for pair in pairs if wrong[pair]]
-    return {"confusions": Confusions(images=matrix.sum(1).tolist(), right=matrix.diagonal().tolist(), most=most)}
+    return {"confusion": matrix.tolist()} if len(matrix) <= WHOLE else {"confusions": Confusions.of(matrix)}
 
 
 def _reliability(logits: Floats, labels: np.ndarray, bins: int) -> list[ReliabilityBin]:

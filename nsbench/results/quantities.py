@@ -94,12 +94,17 @@ def metric(name: str) -> Metric:
     return found or Metric(plain, plain.replace("_", " "))
 
 
+def built_in(name: str) -> bool:
+    """Whether a metric is one of nsbench's own."""
+    return plain_name(name) in _KNOWN
+
+
 def register(new: Metric) -> None:
     """Add a metric of clean logits, which is measured from then on.
 
     Raises UserError where the name is taken, or there is no function to measure it by.
     """
-    if plain_name(new.name) in _KNOWN or _REGISTERED.get(new.name, new) != new:
+    if built_in(new.name) or _REGISTERED.get(new.name, new) != new:
         raise UserError(f"There is a metric {new.name!r} already: give yours another name.")
     if new.function is None:
         raise UserError(f"The metric {new.name!r} has no function: give one of logits, labels and weights.")

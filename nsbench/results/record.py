@@ -11,6 +11,7 @@ from pydantic import Field
 
 from nsbench.checkpoints.record import CheckpointRecord, Count, Record
 from nsbench.models.record import ModelRecord
+from nsbench.results.confusions import Confusions
 from nsbench.results.frames import measurement_frame
 from nsbench.results.key import Key, Kind, own_protocol, parsed
 from nsbench.results.measured import BenchmarkSet, Comparison, Measurement, SeedComparison, SeedMean
@@ -27,16 +28,6 @@ class ReliabilityBin(Record):
     count: Count
     accuracy: float | None = Field(description="None for an empty bin")
     confidence: float | None = Field(description="mean confidence, not the centre; None for an empty bin")
-
-
-class Confusions(Record):
-    """A confusion matrix of many classes: what is on its diagonal, and what is largest off it."""
-
-    images: list[Count] = Field(description="by true class")
-    right: list[Count] = Field(description="by true class, those predicted as it")
-    most: list[tuple[Count, Count, Count]] = Field(
-        description="true class, predicted class and images, of the most frequent confusions, descending"
-    )
 
 
 class Diagnostics(Record):

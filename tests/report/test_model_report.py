@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from nsbench.report.figures.marks import line_style
+from nsbench.report.figures.drawing import line_style
 from nsbench.report.figures.overview import flips
 from nsbench.report.figures.reliability import reliability
 from nsbench.report.lookup import MOST, Lookup

@@ -21,9 +21,12 @@ from nsbench.report.figures.drawing import (
     Picture,
     draw,
     heading,
+    interval_ends,
+    legend,
+    legend_height,
+    line_style,
     percent_axis,
 )
-from nsbench.report.figures.marks import interval_ends, legend, legend_height, line_style
 from nsbench.report.lookup import Entry, Lookup
 from nsbench.report.quantities import attack_text
 from nsbench.report.stamp import TEST_SELECTED

@@ -30,6 +30,7 @@ from nsbench.results.record import Diagnostics
 
 STRONGEST = 0.78  # opacity of the largest value; ink stays readable on it in both modes
 CELL = 26
+MOST_CLASSES = 20  # a matrix of more is a table of its most frequent confusions
 APART = 0.6  # gap, in cells, before the rows that never enter a mean
 
 
@@ -155,7 +156,7 @@ def confusion(lookup: Lookup) -> Picture | None:
     """The confusion matrix of the foremost model."""
     last = lookup.foremost()
     found = lookup.diagnostics(last)
-    if found is None or not found.confusion:
+    if found is None or not 0 < len(found.confusion) <= MOST_CLASSES:
         return None
     panel = confusion_panel(lookup, last, found)
     caption = (

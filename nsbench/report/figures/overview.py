@@ -16,10 +16,13 @@ from nsbench.report.figures.drawing import (
     Picture,
     draw,
     heading,
+    interval_ends,
+    legend,
+    legend_height,
+    line_style,
     percent_axis,
     printable,
 )
-from nsbench.report.figures.marks import interval_ends, legend, legend_height, line_style
 from nsbench.report.lookup import CLEAN, Entry, Lookup
 from nsbench.report.stamp import MARK
 from nsbench.report.tables.table import estimate, number_text, places

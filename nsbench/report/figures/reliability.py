@@ -5,8 +5,18 @@ from dataclasses import replace
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from nsbench.report.figures.drawing import INK, MUTED, PAGE, Panel, Picture, draw, heading, percent_axis, printable
-from nsbench.report.figures.marks import line_style
+from nsbench.report.figures.drawing import (
+    INK,
+    MUTED,
+    PAGE,
+    Panel,
+    Picture,
+    draw,
+    heading,
+    line_style,
+    percent_axis,
+    printable,
+)
 from nsbench.report.lookup import Entry, Lookup
 from nsbench.report.quantities import is_unbiased
 from nsbench.report.tables.table import Notes, estimate, number_text, places

@@ -4,7 +4,7 @@ from collections.abc import Iterable
 
 from nsbench.report.lookup import Lookup
 from nsbench.report.quantities import Quantity, quantity
-from nsbench.report.tables.table import UNDEFINED, Cell, Column, Row, Table, bounded, number_text, words
+from nsbench.report.tables.table import UNDEFINED, Column, Row, Table, TableCell, bounded, number_text, words
 from nsbench.results.key import Key
 from nsbench.results.measured import SeedMean
 from nsbench.results.quantities import HEADLINES
@@ -53,7 +53,7 @@ def mean_row(lookup: Lookup, found: SeedMean, shown: Quantity, heading: str) -> 
         return None if value is None else value * shown.scale
 
     both = bounded(printed(found.value), printed(found.ci_low), printed(found.ci_high), shown.decimals)
-    seeds = Cell(f"{len(found.seeds)}", float(len(found.seeds)), aside=", ".join(map(str, found.seeds)))
+    seeds = TableCell(f"{len(found.seeds)}", float(len(found.seeds)), aside=", ".join(map(str, found.seeds)))
     alone = [
         interval(printed(low), printed(high), shown)
         for low, high in ((found.image_low, found.image_high), (found.seed_low, found.seed_high))
@@ -61,9 +61,9 @@ def mean_row(lookup: Lookup, found: SeedMean, shown: Quantity, heading: str) -> 
     return Row([words(lookup.group_label(found.group)), seeds, both, *alone], heading=heading)
 
 
-def interval(low: float | None, high: float | None, shown: Quantity) -> Cell:
+def interval(low: float | None, high: float | None, shown: Quantity) -> TableCell:
     """An interval without its number."""
     if low is None or high is None:
-        return Cell(UNDEFINED)
+        return TableCell(UNDEFINED)
     text = " to ".join(number_text(end, shown.decimals) for end in (low, high))
-    return Cell(text, low=low, high=high)
+    return TableCell(text, low=low, high=high)

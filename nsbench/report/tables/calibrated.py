@@ -7,11 +7,11 @@ from nsbench.report.prose.wording import mean_heading, sentence_start
 from nsbench.report.quantities import is_unbiased
 from nsbench.report.tables.robustness import decimals, emphasis
 from nsbench.report.tables.table import (
-    Cell,
     Column,
     Notes,
     Row,
     Table,
+    TableCell,
     alone,
     estimate,
     full_columns,
@@ -55,7 +55,7 @@ def error_columns(lookup: Lookup, key: Key, group: str) -> list[Column]:
     return [*first, Column("plug-in (Guo et al.)", "%", group), Column("noise floor", "%", group)]
 
 
-def error_cells(lookup: Lookup, one: Entry, key: Key, notes: Notes, digits: int) -> list[Cell]:
+def error_cells(lookup: Lookup, one: Entry, key: Key, notes: Notes, digits: int) -> list[TableCell]:
     """The cells under them; the interval stands with the unbiased value, which alone it is about."""
     found = lookup.find(one, key)
     floor = measured(alone(found, None if found is None else found.floor), notes, digits)
@@ -76,7 +76,7 @@ def kind(lookup: Lookup, key: Key) -> str:
     return "unbiased" if is_unbiased(lookup, key) else "plug-in"
 
 
-def other_cells(lookup: Lookup, one: Entry, images: Kind, notes: Notes, digits: int) -> list[Cell]:
+def other_cells(lookup: Lookup, one: Entry, images: Kind, notes: Notes, digits: int) -> list[TableCell]:
     """The cells under them."""
     errors = [measured(estimate(lookup.find(one, Key(images, metric))), notes, digits) for _, metric in OTHERS]
     return errors + [measured(lookup.find(one, Key(images, metric)), notes, 3, 1) for _, metric in SCORES]

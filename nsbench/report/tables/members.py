@@ -9,12 +9,12 @@ from nsbench.report.quantities import is_unbiased
 from nsbench.report.tables.robustness import INTERVALS, POOLED, SAME_IMAGES, fitted
 from nsbench.report.tables.table import (
     UNDEFINED,
-    Cell,
     Column,
     Emphasis,
     Notes,
     Row,
     Table,
+    TableCell,
     count,
     estimate,
     measured,
@@ -144,7 +144,7 @@ def member_table(lookup: Lookup, benchmark: BenchmarkSet, reading: Reading) -> T
     return fitted(lookup, Table(reading.metric, reading.title, caption, columns, rows, notes.marked()))
 
 
-def member_cell(lookup: Lookup, one: Entry, key: Key, notes: Notes, baseline: bool) -> Cell:
+def member_cell(lookup: Lookup, one: Entry, key: Key, notes: Notes, baseline: bool) -> TableCell:
     """One number of one model; a calibration error with its plug-in value and its noise floor in a smaller line."""
     found = lookup.find(one, key)
     digits = places(0 if found is None else found.n)
@@ -195,14 +195,14 @@ def selection(lookup: Lookup) -> Table | None:
     return Table("selection", "Images per class and generation", caption, columns, rows, [])
 
 
-def class_cells(found: SelectionRecord, index: int) -> list[Cell]:
+def class_cells(found: SelectionRecord, index: int) -> list[TableCell]:
     """Three counts of one class and the share of its pseudo-labels that are right."""
     lists = (found.above_threshold, found.kept, found.duplicates)
-    counts = [count(counts[index]) if index < len(counts) else Cell(UNDEFINED) for counts in lists]
+    counts = [count(counts[index]) if index < len(counts) else TableCell(UNDEFINED) for counts in lists]
     return [*counts, share(found.class_accuracy[index] if index < len(found.class_accuracy) else None)]
 
 
-def total_cells(found: SelectionRecord) -> list[Cell]:
+def total_cells(found: SelectionRecord) -> list[TableCell]:
     """The same over all classes."""
     counts = [count(sum(counts)) for counts in (found.above_threshold, found.kept, found.duplicates)]
     return [*counts, share(found.accuracy)]
@@ -234,7 +234,7 @@ def pseudo_labels(lookup: Lookup) -> Table | None:
         above = sum(found.above_threshold)
         cells = [words(lookup.label(one)), words(lookup.label(teacher) if teacher else found.teacher)]
         cells += [
-            Cell(f"{found.confidence_threshold:g}", found.confidence_threshold),
+            TableCell(f"{found.confidence_threshold:g}", found.confidence_threshold),
             count(found.available),
             count(above),
         ]
@@ -251,6 +251,6 @@ def pseudo_labels(lookup: Lookup) -> Table | None:
     return Table("pseudo_labels", "Pseudo-labels", caption, columns, rows, [])
 
 
-def share(value: float | None) -> Cell:
+def share(value: float | None) -> TableCell:
     """A fraction as percent."""
-    return Cell(UNDEFINED) if value is None else Cell(f"{value * 100:.1f}", value * 100)
+    return TableCell(UNDEFINED) if value is None else TableCell(f"{value * 100:.1f}", value * 100)

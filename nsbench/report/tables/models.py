@@ -15,10 +15,11 @@ from nsbench.report.figures.drawing import (
     Picture,
     draw,
     heading,
+    interval_ends,
+    line_style,
     percent_axis,
     printable,
 )
-from nsbench.report.figures.marks import interval_ends, line_style
 from nsbench.report.figures.overview import Wanted, wanted_means
 from nsbench.report.lookup import CLEAN, MOST, Entry, Lookup
 from nsbench.report.tables.calibrated import ECE, kind

@@ -5,12 +5,12 @@ from nsbench.report.lookup import CLEAN, Entry, Lookup
 from nsbench.report.prose.wording import mean_heading
 from nsbench.report.quantities import unit_text
 from nsbench.report.tables.table import (
-    Cell,
     Column,
     Emphasis,
     Notes,
     Row,
     Table,
+    TableCell,
     full_columns,
     measured,
     places,
@@ -102,7 +102,7 @@ def robustness(lookup: Lookup) -> Table | None:
     return Table("robustness", "Robustness", caption, *full_columns(columns, rows), notes.marked())
 
 
-def mean_cell(lookup: Lookup, one: Entry, kind: Kind, metric: str, notes: Notes) -> Cell:
+def mean_cell(lookup: Lookup, one: Entry, kind: Kind, metric: str, notes: Notes) -> TableCell:
     """One mean of one model."""
     base = lookup.is_baseline(one) and quantities.metric(metric).unit == "ratio"
     return measured(lookup.find(one, lookup.key(kind, metric)), notes, decimals(lookup, kind), baseline=base)
