@@ -17,7 +17,7 @@ help:
 	@echo 'make test        install with test dependencies, run the fast tests'
 	@echo 'make test-foreign  the fast tests that train networks, as on a processor of another kind'
 	@echo 'make test-slow   the slow tests, the wheel test among them'
-	@echo 'make check       ruff, mypy --strict, the tests of architecture and documentation'
+	@echo 'make check       ruff, mypy --strict, vulture, the tests of architecture and documentation'
 	@echo 'make wheel-test  build the wheel, install it into an empty environment, try it there (about 6 GB, then deleted)'
 	@echo 'make clean       delete $(VENV), build output and caches; runs/ and data/ stay'
 
@@ -40,6 +40,7 @@ check: $(VENV)/installed-dev
 	$(VENV)/bin/ruff check
 	$(VENV)/bin/ruff format --check
 	$(VENV)/bin/mypy
+	$(VENV)/bin/vulture
 	$(VENV)/bin/python -m pytest tests/test_architecture.py tests/test_docs.py
 
 wheel-test: $(VENV)/installed-test

@@ -41,7 +41,6 @@ from nsbench.data.images import ImageSet
 from nsbench.data.load import load_dataset
 from nsbench.devices import prepare
 from nsbench.networks.classifier import Normalize
-from nsbench.networks.inference import batches
 
 EPSILONS = tuple(step / 100 for step in range(11))
 PUBLISHED_BATCH = 256
@@ -99,10 +98,10 @@ def foolbox_sweep(network: nn.Module, images: ImageSet, device: torch.device) ->
 
     def sweep() -> list[int]:
         right = torch.zeros(len(EPSILONS), dtype=torch.int64, device=device)
-        for rows in batches(len(pixels), PUBLISHED_BATCH):
-            _, _, fooled = LinfFastGradientAttack()(model, pixels[rows], labels[rows], epsilons=list(EPSILONS))
+        for some, answers in zip(pixels.split(PUBLISHED_BATCH), labels.split(PUBLISHED_BATCH), strict=True):
+            _, _, fooled = LinfFastGradientAttack()(model, some, answers, epsilons=list(EPSILONS))
             with torch.no_grad():
-                wrong = model(pixels[rows]).argmax(1) != labels[rows]
+                wrong = model(some).argmax(1) != answers
             right += (~(fooled | wrong)).sum(1)
         return right.tolist()
 
@@ -115,9 +114,9 @@ def our_sweep(network: nn.Module, images: ImageSet, batch: int, device: torch.de
 
     def sweep() -> list[int]:
         right = torch.zeros(len(EPSILONS), dtype=torch.int64, device=device)
-        for rows in batches(len(pixels), batch):
-            logits, _ = attack(network, pixels[rows], labels[rows], EPSILONS)
-            right += (logits.argmax(-1) == labels[rows]).sum(1)
+        for some, answers in zip(pixels.split(batch), labels.split(batch), strict=True):
+            logits, _ = attack(network, some, answers, EPSILONS)
+            right += (logits.argmax(-1) == answers).sum(1)
         return right.tolist()
 
     return sweep

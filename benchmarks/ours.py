@@ -18,7 +18,7 @@ from nsbench.noise.dense import DenseAugmenter
 from nsbench.noise.draws import Draws, InputNoise
 from nsbench.noise.draws import draw as draw_parameters
 from nsbench.progress import Reporter
-from nsbench.training.plan import Plan
+from nsbench.training.schedule import Schedule
 from nsbench.training.step import Noise, TrainingSet, input_noise
 from nsbench.training.trainer import train
 
@@ -90,7 +90,7 @@ def training(
 ) -> Callable[[], int]:
     """Training for a budget of `images` images, with its random draws and the reading of the loss at the end."""
     settings = TrainingConfig(batch_size=batch, precision=precision, execution=execution)
-    plan = Plan(images, settings, ("benchmark",), "benchmark", save_every=float("inf"))
+    plan = Schedule(images, settings, ("benchmark",), "benchmark", save_every=float("inf"))
 
     def run() -> int:
         with tempfile.TemporaryDirectory() as folder, Reporter(quiet=True).task("benchmark", plan.images) as task:

@@ -6,11 +6,11 @@ from typing import Any, Literal
 
 from torch import nn
 
-from nsbench.config.request import choose, resolve_benchmark, usual
-from nsbench.evaluation import evaluate_models
+from nsbench.config.request import EvaluationRequest
 from nsbench.models.in_memory import InMemory
-from nsbench.pipeline import Options
 from nsbench.results.record import Results
+from nsbench.work.options import Options
+from nsbench.work.surveys import evaluate_models
 
 
 def evaluate(  # noqa: PLR0913  # an option of the command is an argument here
@@ -52,16 +52,22 @@ def evaluate(  # noqa: PLR0913  # an option of the command is an argument here
         UserError: a model, the data or the folder cannot be used.
     """
     named = {name: model for name, model in models.items() if isinstance(model, str)}
-    preprocessing = {"mean": list(mean), "std": list(std), "inside": inside}
-    rows = [{"name": name, "source": source} | preprocessing for name, source in named.items()]
-    wishes: dict[str, Any] = {}
-    choose(wishes, on or usual(data_set), data_set)
-    table = {"data": data_set, "baseline": baseline, "models": rows, "evaluation": wishes | settings}
     given = [
         InMemory(name, model, mean, std, inside=inside)
         for name, model in models.items()
         if isinstance(model, nn.Module)
     ]
+    request = EvaluationRequest(
+        models=tuple(named.values()),
+        names=tuple(named),
+        on=tuple(on),
+        baseline=baseline,
+        mean=tuple(mean),
+        std=tuple(std),
+        inside=inside,
+        data_set=data_set,
+        evaluation=settings,
+    )
     folder = Path(out).expanduser()
     options = Options(folder, Path(data).expanduser() if data else None, device, quiet)
-    return evaluate_models(resolve_benchmark(table, (), folder), options, given)
+    return evaluate_models(request.configuration(folder), options, given)

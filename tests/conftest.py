@@ -14,7 +14,8 @@ from nsbench.config.resolve import resolve
 from nsbench.config.schema import Config
 from nsbench.data.load import load_dataset
 from nsbench.networks.inference import predict_logits
-from nsbench.pipeline import Options, Run, run_all
+from nsbench.work.options import Options
+from nsbench.work.runs import open_run, run_all
 
 # One thread each: the tests run side by side on all cores, and threads that wait for each other waste them.
 THREADS = int(os.environ.get("NSBENCH_TEST_THREADS", "1"))
@@ -31,8 +32,8 @@ TINY = (
     "input_noise.operations=1",
     "input_noise.magnitude=3",
     "input_noise.crop_padding=1",
-    "pseudo_labels.confidence_threshold=0.2",
-    "pseudo_labels.min_images_per_class=20",
+    "method.confidence_threshold=0.2",
+    "method.min_images_per_class=20",
     "training.teacher_images=2500",
     "training.student_images=2000",
     "training.baseline_images=1500",
@@ -61,15 +62,15 @@ SMALL = (
     "input_noise.magnitude=9",
     "model_noise.dropout=0.1",
     "model_noise.survival=0.9",
-    "pseudo_labels.type=hard",
-    "pseudo_labels.temperature=1.0",
-    "pseudo_labels.mixup_alpha=0.0",
-    "pseudo_labels.min_images_per_class=1500",
-    "pseudo_labels.max_class_gap=500",
+    "method.type=hard",
+    "method.temperature=1.0",
+    "method.mixup_alpha=0.0",
+    "method.min_images_per_class=1500",
+    "method.max_class_gap=500",
     "training.schedule=steps",
     "training.average_decay=0.0",
     "training.learning_rate=0.1",
-    "pseudo_labels.confidence_threshold=0.4",
+    "method.confidence_threshold=0.4",
     "training.teacher_images=16_000",
     "training.student_images=16_000",
     "training.baseline_images=64",
@@ -78,7 +79,7 @@ SMALL = (
 )
 
 
-TRAINED = {"tiny_run", "tiny_arguments", "train_small", "make_plan", "resnet", "stranger", "exact"}
+TRAINED = {"tiny_run", "tiny_arguments", "train_small", "make_schedule", "resnet", "stranger", "exact"}
 """Fixtures that are trained networks, or that train them."""
 
 
@@ -137,7 +138,7 @@ def train_small() -> Callable[..., None]:
 
     def train(folder: Path, *settings: str) -> None:
         data = Path(os.environ["NSBENCH_TEST_CIFAR10"])
-        Run(resolve("cifar10-small", [*SMALL, *settings]), Options(folder, data, "cpu", quiet=True)).train()
+        open_run(resolve("cifar10-small", [*SMALL, *settings]), Options(folder, data, "cpu", quiet=True)).train()
 
     return train
 

@@ -84,6 +84,18 @@ def test_sides_that_predict_otherwise_are_not_measured(monkeypatch: pytest.Monke
         check_equal("ours and theirs", far, one)
 
 
+def test_folding_is_measured_on_both_sides(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    monkeypatch.syspath_prepend(FOLDER)
+    few = ["--networks", "resnet8", "--batch", "4", "--rounds", "2", "--seconds", "0"]
+    monkeypatch.setattr(sys, "argv", ["folding.py", *few, "--json", str(tmp_path / "folding.json")])
+    importlib.import_module("folding").main()
+    readings = json.loads((tmp_path / "folding.json").read_text(encoding="utf-8"))["readings"]
+    assert {name: len(values) for name, values in readings.items()} == {"resnet8": 2, "resnet8, folded": 2}
+    assert "| resnet8 |" in capsys.readouterr().out
+
+
 def test_modules_that_stand_in_are_gone_afterwards(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.syspath_prepend(FOLDER)
     loop = importlib.import_module("robustbench_loop")

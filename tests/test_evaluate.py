@@ -20,8 +20,9 @@ from torch import nn
 from nsbench.api import evaluate
 from nsbench.cli.app import main
 from nsbench.config.resolve import resolve
-from nsbench.pipeline import Options, run_all
 from nsbench.results.store import load_results
+from nsbench.work.options import Options
+from nsbench.work.runs import run_all
 from tests.conftest import TINY
 
 

@@ -13,22 +13,22 @@ import pytest
 Command = Callable[..., "subprocess.CompletedProcess[str]"]
 BASELINE = "supervised/seed0/gen0-resnet8-w0.25"
 MOMENTS = {
-    "in the teacher's training": "hard/seed0/gen0-resnet8-w0.125/training.safetensors",
-    "after the teacher": "hard/seed0/gen0-resnet8-w0.125/checkpoint.json",
-    "in a student's training": "hard/seed0/gen1-resnet8-w0.25/training.safetensors",
-    "between weights and description": f"{BASELINE}/weights.safetensors",
+    "in the teacher's training": "networks/resnet8-w0.125-supervised-*/training.safetensors",
+    "after the teacher": "networks/resnet8-w0.125-supervised-*/checkpoint.json",
+    "in a student's training": "networks/resnet8-w0.25-noisy-student-*/training.safetensors",
+    "between weights and description": "networks/resnet8-w0.25-supervised-*/weights.safetensors",
     "in the evaluation": f"predictions/{BASELINE}/clean.safetensors",
     "before the results": f"predictions/{BASELINE}/perturbation/translate.safetensors",
     "before the report": "results.json",
 }
 
 
-def kill_when_it_appears(arguments: list[str], path: Path) -> bool:
-    """SIGKILL the command as soon as `path` exists; False when it ended first."""
+def kill_when_it_appears(arguments: list[str], folder: Path, pattern: str) -> bool:
+    """SIGKILL the command as soon as a file of that pattern exists in the folder; False when it ended first."""
     process = subprocess.Popen([sys.executable, "-m", "nsbench", *arguments], stderr=subprocess.DEVNULL)
     deadline = time.monotonic() + 120
     while process.poll() is None and time.monotonic() < deadline:
-        if path.exists():
+        if any(folder.glob(pattern)):
             os.kill(process.pid, signal.SIGKILL)
             return process.wait() == -signal.SIGKILL
         time.sleep(0.001)
@@ -39,7 +39,7 @@ def kill_when_it_appears(arguments: list[str], path: Path) -> bool:
 
 def continues(arguments: list[str], nsbench: Command, folder: Path, moment: str, expected: Path) -> None:
     arguments = [*arguments, "--save-every", "0", "--out", str(folder)]
-    assert kill_when_it_appears(arguments, folder / MOMENTS[moment]), f"was not killed {moment}"
+    assert kill_when_it_appears(arguments, folder, MOMENTS[moment]), f"was not killed {moment}"
     outcome = nsbench(*arguments)
     assert outcome.returncode == 0, outcome.stderr
     assert (folder / "results.json").read_bytes() == (expected / "results.json").read_bytes()
@@ -68,7 +68,7 @@ def test_a_run_killed_again_and_again_still_ends_with_the_same_results(
 ) -> None:
     arguments = [*tiny_arguments, "--save-every", "0", "--out", str(tmp_path / "run")]
     for moment in MOMENTS.values():
-        kill_when_it_appears(arguments, tmp_path / "run" / moment)
+        kill_when_it_appears(arguments, tmp_path / "run", moment)
     assert nsbench(*arguments).returncode == 0
     assert (tmp_path / "run" / "results.json").read_bytes() == (tiny_run / "results.json").read_bytes()
 

@@ -6,6 +6,8 @@ from pathlib import Path
 
 import pytest
 
+from nsbench.study.plan import network_folder
+
 Train = Callable[..., None]
 Accuracy = Callable[[Path], float]
 
@@ -15,12 +17,12 @@ TEACHER = "hard/seed0/gen0-resnet8-w0.5"
 STUDENT = "hard/seed0/gen1-resnet8-w0.5"
 LABELS = {
     "hard": [],
-    "soft": ["pseudo_labels.type=soft"],
-    "soft, at a temperature": ["pseudo_labels.type=soft", "pseudo_labels.temperature=2.0"],
-    "smooth": ["pseudo_labels.type=smooth"],
-    "mixup and hard": ["pseudo_labels.mixup_alpha=1.0"],
-    "mixup and soft": ["pseudo_labels.type=soft", "pseudo_labels.mixup_alpha=1.0"],
-    "mixup and smooth": ["pseudo_labels.type=smooth", "pseudo_labels.mixup_alpha=1.0"],
+    "soft": ["method.type=soft"],
+    "soft, at a temperature": ["method.type=soft", "method.temperature=2.0"],
+    "smooth": ["method.type=smooth"],
+    "mixup and hard": ["method.mixup_alpha=1.0"],
+    "mixup and soft": ["method.type=soft", "method.mixup_alpha=1.0"],
+    "mixup and smooth": ["method.type=smooth", "method.mixup_alpha=1.0"],
 }
 MODEL_NOISES = {
     "dropout 0.5": ["model_noise.dropout=0.5"],
@@ -31,10 +33,10 @@ MODEL_NOISES = {
     "no model noise": ["model_noise.dropout=0.0", "model_noise.survival=1.0"],
 }
 OBJECTIVES = {
-    "distillation": ["study.objective=distillation", "pseudo_labels.confidence_threshold=0.0"],
-    "distillation and mixup": ["study.objective=distillation", "pseudo_labels.mixup_alpha=1.0"],
+    "distillation": ["method.kind=distillation", "method.confidence_threshold=0.0"],
+    "distillation and mixup": ["method.kind=distillation", "method.mixup_alpha=1.0"],
     "distillation into a smaller network": [
-        "study.objective=distillation",
+        "method.kind=distillation",
         "study.networks=['resnet8-w0.5', 'resnet8-w0.375']",
     ],
 }
@@ -42,7 +44,7 @@ BEYOND_CHANCE = 0.2
 
 
 def student_in(folder: Path) -> Path:
-    (found,) = folder.glob("hard/seed0/gen1-*")
+    (found,) = folder.glob("networks/*-noisy-student-*")
     return found
 
 
@@ -71,7 +73,7 @@ def test_the_control_learns_from_labels_and_noise_alone(
     for name in ("hard", "supervised"):
         shutil.copytree(teacher / name, tmp_path / name)
     train_small(tmp_path, "study.control=true")
-    assert accuracy(tmp_path / "control/seed0/gen1-resnet8-w0.5") > BEYOND_CHANCE
+    assert accuracy(network_folder(tmp_path, "control/seed0/gen1-resnet8-w0.5")) > BEYOND_CHANCE
 
 
 @pytest.mark.parametrize("part", ["all", "head"])

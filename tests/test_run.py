@@ -16,9 +16,11 @@ from nsbench.config.schema import Config
 from nsbench.data.load import load_dataset
 from nsbench.errors import UserError
 from nsbench.networks.inference import predict_logits
-from nsbench.pipeline import Options, Run, evaluate, report, run_all, train
 from nsbench.results.record import Results
 from nsbench.results.store import load_results
+from nsbench.study.plan import network_folder
+from nsbench.work.options import Options
+from nsbench.work.runs import evaluate, open_run, report, run_all, train
 from tests.conftest import TINY
 from tests.results.small import evaluated
 
@@ -35,13 +37,20 @@ def results(tiny_run: Path) -> Results:
 def test_a_run_leaves_the_documented_folder(tiny_run: Path, tiny: Config) -> None:
     assert load_file(tiny_run / "config.toml") == tiny
     for name in NAMES:
-        assert {path.name for path in (tiny_run / name).iterdir()} == {
+        assert {path.name for path in network_folder(tiny_run, name).iterdir()} == {
             "weights.safetensors",
             "checkpoint.json",
             "history.csv",
         }
         assert len(list((tiny_run / "predictions" / name).iterdir())) == 4
-    for file in ("environment.json", "results.json", "metrics.csv", "report/index.html", "report/report.md"):
+    for file in (
+        "environment.json",
+        "plan.json",
+        "results.json",
+        "metrics.csv",
+        "report/index.html",
+        "report/report.md",
+    ):
         assert (tiny_run / file).stat().st_size > 100, file
     assert not list(tiny_run.rglob("*.tmp"))
 
@@ -135,7 +144,7 @@ def test_a_mean_over_a_few_corruptions_says_so_in_its_row(tiny_run: Path) -> Non
 
 def test_a_checkpoint_gives_back_the_network_that_was_evaluated(tiny_run: Path) -> None:
 
-    network = load_network(tiny_run / NAMES[1], torch.device("cpu"))
+    network = load_network(network_folder(tiny_run, NAMES[1]), torch.device("cpu"))
     logits = predict_logits(network, load_dataset("digits", None).test.images, torch.device("cpu"), 500)
     stored = load_arrays(tiny_run / "predictions" / NAMES[1] / "clean.safetensors")["logits"]
     np.testing.assert_array_equal(logits, stored)
@@ -152,18 +161,18 @@ def test_training_learns_something(results: Results) -> None:
 def test_another_configuration_is_refused_by_the_key_that_differs(tiny_run: Path) -> None:
     config = resolve("quick", [*TINY, "training.batch_size=64"])
     with pytest.raises(UserError, match=r"was made with training\.batch_size = 16, not 64: choose another folder"):
-        Run(config, Options(tiny_run, device="cpu"))
+        open_run(config, Options(tiny_run, device="cpu"))
 
 
 def test_deleting_an_output_makes_only_that_again(tiny_run: Path, tiny: Config, tmp_path: Path) -> None:
     folder = tmp_path / "copy"
     shutil.copytree(tiny_run, folder)
     before = (folder / "results.json").read_bytes()
-    untouched = folder / NAMES[0] / "weights.safetensors"
+    untouched = network_folder(folder, NAMES[0]) / "weights.safetensors"
     stamp = untouched.stat().st_mtime_ns
     (folder / "results.json").unlink()
     shutil.rmtree(folder / "predictions" / NAMES[1])
-    shutil.rmtree(folder / NAMES[2])
+    shutil.rmtree(network_folder(folder, NAMES[2]))
     run_all(tiny, Options(folder, device="cpu", quiet=True))
     assert (folder / "results.json").read_bytes() == before
     assert untouched.stat().st_mtime_ns == stamp
@@ -171,7 +180,7 @@ def test_deleting_an_output_makes_only_that_again(tiny_run: Path, tiny: Config, 
 
 def test_a_changed_weight_file_is_noticed(tiny_run: Path, tmp_path: Path) -> None:
     folder = tmp_path / "checkpoint"
-    shutil.copytree(tiny_run / NAMES[0], folder)
+    shutil.copytree(network_folder(tiny_run, NAMES[0]), folder)
     weights = folder / "weights.safetensors"
     weights.write_bytes(weights.read_bytes()[:-1] + b"\x00")
     with pytest.raises(UserError, match=r"is missing or is not the file that checkpoint\.json describes"):
@@ -194,7 +203,7 @@ def test_stages_can_be_run_one_by_one(tiny: Config, tiny_run: Path, tmp_path: Pa
 def test_evaluating_before_training_says_so(tiny: Config, tmp_path: Path) -> None:
     with pytest.raises(UserError, match="is not a run folder"):
         evaluate(tmp_path, Options(tmp_path))
-    Run(tiny, Options(tmp_path / "new", device="cpu"))
+    open_run(tiny, Options(tmp_path / "new", device="cpu"))
     with pytest.raises(UserError, match=r"has no checkpoint: run `nsbench train` first"):
         evaluate(tmp_path / "new", Options(tmp_path / "new", device="cpu", quiet=True))
     with pytest.raises(UserError, match=r"There is no .*results\.json: run `nsbench evaluate"):
@@ -202,7 +211,7 @@ def test_evaluating_before_training_says_so(tiny: Config, tmp_path: Path) -> Non
 
 
 def test_an_empty_selection_trains_on_labelled_images_and_warns(tmp_path: Path) -> None:
-    config = resolve("quick", [*TINY, "pseudo_labels.confidence_threshold=1.0"])
+    config = resolve("quick", [*TINY, "method.confidence_threshold=1.0"])
     run_all(config, Options(tmp_path / "empty", device="cpu", quiet=True))
     results = load_results(tmp_path / "empty")
     assert any("no unlabelled image was above the confidence threshold 1" in text for text in results.warnings)
@@ -219,8 +228,7 @@ def test_any_choice_of_benchmarks_gives_a_report(
 ) -> None:
     """The networks of the tiny run are taken as they are: only the evaluation differs."""
     choice = [f"evaluation.corruptions={corruptions}", f"evaluation.perturbations={perturbations}"]
-    for name in NAMES:
-        shutil.copytree(tiny_run / name, tmp_path / "run" / name)
+    shutil.copytree(tiny_run / "networks", tmp_path / "run" / "networks")
     index = run_all(resolve("quick", [*TINY, *choice]), Options(tmp_path / "run", device="cpu", quiet=True))
     assert "mCE" not in index.with_name("report.md").read_text()
     kinds = {benchmark.kind for benchmark in load_results(tmp_path / "run").benchmarks}
@@ -235,7 +243,7 @@ def test_a_run_without_unlabelled_images_says_so(tmp_path: Path) -> None:
 
 def test_a_validation_slice_is_held_out_and_scored(tmp_path: Path) -> None:
     config = resolve("quick", [*TINY, "data.labeled_fraction=0.1", "data.validation_fraction=0.2"])
-    records = Run(config, Options(tmp_path / "held-out", device="cpu", quiet=True)).train()
+    records = open_run(config, Options(tmp_path / "held-out", device="cpu", quiet=True)).train()
     for record in records:
         assert all(point.validation_accuracy is not None for point in record.history)
     assert records[0].training_images == 104
@@ -261,5 +269,5 @@ def test_a_configuration_that_cannot_work_fails_before_the_run_folder_exists(
     settings: list[str], sentence: str, tmp_path: Path
 ) -> None:
     with pytest.raises(UserError, match=sentence):
-        Run(resolve("quick", [*TINY, *settings]), Options(tmp_path / "none", device="cpu"))
+        open_run(resolve("quick", [*TINY, *settings]), Options(tmp_path / "none", device="cpu"))
     assert not (tmp_path / "none").exists()

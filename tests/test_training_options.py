@@ -5,6 +5,8 @@ from pathlib import Path
 
 import pytest
 
+from nsbench.study.plan import network_folder
+
 Train = Callable[..., None]
 Accuracy = Callable[[Path], float]
 
@@ -41,7 +43,7 @@ BEYOND_CHANCE = 0.2
 
 
 def student_in(folder: Path) -> Path:
-    (found,) = folder.glob("hard/seed0/gen1-*")
+    (found,) = folder.glob("networks/*-noisy-student-*")
     return found
 
 
@@ -50,7 +52,7 @@ def test_a_chain_trained_this_way_learns_far_beyond_chance(
     name: str, train_small: Train, accuracy: Accuracy, tmp_path: Path
 ) -> None:
     train_small(tmp_path, *FROM_THE_START[name])
-    assert accuracy(tmp_path / TEACHER) > BEYOND_CHANCE
+    assert accuracy(network_folder(tmp_path, TEACHER)) > BEYOND_CHANCE
     assert accuracy(student_in(tmp_path)) > BEYOND_CHANCE
 
 
@@ -61,4 +63,4 @@ def test_an_efficientnet_learns_beyond_chance(train_small: Train, accuracy: Accu
     networks = "study.networks=['efficientnet-b0', 'resnet8-w0.125']"
     few_to_label = "data.labeled_fraction=0.95"
     train_small(tmp_path, networks, few_to_label, *settings, *gentle, *FROM_THE_START["no noise"])
-    assert accuracy(tmp_path / "hard/seed0/gen0-efficientnet-b0") > 0.15
+    assert accuracy(network_folder(tmp_path, "hard/seed0/gen0-efficientnet-b0")) > 0.15

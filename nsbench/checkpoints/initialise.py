@@ -46,7 +46,7 @@ def weights_sha256_of(source: Path) -> str:
         if checkpoint is None:
             raise UserError(
                 f"There is no checkpoint in {source}: name a folder with a checkpoint.json, "
-                "such as RUN/STUDY/seed0/gen0-resnet20, or a file of weights."
+                "such as one in RUN/networks, or a file of weights."
             )
         return checkpoint.record.weights_sha256
     if not source.is_file():

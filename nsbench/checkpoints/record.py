@@ -14,12 +14,12 @@ class Record(BaseModel):
 
 
 class CheckpointName(Record):
-    """What names one trained network in a run."""
+    """The labels by which a plan calls one trained network; another plan may call the same one otherwise."""
 
-    study: str = Field(description="the configuration of the chain, `supervised` for the baseline, `control`")
+    study: str = Field(description="name of the chain, `supervised` for the baseline, `control`")
     generation: Count = Field(description="0 is the supervised teacher")
     network: str = Field(description="for example resnet20 or resnet8-w0.5")
-    seed: Count
+    seed: Count = Field(description="of weights, noise and order")
 
     def __str__(self) -> str:
         return f"{self.study}/seed{self.seed}/gen{self.generation}-{self.network}"
@@ -37,11 +37,15 @@ class SelectionRecord(Record):
     kept: list[Count] = Field(description="per class, distinct pseudo-labelled images after balancing")
     duplicates: list[Count] = Field(description="per class, copies added by balancing, labelled and pseudo-labelled")
     labeled: list[Count] = Field(description="per class, labelled images")
+    labels_known: bool = Field(
+        default=True, description="whether the true label of every unlabelled image is known, to score pseudo-labels by"
+    )
     accuracy: float | None = Field(
-        description="share of kept pseudo-labels that are right, by labels training never sees; None if none was kept"
+        description="share of kept pseudo-labels that are right, by labels training never sees; None if none was kept, "
+        "or if the data set has no such labels"
     )
     class_accuracy: list[float | None] = Field(
-        description="per class, share of the kept pseudo-labels of that class that are right; None if none was kept"
+        description="per class, share of the kept pseudo-labels of that class that are right; None likewise"
     )
 
 
@@ -56,12 +60,13 @@ class HistoryPoint(Record):
     test_accuracy: float | None = Field(default=None, description="on the test images; only under selection best-test")
 
 
-class CheckpointRecord(CheckpointName):
-    """One trained network."""
+class TrainedNetwork(Record):
+    """One trained network: what it is, whatever a plan calls it."""
 
-    role: Literal["teacher", "student", "baseline", "control"]
-    objective: Literal["supervised", "self-training", "distillation"]
-    parent: str | None = Field(description="the teacher's name, None for a supervised network")
+    network: str
+    seed: Count
+    recipe: str = Field(default="", description="hash of all that its weights follow from; empty in earlier records")
+    method: str = Field(description="how it learnt, such as supervised, noisy-student or distillation")
     parameters: Count
     images_seen: Count
     training_images: Count = Field(description="images in the training set, duplicates counted")
@@ -72,8 +77,8 @@ class CheckpointRecord(CheckpointName):
     initial_weights: str = Field(description="SHA-256 of the weights that training started from; empty: random")
     configuration: dict[str, Any] = Field(
         default={},
-        description="all settings that its weights follow from, its teachers' included, but for seeds; networks that "
-        "share it differ in their seed alone. Empty where a checkpoint of an earlier version does not say",
+        description="its recipe and its teachers' without seeds, and the arithmetic they came to; networks that share "
+        "it differ in their seed alone. Empty where a checkpoint of an earlier version does not say",
     )
     weights_sha256: str
     selection: SelectionRecord | None
@@ -83,3 +88,13 @@ class CheckpointRecord(CheckpointName):
     def test_selected(self) -> bool:
         """Whether the weights were chosen on the images that later measure them, which is optimistic."""
         return self.weights_selection == "best-test"
+
+
+class CheckpointRecord(TrainedNetwork, CheckpointName):
+    """A trained network under the labels of a plan."""
+
+    role: Literal["teacher", "student", "baseline", "control"]
+    parent: str | None = Field(description="the teacher's labels, None for a network without one")
+
+    def __str__(self) -> str:
+        return f"{self.study}/seed{self.seed}/gen{self.generation}-{self.network}"

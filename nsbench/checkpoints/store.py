@@ -6,14 +6,14 @@ a checkpoint exists when its description does.
 
 import hashlib
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import torch
 from pydantic import Field, ValidationError
 from safetensors.torch import load_file, save
 from torch import nn
 
-from nsbench.checkpoints.record import CheckpointName, CheckpointRecord, Record
+from nsbench.checkpoints.record import Record, TrainedNetwork
 from nsbench.errors import UserError
 from nsbench.files import write_bytes, write_text
 from nsbench.networks.build import build_network
@@ -26,20 +26,21 @@ class CheckpointFile(Record):
     """The content of `checkpoint.json`."""
 
     format: Literal["nsbench-checkpoint"] = "nsbench-checkpoint"
-    format_version: Literal[1] = 1
-    fingerprint: str = Field(description="of everything that determined the weights")
+    format_version: Literal[2] = 2
+    recipe: dict[str, Any] = Field(description="all that determined the weights")
+    teacher: str | None = Field(description="name of the teacher's folder, beside this one")
     classes: int
     mean: tuple[float, float, float]
     std: tuple[float, float, float]
     dropout: float
     survival: float
     device: str = Field(description="kind of device it was trained on")
-    record: CheckpointRecord
+    record: TrainedNetwork
 
 
-def folder_of(run: Path, name: CheckpointName) -> Path:
-    """Where a checkpoint lies in a run folder."""
-    return run / str(name)
+def networks_folder(run: Path) -> Path:
+    """Where the networks of a run lie, each in a folder named after its recipe."""
+    return run / "networks"
 
 
 def save_checkpoint(folder: Path, network: nn.Module, file: CheckpointFile) -> CheckpointFile:
@@ -55,23 +56,41 @@ def save_checkpoint(folder: Path, network: nn.Module, file: CheckpointFile) -> C
     return file
 
 
+_EARLIER = b'"format_version": 1,'
 _HISTORY = ("images", "learning_rate", "loss", "accuracy")
 
 
-def read_checkpoint(folder: Path, fingerprint: str | None = None) -> CheckpointFile | None:
-    """The description in a folder; None when there is none, or none under this fingerprint.
+def has_checkpoint(folder: Path) -> bool:
+    """Whether a folder holds a checkpoint; its description is written last."""
+    return (folder / "checkpoint.json").is_file()
 
-    Raises UserError when the description is damaged or the weights are not the ones it describes.
+
+def read_checkpoint(folder: Path, recipe: str | None = None) -> CheckpointFile | None:
+    """The description in a folder; None when there is none.
+
+    Args:
+        folder: of one network.
+        recipe: the hash that it must have, if any.
+
+    Raises UserError when the description is damaged, or is of an earlier version or of another recipe, or the weights
+    are not the ones it describes.
     """
     path = folder / "checkpoint.json"
     if not path.is_file():
         return None
     try:
-        file = CheckpointFile.model_validate_json(path.read_text())
+        text = path.read_text()
+        file = CheckpointFile.model_validate_json(text)
     except (ValidationError, UnicodeDecodeError):
+        if path.is_file() and _EARLIER in path.read_bytes():
+            raise UserError(
+                f"{path} was written by an earlier version of nsbench, which named networks otherwise: train it again "
+                "into another folder; its file weights.safetensors can be measured with `nsbench evaluate`, as weights "
+                "of a model of yours."
+            ) from None
         raise UserError(f"{path} is damaged: delete the folder {folder} and run the same command again.") from None
-    if fingerprint is not None and file.fingerprint != fingerprint:
-        return None
+    if recipe is not None and file.record.recipe != recipe:
+        raise UserError(f"{path} is of another recipe than its folder's name says: delete the folder {folder}.")
     weights = folder / "weights.safetensors"
     if not weights.is_file() or sha256(weights) != file.record.weights_sha256:
         raise UserError(

@@ -16,7 +16,7 @@ from nsbench.errors import UserError
 
 if TYPE_CHECKING:
     from nsbench.config.schema import Config
-    from nsbench.pipeline import Options
+    from nsbench.work.options import Options
 
 app = typer.Typer(
     name="nsbench",
@@ -63,9 +63,9 @@ def run_all(
     """
     config = _config(source, settings, show_config)
     with resumable():
-        from nsbench import pipeline
+        from nsbench.work import runs
 
-        path = pipeline.run_all(config, _options(config, out, data, device, quiet, save_every))
+        path = runs.run_all(config, _options(config, out, data, device, quiet, save_every))
     typer.echo(f"The report is {path}")
 
 
@@ -83,9 +83,9 @@ def train(
     """Train the teacher, the students and the baseline."""
     config = _config(source, settings, show_config)
     with resumable():
-        from nsbench import pipeline
+        from nsbench.work import runs
 
-        folder = pipeline.train(config, _options(config, out, data, device, quiet, save_every))
+        folder = runs.train(config, _options(config, out, data, device, quiet, save_every))
     typer.echo(f"The checkpoints are in {folder}")
 
 
@@ -132,7 +132,7 @@ def _config(source: str, settings: list[str] | None, show: bool) -> "Config":
 def _options(
     config: "Config", out: Path | None, data: Path | None, device: str, quiet: bool, save_every: float
 ) -> "Options":
-    from nsbench.pipeline import Options
+    from nsbench.work.options import Options
 
     return Options(out or Path("runs") / config.name, data, device, quiet, save_every)
 

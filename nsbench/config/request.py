@@ -1,62 +1,135 @@
-"""The configuration of an evaluation: which models, on what."""
+"""What a user asks of an evaluation, from the command line or from Python, made into its configuration."""
 
-import re
-from collections.abc import Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal, get_args
+from typing import Any
 
-from pydantic import Field
-
-from nsbench.config.evaluation import AttackName, EvaluationConfig
-from nsbench.config.models import ModelConfig
-from nsbench.config.resolve import from_table, read_toml, with_settings
-from nsbench.config.section import Section
+from nsbench.config.resolve import read_toml
+from nsbench.config.survey import SurveyConfig, choose, is_survey, resolve_survey, usual
 from nsbench.errors import UserError
 
-
-class BenchmarkConfig(Section):
-    """Models measured on benchmarks."""
-
-    name: str = Field(
-        default="evaluation",
-        pattern=r"^[a-z0-9][a-z0-9_-]{0,39}$",
-        description="name of the evaluation, in lower-case letters, digits, - and _",
-    )
-    seed: int = Field(default=0, ge=0, le=2**31 - 1, description="of the resamples behind intervals")
-    data: Literal["digits", "cifar10", "cifar100"] = Field(default="cifar10", description="data set")
-    baseline: str = Field(
-        default="", description="name of the model that corruption error and flip rate are relative to; empty: none"
-    )
-    evaluation: EvaluationConfig = EvaluationConfig()
-    models: tuple[ModelConfig, ...] = Field(default=(), description="what is measured")
+Table = dict[str, Any]
 
 
-def resolve_benchmark(table: dict[str, Any], settings: Sequence[str], folder: Path) -> BenchmarkConfig:
-    """The configuration in a nested table, with `--set` applied; it is called as its folder if nothing else is said."""
-    name = re.sub(r"[^a-z0-9_-]+", "-", folder.resolve().name.lower()).strip("-_")[:40] or "evaluation"
-    return from_table(with_settings({"name": name} | table, settings), BenchmarkConfig)
+@dataclass(frozen=True)
+class EvaluationRequest:
+    """Models to measure, and on what; an empty value asks for nothing.
+
+    Attributes:
+        models: sources of models; or one TOML file, or evaluation folder, that lists models.
+        on: what to measure; empty: what is usual for the data set.
+        attacks: stronger attacks, beside what `on` has.
+        baseline: name of the model that ratios are relative to.
+        weights: files of weights, one for each model.
+        names: short names, one for each model.
+        mean: that models subtract from each channel, pixels in [0, 1].
+        std: that they divide by.
+        inside: instead of the two: the models normalise by themselves.
+        data_set: whose test images.
+        held_out: last training images to fit temperatures on.
+        settings: `dotted.key=value`.
+        evaluation: fields of the section `evaluation`.
+    """
+
+    models: tuple[str, ...]
+    on: tuple[str, ...] = ()
+    attacks: tuple[str, ...] = ()
+    baseline: str = ""
+    weights: tuple[str, ...] = ()
+    names: tuple[str, ...] = ()
+    mean: tuple[float, ...] = ()
+    std: tuple[float, ...] = ()
+    inside: bool = False
+    data_set: str = ""
+    held_out: int = 0
+    settings: tuple[str, ...] = ()
+    evaluation: Table = field(default_factory=dict)
+
+    @property
+    def run(self) -> Path | None:
+        """The one run folder that is named, or None: alone, it is measured in place."""
+        return Path(self.models[0]) if len(self.models) == 1 and is_run(Path(self.models[0])) else None
+
+    @property
+    def listing(self) -> Path | None:
+        """The TOML file that lists the models: the one that is named, or what an evaluation folder holds."""
+        path = Path(self.models[0]) if self.models else Path()
+        if path.suffix != ".toml" and not is_survey(path):
+            return None
+        if len(self.models) > 1:
+            raise UserError(f"{path} lists models itself: name it alone.")
+        return path if path.suffix == ".toml" else path / "config.toml"
+
+    def refuse_options(self, why: str, *, describing_only: bool = False) -> None:
+        """Raise UserError when something is asked for that would do nothing.
+
+        Args:
+            why: and the remedy.
+            describing_only: only what describes models is refused.
+        """
+        describing: Table = {"--weights": self.weights, "--name": self.names, "--mean": self.mean, "--std": self.std}
+        asking: Table = {"--on": self.on, "--attacks": self.attacks, "--baseline": self.baseline}
+        asking |= {"--data-set": self.data_set, "--held-out": self.held_out, "--set": self.settings}
+        options = describing | {"--inside": self.inside} | ({} if describing_only else asking)
+        given = [option for option, value in options.items() if value]
+        if given:
+            raise UserError(f"{why}, or leave out {given[0]}.")
+
+    def configuration(self, folder: Path) -> SurveyConfig:
+        """The whole configuration of the evaluation into a folder.
+
+        Raises:
+            UserError: naming what is wrong, and the remedy.
+        """
+        file = self.listing
+        if file:
+            self.refuse_options(f"{file} says itself what its models are: change it there", describing_only=True)
+        table = read_toml(file) if file else {"models": self._listed()}
+        self._ask(table, everything=not file)
+        return resolve_survey(table, self.settings, folder)
+
+    def _listed(self) -> list[Table]:
+        """The models: weights and names belong to them in order, preprocessing to all but ours."""
+        rows: list[Table] = [{"source": source} for source in self.models]
+        for option, key, values in (("--weights", "weights", self.weights), ("--name", "name", self.names)):
+            if values and len(values) != len(rows):
+                raise UserError(
+                    f"{option} is given {len(values)} times for {len(rows)} models: give it once for each, in order, "
+                    f"or list the models in a TOML file."
+                )
+            for row, value in zip(rows, values, strict=False):
+                row[key] = value
+        preprocessing = {"mean": list(self.mean), "std": list(self.std), "inside": self.inside}
+        for row in rows:
+            if not Path(row["source"]).is_dir():
+                row |= {key: value for key, value in preprocessing.items() if value}
+        return rows
+
+    def _ask(self, table: Table, *, everything: bool) -> None:
+        """Put what is asked for into a table; `everything` that is usual is measured where nothing is named."""
+        if self.baseline:
+            table["baseline"] = self.baseline
+        data = self.data_set or ("" if "data" in table else data_of(self.models))
+        if data:
+            table["data"] = data
+        settings = table.setdefault("evaluation", {})
+        if self.held_out:
+            settings["held_out_images"] = self.held_out
+        data = table.get("data", "cifar10")
+        if self.on or everything:
+            choose(settings, [*(self.on or usual(data)), *self.attacks], data)
+        elif self.attacks:
+            settings["attacks"] = list(self.attacks)
+        settings |= self.evaluation
 
 
-def usual(data_set: str) -> tuple[str, ...]:
-    """What is measured where nothing is named."""
-    return ("clean", "calibration", f"{data_set}-c", f"{data_set}-p", "fgsm")
+def is_run(folder: Path) -> bool:
+    """Whether this is the folder of a run that nsbench trained."""
+    return (folder / "config.toml").is_file() and not is_survey(folder)
 
 
-def choose(settings: dict[str, Any], wanted: Sequence[str], data_set: str) -> None:
-    """Settings of an evaluation that measures what is wanted and nothing else."""
-    known = (*usual(data_set), "paper_fgsm", *get_args(AttackName))
-    for name in wanted:
-        if name not in known:
-            raise UserError(f"{name!r} is nothing to measure on {data_set}: choose among {', '.join(known)}.")
-    settings["calibration"] = "calibration" in wanted
-    settings["attacks"] = [name for name in get_args(AttackName) if name in wanted]
-    settings["paper_fgsm"] = "paper_fgsm" in wanted
-    for name, key in ((f"{data_set}-c", "corruptions"), (f"{data_set}-p", "perturbations"), ("fgsm", "fgsm_epsilons")):
-        if name not in wanted and not (name == "fgsm" and settings["paper_fgsm"]):
-            settings[key] = []
-
-
-def is_evaluation(folder: Path) -> bool:
-    """Whether a folder was made by `nsbench evaluate`."""
-    path = folder / "config.toml"
-    return path.is_file() and "models" in read_toml(path)
+def data_of(models: tuple[str, ...]) -> str:
+    """The data set of the first run among the models; empty where there is none."""
+    runs = [Path(source) for source in models if is_run(Path(source))]
+    data = read_toml(runs[0] / "config.toml").get("data", {}) if runs else {}
+    return str(data.get("name", "")) if isinstance(data, dict) else ""

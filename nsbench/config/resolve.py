@@ -14,10 +14,13 @@ from pydantic import BaseModel, TypeAdapter, ValidationError
 from pydantic.fields import FieldInfo
 from pydantic_core import ErrorDetails
 
-from nsbench.config.schema import Config
+from nsbench.config.earlier import modernised
+from nsbench.config.method import method_config
+from nsbench.config.schema import Config, config_for
 from nsbench.errors import UserError
 
 Table = dict[str, Any]
+DEFAULT_METHOD = str(Config.model_fields["method"].default.kind)
 Root = TypeVar("Root", bound=BaseModel)
 
 
@@ -37,7 +40,10 @@ def resolve(source: str, settings: Sequence[str] = ()) -> Config:
     Raises:
         UserError: naming the key, its value, what is allowed and the nearest known key.
     """
-    return from_table(with_settings(_read(source), settings), Config)
+    given = _read(source)
+    preset = dict(given.get("method", {})) if isinstance(given.get("method"), dict) else {}
+    table = modernised(with_settings(given, settings))
+    return run_from_table(_without_other_method(table, preset))
 
 
 def with_settings(table: Table, settings: Sequence[str]) -> Table:
@@ -58,9 +64,29 @@ def from_table(table: Table, root: type[Root]) -> Root:
         raise UserError(_sentence(error.errors()[0], root)) from None
 
 
+def _without_other_method(table: Table, preset: Table) -> Table:
+    """The table without the preset's settings of another method than the one that `--set` chose."""
+    method = table.get("method")
+    if not isinstance(method, dict) or _kind(table) == preset.get("kind", DEFAULT_METHOD):
+        return table
+    known = method_config(_kind(table)).model_fields
+    return table | {"method": {key: value for key, value in method.items() if key in known or key not in preset}}
+
+
+def _kind(table: Table) -> str:
+    method = table.get("method", {})
+    return str(method.get("kind", DEFAULT_METHOD)) if isinstance(method, dict) else DEFAULT_METHOD
+
+
+def run_from_table(table: Table) -> Config:
+    """The configuration of a run; which settings its method may have follows from `method.kind`."""
+    table = modernised(table)
+    return from_table(table, config_for(_kind(table)))
+
+
 def load_file(path: Path) -> Config:
     """The configuration of a run in a TOML file."""
-    return from_table(read_toml(path), Config)
+    return run_from_table(read_toml(path))
 
 
 def to_toml(config: BaseModel) -> str:

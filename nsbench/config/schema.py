@@ -1,10 +1,12 @@
 """The whole configuration of a run: one frozen model, every field with its range and its meaning."""
 
+from functools import cache
 from typing import Annotated, Literal
 
-from pydantic import Field
+from pydantic import Field, SerializeAsAny, create_model
 
 from nsbench.config.evaluation import EvaluationConfig
+from nsbench.config.method import MethodConfig, NoisyStudentConfig, method_config
 from nsbench.config.section import Fraction, Images, Section
 
 
@@ -18,6 +20,7 @@ class DataConfig(Section):
     validation_fraction: float = Field(
         default=0.0, ge=0, lt=1, description="share of the labelled images that are held out of training"
     )
+    split_seed: int = Field(default=0, ge=0, le=2**31 - 1, description="seed of the choice of labelled images")
 
 
 class InputNoiseConfig(Section):
@@ -68,54 +71,9 @@ class StudyConfig(Section):
         default="",
         description="supervised network that robustness is relative to; empty: the last network of the chain",
     )
-    objective: Literal["self-training", "distillation"] = Field(
-        default="self-training",
-        description="what students learn: the pseudo-labels, or the teacher's softened probabilities",
-    )
     control: bool = Field(
         default=True,
         description="also train each student's network without pseudo-labels, with the same noise and image budget",
-    )
-
-
-class PseudoLabelConfig(Section):
-    """How a teacher's predictions become training targets."""
-
-    type: Literal["hard", "soft", "smooth"] = Field(
-        default="hard",
-        description="hard: the most probable class; soft: all probabilities; smooth: the most probable class, smoothed",
-    )
-    smoothing: Fraction = Field(default=0.1, description="of smooth labels: probability shared by the other classes")
-    temperature: float = Field(
-        default=1.0, gt=0, le=100, description="of soft labels: the teacher's logits are divided by it"
-    )
-    mixup_alpha: float = Field(
-        default=0.0,
-        ge=0,
-        le=100,
-        description="students learn from mixed pairs of images, weights from Beta(alpha, alpha); 0 switches it off",
-    )
-    confidence_threshold: Fraction = Field(default=0.8, description="images above this confidence are used")
-    min_images_per_class: int = Field(
-        default=4000, ge=0, le=10**7, description="a smaller class is filled with copies, labelled images first"
-    )
-    max_class_gap: int = Field(
-        default=1000,
-        ge=0,
-        le=10**7,
-        description="a class larger than the smallest by more loses its least confident images",
-    )
-
-
-class DistillationConfig(Section):
-    """Knowledge distillation (Hinton et al. 2015), when study.objective asks for it."""
-
-    temperature: float = Field(
-        default=4.0, gt=0, le=100, description="T: teacher's and student's logits are divided by it"
-    )
-    weight: Fraction = Field(
-        default=0.9,
-        description="alpha: share of T^2 * KL(teacher, student); the rest is cross-entropy on true labels",
     )
 
 
@@ -139,12 +97,9 @@ class TransferConfig(Section):
     )
 
 
-class TrainingConfig(Section):
-    """Optimisation; budgets are counted in images seen, whatever the size of the set."""
+class OptimisationConfig(Section):
+    """Optimisation of one network."""
 
-    teacher_images: Images = Field(default=5_000_000, description="images the teacher sees")
-    student_images: Images = Field(default=15_000_000, description="images each student sees")
-    baseline_images: Images = Field(default=5_000_000, description="images the baseline sees")
     batch_size: int = Field(default=512, ge=2, le=65536, description="images per step")
     learning_rate: float = Field(default=0.1, gt=0, le=100, description="of stochastic gradient descent")
     momentum: float = Field(default=0.9, ge=0, lt=1, description="of stochastic gradient descent")
@@ -183,6 +138,14 @@ class TrainingConfig(Section):
     )
 
 
+class TrainingConfig(OptimisationConfig):
+    """Optimisation; budgets are counted in images seen, whatever the size of the set."""
+
+    teacher_images: Images = Field(default=5_000_000, description="images the teacher sees")
+    student_images: Images = Field(default=15_000_000, description="images each student sees")
+    baseline_images: Images = Field(default=5_000_000, description="images the baseline sees")
+
+
 class Config(Section):
     """One run."""
 
@@ -192,14 +155,13 @@ class Config(Section):
         description="name of the run, in lower-case letters, digits, - and _",
     )
     seed: int = Field(
-        default=0, ge=0, le=2**31 - 1, description="of the split, of resamples and, without study.seeds, of the weights"
+        default=0, ge=0, le=2**31 - 1, description="of resamples and, without study.seeds, of weights and noise"
     )
     data: DataConfig = DataConfig()
     input_noise: InputNoiseConfig = InputNoiseConfig()
     model_noise: ModelNoiseConfig = ModelNoiseConfig()
     study: StudyConfig = StudyConfig()
-    pseudo_labels: PseudoLabelConfig = PseudoLabelConfig()
-    distillation: DistillationConfig = DistillationConfig()
+    method: SerializeAsAny[MethodConfig] = NoisyStudentConfig()
     transfer: TransferConfig = TransferConfig()
     training: TrainingConfig = TrainingConfig()
     evaluation: EvaluationConfig = EvaluationConfig()
@@ -213,3 +175,14 @@ class Config(Section):
     def baseline_network(self) -> str:
         """Name of the network trained without self-training."""
         return self.study.baseline or self.study.networks[-1]
+
+
+@cache
+def config_for(kind: str) -> type[Config]:
+    """The configuration of a run whose students learn by a method, with that method's own settings.
+
+    Raises:
+        UserError: there is no such method.
+    """
+    section = method_config(kind)
+    return create_model("Config", __base__=Config, __doc__=Config.__doc__, method=(section, section()))

@@ -4,9 +4,8 @@ import difflib
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from nsbench.checkpoints.store import folder_of, read_checkpoint
+from nsbench.checkpoints.store import networks_folder, read_checkpoint
 from nsbench.config.models import ModelConfig
-from nsbench.config.resolve import load_file
 from nsbench.errors import UserError
 from nsbench.models.foreign import Foreign
 from nsbench.models.names import Names, short_name
@@ -19,7 +18,7 @@ from nsbench.models.preprocessing import declared, refuse_preprocessing
 from nsbench.models.subject import Subject
 from nsbench.models.trained import Trained
 from nsbench.models.weights import open_weights
-from nsbench.study.stages import stages
+from nsbench.study.plan import labels_of, read_plan, refuse_earlier
 
 FORMS = (
     "a run folder, a checkpoint folder, package.module:function, file.py:function, timm:NAME, torchvision:NAME, "
@@ -84,19 +83,20 @@ def _checkpoints(folder: Path) -> Iterator[Trained]:
     """The checkpoint in a folder, or all those of a run."""
     single = read_checkpoint(folder)
     if single is not None:
-        yield Trained(folder, single.record, folder)
+        yield Trained(folder, labels_of(folder, single).on(single.record), folder)
         return
-    if not (folder / "config.toml").is_file():
+    if not (folder / "plan.json").is_file():
+        refuse_earlier(folder)
         raise UserError(
-            f"{folder} is neither a run folder (it has no config.toml) nor a checkpoint (it has no checkpoint.json): "
+            f"{folder} is neither a run folder (it has no plan.json) nor a checkpoint (it has no checkpoint.json): "
             "name what `nsbench train` made."
         )
-    for stage in stages(load_file(folder / "config.toml")):
-        place = folder_of(folder, stage.name)
+    for labels in read_plan(folder):
+        place = networks_folder(folder) / labels.folder
         file = read_checkpoint(place)
         if file is None:
             raise UserError(f"{place} has no checkpoint: run `nsbench train` first.")
-        yield Trained(folder, file.record)
+        yield Trained(folder, labels.on(file.record), place)
 
 
 def _origin(wish: ModelConfig, classes: int | None) -> Origin:

@@ -6,7 +6,7 @@ import torch
 from torch import nn
 
 from nsbench.checkpoints.record import CheckpointRecord
-from nsbench.checkpoints.store import folder_of, load_network
+from nsbench.checkpoints.store import load_network
 from nsbench.config.resolve import fingerprint
 from nsbench.models.subject import Subject
 
@@ -15,15 +15,15 @@ class Trained(Subject):
     """A checkpoint of ours.
 
     Args:
-        run: the run folder.
-        record: of the checkpoint.
-        folder: of the checkpoint, where it is not in its place in a run.
+        run: the run folder, or what else the checkpoint belongs to.
+        record: of the checkpoint, under its labels.
+        folder: of the checkpoint.
     """
 
     record: CheckpointRecord
 
-    def __init__(self, run: Path, record: CheckpointRecord, folder: Path | None = None) -> None:
-        self.run, self.folder = run, folder or folder_of(run, record)
+    def __init__(self, run: Path, record: CheckpointRecord, folder: Path) -> None:
+        self.run, self.folder = run, folder
         self.name, self.record = str(record), record
         self.identity = fingerprint("checkpoint", record.network, record.weights_sha256)
 

@@ -1,6 +1,6 @@
 """The one way predictions are made, for teachers and for every benchmark."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TypeVar
 
@@ -55,12 +55,6 @@ def to_float(images: Tensor) -> Tensor:
     assert images.ndim == 4, images.shape
     assert images.shape[-1] == 3, images.shape
     return images.permute(0, 3, 1, 2).float() / 255
-
-
-def batches(count: int, batch_size: int) -> Iterator[slice]:
-    """Slices that cover range(count)."""
-    for start in range(0, count, batch_size):
-        yield slice(start, min(start + batch_size, count))
 
 
 @torch.inference_mode()

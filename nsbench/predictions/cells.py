@@ -38,10 +38,13 @@ class Cell(ABC):
         passes: images shown to a network for each image of the subset.
         reads: whether its images wait for a disk.
         attacks: whether it needs gradients.
+        folded: whether it is shown to networks without batch normalisation, which are faster and whose logits differ
+            by rounding. The cells that keep classes are; those that keep logits, and attacks, see a network as it is.
     """
 
     reads = False
     attacks = False
+    folded = False
 
     def __init__(self, name: str, benchmark: str, subset: Subset, images: str, passes: int = 1) -> None:
         self.name, self.benchmark, self.subset, self.passes = name, benchmark, subset, passes
@@ -49,7 +52,7 @@ class Cell(ABC):
 
     def fingerprint(self, identity: str) -> str:
         """Of the predictions of a model with this identity."""
-        return fingerprint(identity, self.name, self.images, *self.settings())
+        return fingerprint(identity, self.name, self.images, *self.settings(), *("folded",) * self.folded)
 
     def settings(self) -> tuple[str, ...]:
         """What else determines the predictions."""
@@ -92,6 +95,8 @@ class Clean(Cell):
 
 class Fast(Cell):
     """Classes of clean images in bfloat16, to tell how far it disagrees with float32."""
+
+    folded = True  # as the cells are that it speaks for
 
     def __init__(self, subset: Subset, images: str) -> None:
         super().__init__(FAST, "clean", subset, images)
@@ -168,6 +173,8 @@ class Attacked(Cell):
 class Corrupted(Cell):
     """Predicted classes and their confidence on one corruption at one severity."""
 
+    folded = True
+
     def __init__(
         self, name: str, severity: int, subset: Subset, images: str, source: Source, *, fast: bool = False
     ) -> None:
@@ -200,6 +207,8 @@ class Corrupted(Cell):
 
 class Perturbed(Cell):
     """Predicted classes on the frames of one perturbation."""
+
+    folded = True
 
     def __init__(self, name: str, subset: Subset, images: str, source: Source, *, fast: bool = False) -> None:
         images = fingerprint(images, source.identity("perturbation", name))

@@ -1,12 +1,14 @@
 """Every model shown every benchmark image; each image is made, or read, once for all of them."""
 
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from itertools import groupby
 from pathlib import Path
 
 import torch
 from torch import Tensor, nn
 
+from nsbench.claims import Claims, work_off
 from nsbench.config.evaluation import EvaluationConfig
 from nsbench.data.images import Dataset, ImageSet
 from nsbench.errors import UserError
@@ -40,6 +42,7 @@ class Evaluation:
         run: the folder that gets `predictions/`.
         device: where to compute.
         held_out: labelled images that no model has seen, to fit temperatures on.
+        claims: on the cells of the folder, where other processes may work on it too; None: of `run`.
     """
 
     def __init__(
@@ -50,9 +53,10 @@ class Evaluation:
         run: Path,
         device: torch.device,
         held_out: ImageSet | None = None,
+        claims: Claims | None = None,
     ) -> None:
         self.config, self.dataset, self.source, self.run, self.device = config, dataset, source, run, device
-        self.held_out = held_out
+        self.held_out, self.claims = held_out, claims or Claims(run)
         self.batch = BatchSize.choose(config.batch_size, device)
         self.pool = Pool(device, to_float(torch.tensor(dataset.test.images[:2]).to(device)))
 
@@ -73,7 +77,8 @@ class Evaluation:
                 continue
             total = sum(len(cell.subset) * cell.passes * len(missing) for cell, missing in work)
             with reporter.task(f"evaluate {benchmark}", total) as task:
-                self._run(work, task)
+                units = [ShowCell(self, cell, subjects, task) for cell, _ in work]
+                work_off(units, self.claims, lambda cell: reporter.say(f"{cell}: another process shows it, waiting"))
                 task.log("done")
 
     def _try_out(self, subjects: Sequence[Subject], reporter: Reporter) -> None:
@@ -118,26 +123,24 @@ class Evaluation:
             if not Stored(self.run, subject.name).has(cell.name, cell.fingerprint(subject.identity))
         ]
 
-    def _run(self, work: Work, task: Task) -> None:
+    def missing(self, cell: Cell, subjects: Sequence[Subject]) -> list[Subject]:
+        """Those whose predictions for a cell are not stored."""
+        return self._missing(cell, subjects)
+
+    def show_cell(self, cell: Cell, subjects: Sequence[Subject], task: Task) -> None:
+        """Show a cell to models and keep what they say."""
         kept: dict[str, list[Part]] = {}
-        chunks = self._chunks(work)
-        if any(cell.reads for cell, _ in work):
-            chunks = read_ahead(chunks)
-        for cell, subjects, part, images in chunks:
+        chunks = ((part, cell.make(part)) for part in cell.chunks(self.batch.size))
+        for part, images in read_ahead(chunks) if cell.reads else chunks:
             for subject in subjects:
                 kept.setdefault(subject.name, []).append(self._show(cell, subject, images, part))
                 task.advance(len(part) * cell.passes)
-                if part.rows.stop == cell.subset.rows.stop:
-                    self._save(cell, subject, kept.pop(subject.name))
-
-    def _chunks(self, work: Work) -> Iterator[tuple[Cell, list[Subject], Subset, Tensor]]:
-        for cell, subjects in work:
-            for part in cell.chunks(self.batch.size):
-                yield cell, subjects, part, cell.make(part)
+        for subject in subjects:
+            self._save(cell, subject, kept.pop(subject.name))
 
     def _show(self, cell: Cell, subject: Subject, images: Tensor, part: Subset) -> Part:
         try:
-            return cell.show(self.pool.get(subject), images, part, self.batch)
+            return cell.show(self.pool.get(subject, folded=cell.folded), images, part, self.batch)
         except torch.OutOfMemoryError:
             raise _too_large(subject) from None
 
@@ -145,6 +148,33 @@ class Evaluation:
         Stored(self.run, subject.name).save(
             cell.name, cell.join(parts), cell.fingerprint(subject.identity), cell.images
         )
+
+
+@dataclass(frozen=True)
+class ShowCell:
+    """The unit of work that shows one cell to every model that has not seen it."""
+
+    evaluation: Evaluation
+    cell: Cell
+    subjects: Sequence[Subject]
+    task: Task
+
+    @property
+    def name(self) -> str:
+        """Of the cell."""
+        return self.cell.name
+
+    def done(self) -> bool:
+        """Whether the predictions of all models are stored."""
+        return not self.evaluation.missing(self.cell, self.subjects)
+
+    def ready(self) -> bool:
+        """Always: it needs nothing but the models."""
+        return True
+
+    def do(self) -> None:
+        """Show it to those that have not seen it."""
+        self.evaluation.show_cell(self.cell, self.evaluation.missing(self.cell, self.subjects), self.task)
 
 
 def _too_large(subject: Subject) -> UserError:

@@ -8,6 +8,7 @@ from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from nsbench.checkpoints.record import CheckpointRecord
+from nsbench.results.key import Key
 from nsbench.results.measured import BenchmarkSet, Comparison, Keyed, Measurement, SeedComparison
 
 if TYPE_CHECKING:
@@ -41,12 +42,15 @@ _FLOATS = (*_OWN, "candidate_value", "baseline_value", "difference", "p_value", 
 
 def measurement_frame(found: Sequence[Measurement], networks: Iterable[CheckpointRecord]) -> "pd.DataFrame":
     """The tidy frame with `COLUMNS`: one row a measurement, in the order of the record."""
-    ours = _fields(networks)
+    ours = {str(one): one.model_dump(include={*NETWORK}) for one in networks}
     return _frame(COLUMNS, (ours.get(one.model, {}) | _row(one) for one in found))
 
 
 def csv_frame(
-    found: Sequence[Measurement], networks: Iterable[CheckpointRecord], sets: Iterable[BenchmarkSet]
+    frame: "pd.DataFrame",
+    found: Sequence[Measurement],
+    networks: Iterable[CheckpointRecord],
+    sets: Iterable[BenchmarkSet],
 ) -> "pd.DataFrame":
     """The rows of `metrics.csv`, with `CSV_COLUMNS`.
 
@@ -54,17 +58,23 @@ def csv_frame(
     `corruption (5 of 15)` or `corruption (first 600 images)`; `measured_on` has the set's whole name; and
     `weights_selection` says where test images chose the weights. What only a network of ours has is empty for any
     other model.
+
+    Args:
+        frame: the tidy one.
+        found: its measurements.
+        networks: of ours.
+        sets: of images, that of every measurement among them.
     """
-    ours = _fields(networks)
     by_key = {(one.kind, one.protocol, one.attack): one for one in sets}
-    rows = []
-    for one in found:
-        key = one.key
-        on = by_key[key.kind, key.protocol, key.member if key.kind == "attack" else ""]
-        partial = on.counted and not on.complete and not key.member
-        benchmark = _label(key.benchmark, on) if partial else key.benchmark
-        rows.append(ours.get(one.model, {}) | _row(one) | {"benchmark": benchmark, "measured_on": on.name})
-    return _frame(CSV_COLUMNS, rows)
+    keys = [one.key for one in found]
+    on = [by_key[key.kind, key.protocol, key.member if key.kind == "attack" else ""] for key in keys]
+    chosen = {str(one): one.weights_selection for one in networks}
+    told = frame.assign(
+        benchmark=[_label(key, images) for key, images in zip(keys, on, strict=True)],
+        measured_on=[images.name for images in on],
+        weights_selection=frame["model"].map(chosen),
+    )
+    return told[list(CSV_COLUMNS)]
 
 
 def comparison_frame(found: Sequence[Comparison]) -> "pd.DataFrame":
@@ -90,17 +100,13 @@ def _row(one: Keyed) -> dict[str, Any]:
     return fields | vars(one.key) | {"benchmark": one.key.benchmark}
 
 
-def _fields(networks: Iterable[CheckpointRecord]) -> dict[str, dict[str, Any]]:
-    """By model, what only networks of ours have."""
-    wanted = {*NETWORK, "weights_selection"}
-    return {str(one): one.model_dump(include=wanted) for one in networks}
-
-
-def _label(text: str, benchmark: BenchmarkSet) -> str:
-    """The text of a mean, with what keeps it from being one over the whole set."""
-    if not benchmark.missing:
-        return f"{text} (first {benchmark.images} images)"
-    return f"{text} ({len(benchmark.counted)} of {len(benchmark.counted) + len(benchmark.missing)})"
+def _label(key: Key, images: BenchmarkSet) -> str:
+    """The text of a number; that of a mean says what keeps it from being one over the whole set."""
+    if key.member or images.complete or not images.counted:
+        return key.benchmark
+    if not images.missing:
+        return f"{key.benchmark} (first {images.images} images)"
+    return f"{key.benchmark} ({len(images.counted)} of {len(images.counted) + len(images.missing)})"
 
 
 def _frame(columns: Sequence[str], rows: Iterable[dict[str, Any]]) -> "pd.DataFrame":

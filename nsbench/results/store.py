@@ -22,7 +22,10 @@ def save_results(run: Path, results: Results) -> None:
     `seed_comparisons.csv` is there only where groups of seeds were compared.
     """
     write_text(run / "results.json", json.dumps(results.model_dump(mode="json"), indent=1, allow_nan=False) + "\n")
-    write_text(run / "metrics.csv", _csv(csv_frame(results.measurements, results.checkpoints, results.benchmarks)))
+    write_text(
+        run / "metrics.csv",
+        _csv(csv_frame(results.to_pandas(), results.measurements, results.checkpoints, results.benchmarks)),
+    )
     write_text(run / "comparisons.csv", _csv(comparison_frame(results.comparisons)))
     over_seeds = run / "seed_comparisons.csv"
     if results.seed_comparisons:

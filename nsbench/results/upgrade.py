@@ -2,7 +2,8 @@
 
 Version 1 named a model by four fields, and had a comparison as two measurements: `top1_error_difference` and
 `mcnemar_p_value`. Version 2 had not yet fields that have a default now, and corrected over all its comparisons at once.
-Up to version 3 a number was named by two texts, benchmark and metric, and an attack was a kind of set.
+Up to version 3 a number was named by two texts, benchmark and metric, an attack was a kind of set,
+and a method was an objective.
 """
 
 from typing import Any
@@ -48,7 +49,15 @@ def _with_keys(content: Json) -> Json:
     """A record of version 3 with typed keys in place of texts."""
     data = content["data"]["name"]
     lists = {name: [_keyed(one, data) for one in content[name]] for name in _KEYED if name in content}
-    return content | lists | {"format_version": 4, "benchmarks": [_typed(one, data) for one in content["benchmarks"]]}
+    networks = {"checkpoints": [_with_method(one) for one in content["checkpoints"]]}
+    sets = {"benchmarks": [_typed(one, data) for one in content["benchmarks"]]}
+    return content | lists | networks | sets | {"format_version": 4}
+
+
+def _with_method(one: Json) -> Json:
+    """A network whose way of learning was called its objective."""
+    learnt = {"self-training": "noisy-student"}.get(one["objective"], one["objective"])
+    return {name: value for name, value in one.items() if name != "objective"} | {"method": learnt}
 
 
 def _keyed(one: Json, data: str) -> Json:

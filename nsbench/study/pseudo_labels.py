@@ -39,6 +39,11 @@ def read_logits(logits: NDArray[np.floating], temperature: float = 1.0) -> Pseud
     )
 
 
+def nothing_said(classes: int) -> PseudoLabels:
+    """Pseudo-labels of no image."""
+    return read_logits(np.empty((0, classes), dtype=np.float32))
+
+
 @dataclass(frozen=True)
 class TrainingRows:
     """A student's training set: rows of the training images, copies repeated.
@@ -50,7 +55,7 @@ class TrainingRows:
         kept: (classes,) int64, distinct pseudo-labelled images after balancing.
         duplicates: (classes,) int64, copies that balancing added.
         labeled: (classes,) int64, labelled images.
-        accuracy: share of the kept pseudo-labels that are right, None when nothing was kept.
+        accuracy: share of the kept pseudo-labels that are right, of those whose true label is known; None for none.
         class_accuracy: the same for each pseudo-label's class.
     """
 
@@ -78,11 +83,11 @@ def select_and_balance(
     """Filter by confidence, then balance the classes.
 
     Args:
-        labels: (N,) true classes of all training images; those of unlabelled images serve only to score the
-            pseudo-labels, never to choose them.
+        labels: (N,) true classes of all training images, -1 where nobody knows; those of unlabelled images serve
+            only to score the pseudo-labels, never to choose them.
         labeled: rows of the labelled images.
         unlabeled: (U,) rows of the unlabelled images, in the order of `pseudo`.
-        pseudo: the teacher's word on them.
+        pseudo: what the teacher says of them.
         classes: number of classes.
         threshold: images with a confidence strictly above it are used.
         min_per_class: a smaller class is filled with copies, the first of its images in order first.
@@ -100,6 +105,7 @@ def select_and_balance(
     balanced = [rows[:limit] for rows in filled]
     kept = [np.setdiff1d(rows, own) for rows, (own, _) in zip(balanced, per_class, strict=True)]
     right = [int((labels[rows] == index).sum()) for index, rows in enumerate(kept)]
+    scored = [int((labels[rows] >= 0).sum()) for rows in kept]
     return TrainingRows(
         rows=np.concatenate(balanced),
         classes=np.repeat(np.arange(classes), [len(rows) for rows in balanced]),
@@ -107,8 +113,8 @@ def select_and_balance(
         kept=_counts(kept),
         duplicates=_counts(balanced) - _counts([np.unique(rows) for rows in balanced]),
         labeled=_counts([own for own, _ in per_class]),
-        accuracy=_share(sum(right), sum(len(rows) for rows in kept)),
-        class_accuracy=[_share(count, len(rows)) for count, rows in zip(right, kept, strict=True)],
+        accuracy=_share(sum(right), sum(scored)),
+        class_accuracy=[_share(count, known) for count, known in zip(right, scored, strict=True)],
     )
 
 
@@ -121,7 +127,7 @@ def make_targets(
         kind: `hard`, `soft` (labelled images stay hard) or `smooth` (labelled images too, as in the study).
         training: the rows.
         unlabeled: (U,) ascending rows of the unlabelled images, in the order of `pseudo`.
-        pseudo: the teacher's word on them.
+        pseudo: what the teacher says of them.
         smoothing: eps of Szegedy et al. 2016 (arXiv:1512.00567) over the other classes, as in the study: 1 - eps on
             the class, eps / (classes - 1) elsewhere.
 

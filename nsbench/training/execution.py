@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from nsbench.seeds import derive_seed
-from nsbench.training.plan import Plan
+from nsbench.training.schedule import Schedule
 from nsbench.training.step import Step
 from nsbench.training.stream import Inputs
 
@@ -37,28 +37,28 @@ class Execution(Protocol):
         ...
 
 
-def choose(step: Step, plan: Plan) -> Execution:
-    """The execution that the plan asks for."""
+def choose(step: Step, schedule: Schedule) -> Execution:
+    """The execution that the schedule asks for."""
     on_cpu = step.learner.device.type == "cpu"
-    eager = plan.settings.execution == "eager" or (on_cpu and plan.settings.execution == "compiled")
-    return Eager(step, plan) if eager else Captured(step, plan, capture=not on_cpu)
+    eager = schedule.settings.execution == "eager" or (on_cpu and schedule.settings.execution == "compiled")
+    return Eager(step, schedule) if eager else Captured(step, schedule, capture=not on_cpu)
 
 
-def seed_model_noise(plan: Plan, step: int) -> None:
+def seed_model_noise(schedule: Schedule, step: int) -> None:
     """Seed dropout and stochastic depth of one step."""
-    torch.manual_seed(derive_seed(*plan.seed, "model noise", step))
+    torch.manual_seed(derive_seed(*schedule.seed, "model noise", step))
 
 
 class Eager:
     """Steps one by one."""
 
-    def __init__(self, step: Step, plan: Plan) -> None:
-        self.step, self.plan = step, plan
+    def __init__(self, step: Step, schedule: Schedule) -> None:
+        self.step, self.schedule = step, schedule
 
     def run(self, block: Inputs, steps: range, first: int) -> Iterator[int]:
         """Run a block; see `Execution`."""
         for number in range(first, steps.stop):
-            seed_model_noise(self.plan, number)
+            seed_model_noise(self.schedule, number)
             kept = _copies(_statistics(self.step))
             try:
                 self.step(block.at(number - steps.start))
@@ -76,12 +76,12 @@ class Captured:
 
     Args:
         step: what to capture.
-        plan: seeds.
+        schedule: seeds.
         capture: False runs the same function without a graph, where there is no CUDA.
     """
 
-    def __init__(self, step: Step, plan: Plan, *, capture: bool) -> None:
-        self.step, self.plan, self.capture = step, plan, capture
+    def __init__(self, step: Step, schedule: Schedule, *, capture: bool) -> None:
+        self.step, self.schedule, self.capture = step, schedule, capture
         self.position = torch.zeros(1, dtype=torch.int64, device=step.learner.device)
         self.inputs: Inputs | None = None
         self.graph: torch.cuda.CUDAGraph | None = None
@@ -94,7 +94,7 @@ class Captured:
             self.graph = self._captured(inputs)
         self.position.fill_(first - steps.start)
         for number in range(first, steps.stop):
-            seed_model_noise(self.plan, number)
+            seed_model_noise(self.schedule, number)
             if self.graph is None:
                 self._once(inputs)
             else:
@@ -105,8 +105,8 @@ class Captured:
     def _take(self, block: Inputs) -> Inputs:
         """Copy the block into the fixed memory, which the first and largest block measures out."""
         if self.inputs is None or len(self.inputs.rate) < len(block.rate):
-            self.inputs, self.graph = Inputs(*(torch.empty_like(tensor) for tensor in block)), None
-        for own, given in zip(self.inputs, block, strict=True):
+            self.inputs, self.graph = block.map(torch.empty_like), None
+        for own, given in zip(self.inputs.tensors(), block.tensors(), strict=True):
             own[: len(given)].copy_(given, non_blocking=True)
         return self.inputs
 

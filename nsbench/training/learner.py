@@ -1,15 +1,24 @@
 """A network with its optimiser and its weight average: all that one training step changes."""
 
-from collections.abc import Iterator
-from contextlib import contextmanager, nullcontext
-from typing import Any
+import copy
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
 
 from nsbench.networks.classifier import Classifier
 from nsbench.training.average import WeightAverage, floats
-from nsbench.training.plan import Plan
+from nsbench.training.objectives import Batch
+from nsbench.training.schedule import Schedule
+
+
+class _Asked(NamedTuple):
+    """The `Networks` of an objective."""
+
+    student: Callable[[Tensor], Tensor]
+    average: Callable[[Tensor], Tensor]
 
 
 class Learner:
@@ -17,42 +26,40 @@ class Learner:
 
     Args:
         network: on its device; put into training mode and channels-last memory.
-        plan: objective, optimiser and rates.
+        schedule: objective, optimiser and rates.
 
     Attributes:
         micro_batch: images per backward pass; the gradients of a batch's parts are accumulated.
     """
 
-    def __init__(self, network: Classifier, plan: Plan) -> None:
-        settings = plan.settings
-        self.objective = plan.objective
+    def __init__(self, network: Classifier, schedule: Schedule) -> None:
+        settings = schedule.settings
+        self.objective = schedule.objective
         self.device = next(network.parameters()).device
         self.half = settings.precision == "bfloat16"
         self.micro_batch = settings.micro_batch or settings.batch_size
-        if plan.rates.head_only:
+        if schedule.rates.head_only:
             network.freeze_body()
         self.network = network.train().to(memory_format=torch.channels_last)
         self.forward = network if settings.execution != "compiled" else _compile(network)
-        self.optimizer = _optimizer(network, plan, self.device)
+        self.optimizer = _optimizer(network, schedule, self.device)
         self.average = WeightAverage(network) if settings.average_decay else None
+        self._still: Classifier | None = None
 
-    def step(
-        self, images: Tensor, targets: Tensor, soft: Tensor | None, rate: Tensor, share: Tensor
-    ) -> tuple[Tensor, Tensor]:
+    def step(self, batch: Batch, rate: Tensor, share: Tensor) -> tuple[Tensor, Tensor]:
         """One optimiser step; returns the loss and the hits as scalars on the device.
 
         Args:
-            images: float (B, 3, H, W) in [0, 1].
-            targets: (B, classes), each row a distribution, or zeros.
-            soft: (B, classes), the teacher's probabilities, where the objective needs them.
+            batch: what to learn from.
             rate: () the learning rate of this step.
             share: () weight of its result in the average.
         """
         self.optimizer.zero_grad(set_to_none=True)
         losses, hits = [], []
-        for start in range(0, len(images), self.micro_batch):
-            part = slice(start, start + self.micro_batch)
-            loss, right = self._backward(images[part], targets[part], None if soft is None else soft[part], len(images))
+        size = len(batch.images)
+        for start in range(0, size, self.micro_batch):
+            stop = min(start + self.micro_batch, size)
+            loss, right = self._backward(batch.part(start, stop), (stop - start) / size)
             losses.append(loss)
             hits.append(right)
         for group in self.optimizer.param_groups:
@@ -62,14 +69,31 @@ class Learner:
             self.average.update(self.network, share)
         return torch.stack(losses).sum(), torch.stack(hits).sum()
 
-    def _backward(self, images: Tensor, targets: Tensor, soft: Tensor | None, batch: int) -> tuple[Tensor, Tensor]:
-        with torch.autocast(self.device.type, torch.bfloat16) if self.half else nullcontext():
-            logits = self.forward(images)
-        logits = logits.float()
-        loss = self.objective(logits, targets, soft) * (len(images) / batch)
+    def _backward(self, batch: Batch, weight: float) -> tuple[Tensor, Tensor]:
+        value, logits = self.objective(_Asked(self.student, self.average_logits), batch)
+        loss = value * weight
         loss.backward()  # type: ignore[no-untyped-call]  # torch does not annotate it
-        wanted = targets if soft is None else soft
+        wanted = batch.targets if batch.soft is None else batch.soft
         return loss.detach(), (logits.detach().argmax(1) == wanted.argmax(1)).sum()
+
+    def student(self, images: Tensor) -> Tensor:
+        """Float32 logits of the network in training."""
+        with self._arithmetic():
+            logits: Tensor = self.forward(images)
+        return logits.float()
+
+    @torch.no_grad()
+    def average_logits(self, images: Tensor) -> Tensor:
+        """Float32 logits of the averaged weights, in evaluation mode, without gradients."""
+        assert self.average is not None, "a method that asks the average needs training.average_decay above 0"
+        if self._still is None:
+            self._still = copy.deepcopy(self.network).eval()
+        with self._arithmetic():
+            logits: Tensor = torch.func.functional_call(self._still, self.average.values, (images,))
+        return logits.float()
+
+    def _arithmetic(self) -> AbstractContextManager[object]:
+        return torch.autocast(self.device.type, torch.bfloat16) if self.half else nullcontext()
 
     @contextmanager
     def as_kept(self) -> Iterator[Classifier]:
@@ -106,7 +130,7 @@ class Learner:
             value.copy_(tensors[name])
 
 
-def _optimizer(network: Classifier, plan: Plan, device: torch.device) -> torch.optim.Optimizer:
+def _optimizer(network: Classifier, schedule: Schedule, device: torch.device) -> torch.optim.Optimizer:
     """SGD whose learning rates are scalars on the device and whose momenta exist from the first step.
 
     A step therefore reads nothing from the host, and can be captured. A momentum of zeros becomes the gradient in the
@@ -114,11 +138,11 @@ def _optimizer(network: Classifier, plan: Plan, device: torch.device) -> torch.o
     """
     head = {id(parameter) for parameter in network.head.parameters()}
     groups: list[dict[str, Any]] = []
-    for factor, inside in ((plan.rates.body, False), (plan.rates.head, True)):
+    for factor, inside in ((schedule.rates.body, False), (schedule.rates.head, True)):
         chosen = [one for one in network.parameters() if one.requires_grad and (id(one) in head) == inside]
         if chosen:
             groups.append({"params": chosen, "factor": factor, "lr": torch.zeros((), device=device)})
-    settings = plan.settings
+    settings = schedule.settings
     optimizer = torch.optim.SGD(
         groups,
         momentum=settings.momentum,

@@ -7,7 +7,7 @@ import torch
 
 from nsbench.networks.classifier import Classifier
 from nsbench.networks.cost import activation_bytes
-from nsbench.training.plan import Plan
+from nsbench.training.schedule import Schedule
 from nsbench.training.step import TrainingSet
 
 
@@ -35,19 +35,20 @@ class Memory:
         return f"about {_size(self.total)} of memory ({parts})"
 
 
-def estimate(network: Classifier, data: TrainingSet, plan: Plan, side: int) -> Memory:
-    """What training `network` by `plan` needs; libraries and temporary buffers come on top.
+def estimate(network: Classifier, data: TrainingSet, schedule: Schedule, side: int) -> Memory:
+    """What training `network` by `schedule` needs; libraries and temporary buffers come on top.
 
     Args:
         network: in any mode, on any device; it is not changed.
         data: the training set.
-        plan: batch size, precision, weight average and selection.
+        schedule: batch size, precision, weight average and selection.
         side: height and width of the images in pixels.
     """
-    settings = plan.settings
+    settings = schedule.settings
     tensors = [data.images, data.targets, *([] if data.soft is None else [data.soft])]
     copies = 3 + (settings.average_decay > 0) + (settings.selection != "last")
-    activations = activation_bytes(network, side) * (settings.micro_batch or settings.batch_size)
+    seen = 1 + (schedule.second.ratio * len(schedule.second.views) if schedule.second else 0)
+    activations = activation_bytes(network, side) * (settings.micro_batch or settings.batch_size) * seen
     return Memory(
         images=sum(tensor.nbytes for tensor in tensors),
         weights=copies * sum(parameter.nbytes for parameter in network.parameters()),

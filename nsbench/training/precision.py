@@ -5,12 +5,12 @@ from typing import Literal
 import torch
 from torch import nn
 
-from nsbench.config.schema import TrainingConfig
+from nsbench.config.schema import OptimisationConfig
 
 COMPILATION_PAYS = 1_000_000
 
 
-def settle(settings: TrainingConfig, budget: int, network: nn.Module, device: torch.device) -> TrainingConfig:
+def settle(settings: OptimisationConfig, budget: int, network: nn.Module, device: torch.device) -> OptimisationConfig:
     """The settings with `auto` replaced by what the device does best; `budget` is the images to see."""
     precision = settings.precision if settings.precision != "auto" else fast_precision(network, device)
     execution = settings.execution if settings.execution != "auto" else fast_execution(device, budget)

@@ -11,6 +11,7 @@ from nsbench.noise.dense import DenseAugmenter
 from nsbench.noise.draws import Draws, InputNoise
 from nsbench.training.learner import Learner
 from nsbench.training.mixup import mix
+from nsbench.training.objectives import Batch
 from nsbench.training.stream import Inputs
 
 
@@ -23,12 +24,14 @@ class TrainingSet:
         rows: int64 (n,) on the CPU, indices into `images`; a duplicated image appears more than once.
         targets: float32 (n, classes) on the device, each row a distribution, or zeros under distillation.
         soft: float32 (n, classes) on the device, the teacher's softened probabilities, for distillation.
+        unlabeled: int64 (u,) on the CPU, indices into `images` of a second stream; None where the method has none.
     """
 
     images: Tensor
     rows: Tensor
     targets: Tensor
     soft: Tensor | None = None
+    unlabeled: Tensor | None = None
 
 
 @dataclass(frozen=True)
@@ -65,25 +68,30 @@ class Step:
         hits: () float32, images classified as their target says, since `reset`.
     """
 
-    def __init__(self, learner: Learner, data: TrainingSet, noise: Noise) -> None:
-        self.learner, self.data, self.noise = learner, data, noise
+    def __init__(self, learner: Learner, data: TrainingSet, noise: Noise, views: tuple[Noise, ...] = ()) -> None:
+        self.learner, self.data, self.noise, self.views = learner, data, noise, views
         self.loss = torch.zeros((), device=learner.device)
         self.hits = torch.zeros((), device=learner.device)
 
     def __call__(self, inputs: Inputs) -> None:
         """Learn one batch."""
-        loss, hits = self.learner.step(*self.batch(inputs), inputs.rate, inputs.share)
+        loss, hits = self.learner.step(self.batch(inputs), inputs.rate, inputs.share)
         self.loss += loss
         self.hits += hits
 
-    def batch(self, inputs: Inputs) -> tuple[Tensor, Tensor, Tensor | None]:
-        """Noisy images (B, 3, side, side) in [0, 1], their targets, and the teacher's probabilities."""
-        chosen = self.data.images.index_select(0, inputs.rows)
-        images = to_float(self.noise.apply(chosen, inputs.draws), self.noise.side)
+    def batch(self, inputs: Inputs) -> Batch:
+        """Noisy images, their targets, and the views of the second stream."""
+        images = self._looked_at(inputs.rows, self.noise, inputs.draws)
         targets = self.data.targets.index_select(0, inputs.positions)
         soft = None if self.data.soft is None else self.data.soft.index_select(0, inputs.positions)
         mixing = (inputs.weights, inputs.partners)
-        return mix(images, *mixing), mix(targets, *mixing), None if soft is None else mix(soft, *mixing)
+        looks = zip(self.views, inputs.view_draws, strict=False)  # no draws where there is no unlabelled image
+        views = tuple(self._looked_at(inputs.unlabeled, noise, draws) for noise, draws in looks)
+        return Batch(mix(images, *mixing), mix(targets, *mixing), None if soft is None else mix(soft, *mixing), views)
+
+    def _looked_at(self, rows: Tensor, noise: Noise, draws: Draws) -> Tensor:
+        """Resident images under draws of noise, (B, 3, side, side) in [0, 1]."""
+        return to_float(noise.apply(self.data.images.index_select(0, rows), draws), noise.side)
 
     def reset(self) -> None:
         """Forget loss and hits."""

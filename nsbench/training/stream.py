@@ -1,5 +1,7 @@
 """The stream of training images: which image each step sees, and all that is drawn for it, before it is applied."""
 
+from collections.abc import Callable, Iterator
+from dataclasses import fields
 from typing import NamedTuple
 
 import torch
@@ -9,7 +11,7 @@ from nsbench.noise.draws import Draws, InputNoise, draw
 from nsbench.seeds import derive_seed
 from nsbench.training.average import share
 from nsbench.training.mixup import draw_partners
-from nsbench.training.plan import Plan
+from nsbench.training.schedule import Schedule
 
 
 class Inputs(NamedTuple):
@@ -23,6 +25,8 @@ class Inputs(NamedTuple):
         partners: (B,) int64, mixup's partner in the batch; empty without mixup.
         rate: () float32, the learning rate.
         share: () float32, weight of the step's result in the weight average.
+        unlabeled: (U,) int64, rows of the resident images in the second stream; empty without one.
+        views: the five tensors of `Draws` for each view of the second stream, one view after the other.
     """
 
     positions: Tensor
@@ -36,49 +40,88 @@ class Inputs(NamedTuple):
     partners: Tensor
     rate: Tensor
     share: Tensor
+    unlabeled: Tensor
+    views: tuple[Tensor, ...] = ()
 
     @property
     def draws(self) -> Draws:
         """The input noise of one step."""
         return Draws(self.operations, self.negative, self.centers, self.crops, self.flips)
 
+    @property
+    def view_draws(self) -> Iterator[Draws]:
+        """The input noise of each view of the second stream, in one step."""
+        each = len(fields(Draws))
+        for start in range(0, len(self.views), each):
+            yield Draws(*self.views[start : start + each])
+
+    def tensors(self) -> tuple[Tensor, ...]:
+        """All of it, in a fixed order."""
+        return (*self._single(), *self.views)
+
+    def map(self, change: Callable[[Tensor], Tensor]) -> "Inputs":
+        """The same with every tensor changed."""
+        return Inputs._make((*map(change, self._single()), tuple(map(change, self.views))))
+
+    def _single(self) -> tuple[Tensor, ...]:
+        """All but the views."""
+        return tuple(one for one in self if isinstance(one, Tensor))
+
     def at(self, step: int) -> "Inputs":
         """One step of a block."""
-        return Inputs(*(tensor[step] for tensor in self))
+        return self.map(lambda tensor: tensor[step])
 
     def gather(self, step: Tensor) -> "Inputs":
         """One step of a block by its number, (1,) int64 on the block's device: the host need not know it."""
-        return Inputs(*(tensor.index_select(0, step).squeeze(0) for tensor in self))
+        return self.map(lambda tensor: tensor.index_select(0, step).squeeze(0))
 
     def to(self, device: torch.device) -> "Inputs":
         """The block on a device; the copy runs beside the host's work."""
         if device.type == "cpu":
             return self
-        return Inputs(*(tensor.pin_memory().to(device, non_blocking=True) for tensor in self))
+        return self.map(lambda tensor: tensor.pin_memory().to(device, non_blocking=True))
 
 
-def draw_block(plan: Plan, rows: Tensor, noise: InputNoise, steps: range) -> Inputs:
+def draw_block(
+    schedule: Schedule, rows: Tensor, noise: InputNoise, steps: range, unlabeled: Tensor | None = None
+) -> Inputs:
     """Draw a block on the CPU.
 
     Args:
-        plan: seeds, batch size and schedule.
+        schedule: seeds, batch size, learning rates and second stream.
         rows: int64 (n,), the resident image behind each row of the training set.
         noise: input noise.
-        steps: a block of the plan.
+        steps: a block of the schedule.
+        unlabeled: int64 (u,), the resident images of the second stream.
     """
-    size, batch = len(steps), plan.settings.batch_size
-    positions = order(len(rows), steps.start * batch, steps.stop * batch, plan.seed)
-    generator = torch.Generator().manual_seed(derive_seed(*plan.seed, "input noise", steps.start))
+    size, batch = len(steps), schedule.settings.batch_size
+    positions = order(len(rows), steps.start * batch, steps.stop * batch, schedule.seed)
+    generator = torch.Generator().manual_seed(derive_seed(*schedule.seed, "input noise", steps.start))
     draws = draw(len(positions), noise, generator)
     flat = (positions, rows[positions], *draws.tensors())
     return Inputs._make(
         (
             *(tensor.view(size, batch, *tensor.shape[1:]) for tensor in flat),
-            *draw_partners(size, batch, plan.mixup_alpha, (*plan.seed, "mixup", steps.start)),
-            torch.tensor([plan.learning_rate(step) for step in steps]),
-            torch.tensor([share(plan.settings.average_decay, step) for step in steps]),
+            *draw_partners(size, batch, schedule.mixup_alpha, (*schedule.seed, "mixup", steps.start)),
+            torch.tensor([schedule.learning_rate(step) for step in steps]),
+            torch.tensor([share(schedule.settings.average_decay, step) for step in steps]),
+            *_second(schedule, steps, unlabeled),
         )
     )
+
+
+def _second(schedule: Schedule, steps: range, unlabeled: Tensor | None) -> tuple[Tensor, tuple[Tensor, ...]]:
+    """Rows of the second stream (steps, U), and the draws of its views."""
+    size = len(steps)
+    if schedule.second is None or unlabeled is None or not len(unlabeled):
+        return torch.empty(size, 0, dtype=torch.int64), ()
+    each = schedule.settings.batch_size * schedule.second.ratio
+    places = order(len(unlabeled), steps.start * each, steps.stop * each, (*schedule.seed, "unlabelled"))
+    views: list[Tensor] = []
+    for number, noise in enumerate(schedule.second.views):
+        generator = torch.Generator().manual_seed(derive_seed(*schedule.seed, "view", number, steps.start))
+        views += [one.view(size, each, *one.shape[1:]) for one in draw(len(places), noise, generator).tensors()]
+    return unlabeled[places].view(size, each), tuple(views)
 
 
 def order(size: int, start: int, stop: int, seed: tuple[str | int, ...]) -> Tensor:

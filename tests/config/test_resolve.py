@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from nsbench.config.request import BenchmarkConfig
+from nsbench.config.method import method_config
 from nsbench.config.resolve import (
     fingerprint,
     first_difference,
@@ -15,9 +15,11 @@ from nsbench.config.resolve import (
     load_file,
     preset_names,
     resolve,
+    run_from_table,
     to_toml,
 )
 from nsbench.config.schema import Config
+from nsbench.config.survey import SurveyConfig
 from nsbench.errors import UserError
 
 
@@ -37,7 +39,7 @@ def test_the_paper_preset_is_the_published_protocol() -> None:
     assert (config.input_noise.operations, config.input_noise.magnitude) == (2, 27)
     assert (config.input_noise.crop_padding, config.input_noise.flip) == (4, True)
     assert (config.model_noise.dropout, config.model_noise.survival) == (0.5, 0.8)
-    labels = config.pseudo_labels
+    labels = config.method
     assert (labels.type, labels.confidence_threshold) == ("hard", 0.8)
     assert (labels.min_images_per_class, labels.max_class_gap) == (4000, 1000)
     training = config.training
@@ -136,21 +138,44 @@ def test_the_first_difference_is_named_with_both_values() -> None:
 )
 def test_any_valid_configuration_survives_toml(seed: int, fraction: float, epsilons: list[float]) -> None:
     table = {"seed": seed, "data": {"labeled_fraction": fraction}, "evaluation": {"fgsm_epsilons": epsilons}}
-    config = from_table(table, Config)
-    assert from_table(tomllib.loads(to_toml(config)), Config) == config
+    config = run_from_table(table)
+    assert run_from_table(tomllib.loads(to_toml(config))) == config
+
+
+@pytest.mark.parametrize("kind", ["supervised", "noisy-student", "distillation"])
+def test_every_method_survives_toml_with_its_own_settings(kind: str) -> None:
+    config = resolve("quick", [f"method.kind={kind}"])
+    assert run_from_table(tomllib.loads(to_toml(config))) == config
+    assert config.method == method_config(kind)(**config.method.model_dump())
+
+
+def test_settings_of_another_method_than_the_chosen_one_are_refused_and_those_of_the_preset_left_out() -> None:
+    assert resolve("cifar10-small", ["method.kind=distillation"]).method.max_class_gap == 500
+    with pytest.raises(UserError, match=r"Unknown key 'method\.type'"):
+        resolve("quick", ["method.kind=distillation", "method.type=soft"])
+    with pytest.raises(UserError, match=r"There is no method 'distilation': .* Did you mean distillation\?"):
+        resolve("quick", ["method.kind=distilation"])
+
+
+def test_a_configuration_of_an_earlier_version_means_what_it_meant() -> None:
+    earlier = ["pseudo_labels.type=soft", "pseudo_labels.temperature=2.0", "distillation.weight=0.4"]
+    assert resolve("quick", earlier).method == resolve("quick", ["method.type=soft", "method.temperature=2.0"]).method
+    earlier += ["study.objective=distillation", "pseudo_labels.confidence_threshold=0.3"]
+    distilled = ["method.kind=distillation", "method.weight=0.4", "method.confidence_threshold=0.3"]
+    assert resolve("quick", earlier) == resolve("quick", distilled)
 
 
 def test_an_evaluation_survives_toml_with_all_its_models() -> None:
     models = [{"source": "a.py:f", "mean": [0.5, 0.4, 0.3], "std": [0.2, 0.2, 0.2]}, {"source": "runs/quick"}]
-    config = from_table({"baseline": "f", "models": models}, BenchmarkConfig)
-    assert from_table(tomllib.loads(to_toml(config)), BenchmarkConfig) == config
+    config = from_table({"baseline": "f", "models": models}, SurveyConfig)
+    assert from_table(tomllib.loads(to_toml(config)), SurveyConfig) == config
 
 
 def test_a_mistake_in_a_model_is_told_with_its_key() -> None:
     with pytest.raises(UserError, match=r"Unknown key 'models.weight' .*: did you mean 'models.weights'\?"):
-        from_table({"models": [{"source": "a.py:f", "weight": "w"}]}, BenchmarkConfig)
+        from_table({"models": [{"source": "a.py:f", "weight": "w"}]}, SurveyConfig)
     with pytest.raises(UserError, match=r"models.inside = \"yes\" is not allowed: .* must be true or false"):
-        from_table({"models": [{"source": "a.py:f", "inside": "yes"}]}, BenchmarkConfig)
+        from_table({"models": [{"source": "a.py:f", "inside": "yes"}]}, SurveyConfig)
 
 
 def test_a_fingerprint_changes_with_any_value() -> None:

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from nsbench.study.stages import stages
 from torch import Tensor, nn
 
 from nsbench.checkpoints.record import CheckpointRecord
@@ -15,7 +16,6 @@ from nsbench.errors import UserError
 from nsbench.models.open import open_models
 from nsbench.models.subject import Subject
 from nsbench.networks.build import build_network
-from nsbench.study.stages import stages
 
 One = Callable[..., Subject]
 Refusal = Callable[..., str]

@@ -1,6 +1,7 @@
 """Folding batch normalisation away changes nothing but the time."""
 
 from collections.abc import Callable
+from threading import Lock
 
 import pytest
 import torch
@@ -57,6 +58,18 @@ class Looking(Twice):
         return self.norm(self.convolution(images)).mean((2, 3)) * self.norm.weight
 
 
+class Locked(Twice):
+    """Cannot be copied."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.lock = Lock()
+
+    def forward(self, images: Tensor) -> Tensor:
+        """Logits."""
+        return self.norm(self.convolution(images)).mean((2, 3))
+
+
 @pytest.mark.parametrize(("name", "left"), [("resnet8", 1), ("resnet14-w0.5", 1), ("efficientnet-b0", 0)])
 def test_logits_stay_and_the_layers_that_follow_a_convolution_are_gone(name: str, left: int) -> None:
     network = settled(build_network(name, 10, (0.5, 0.4, 0.3), (0.2, 0.3, 0.4)))
@@ -67,7 +80,7 @@ def test_logits_stay_and_the_layers_that_follow_a_convolution_are_gone(name: str
         assert torch.allclose(folded(IMAGES), network(IMAGES), atol=1e-4, rtol=1e-4)
 
 
-@pytest.mark.parametrize("make", [Twice, Shared, Looking])
+@pytest.mark.parametrize("make", [Twice, Shared, Looking, Locked])
 def test_a_network_that_folding_would_change_is_left_as_it_is(make: Callable[[], nn.Module]) -> None:
     network = settled(make())
     assert fold_batch_norms(network, IMAGES) is network

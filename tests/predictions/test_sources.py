@@ -14,10 +14,11 @@ from nsbench.data.images import Dataset
 from nsbench.data.load import load_dataset
 from nsbench.data.npy.folder import DESCRIPTION
 from nsbench.errors import UserError
-from nsbench.pipeline import Options, Run
 from nsbench.predictions.shown import Files, Generated, Source, Subset, open_source
 from nsbench.progress import Reporter
 from nsbench.results.described import benchmark_sets
+from nsbench.work.options import Options
+from nsbench.work.runs import open_run
 from tests.conftest import TINY
 
 
@@ -117,7 +118,7 @@ def test_missing_files_are_told_before_anything_is_trained(tmp_path: Path) -> No
     data = Path(os.environ["NSBENCH_TEST_CIFAR10"])
     settings = ["data.name=cifar10", "evaluation.source=official"]
     with pytest.raises(UserError, match="holds no CIFAR-10-C: download it with `nsbench data fetch cifar10-c`"):
-        Run(resolve("quick", [*TINY, *settings]), Options(tmp_path / "run", data, device="cpu", quiet=True))
+        open_run(resolve("quick", [*TINY, *settings]), Options(tmp_path / "run", data, device="cpu", quiet=True))
     assert not (tmp_path / "run").exists()
 
 

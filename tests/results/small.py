@@ -117,7 +117,7 @@ def checkpoint_record(name: str, role: str, parent: str | None = None, **changes
         "network": network,
         "seed": int(seed[4:]),
         "role": role,
-        "objective": "self-training" if parent else "supervised",
+        "method": "noisy-student" if parent else "supervised",
         "parent": parent,
         "parameters": 100,
         "images_seen": 1000,

@@ -154,11 +154,9 @@ def test_a_p_value_of_version_2_that_ran_out_of_digits_is_read_as_the_smallest(t
 def test_a_record_with_another_field_is_refused_in_a_sentence(results: Results, tmp_path: Path) -> None:
     old = results.model_dump(mode="json")
     for checkpoint in old["checkpoints"]:
-        del checkpoint["objective"]
+        del checkpoint["method"]
     (tmp_path / "results.json").write_text(json.dumps(old))
-    with pytest.raises(
-        UserError, match=r"results\.json is not a results file .*checkpoints\.0\.objective.*nsbench eva"
-    ):
+    with pytest.raises(UserError, match=r"results\.json is not a results file .*checkpoints\.0\.method.*nsbench eva"):
         load_results(tmp_path)
 
 

@@ -14,7 +14,7 @@ from nsbench.networks.classifier import Classifier, ModelNoise
 from nsbench.noise.augment import Augmenter
 from nsbench.noise.draws import InputNoise
 from nsbench.progress import Reporter
-from nsbench.training.plan import Plan
+from nsbench.training.schedule import Schedule
 from nsbench.training.selection import NOBODY, Examiners
 from nsbench.training.step import Noise, TrainingSet
 from nsbench.training.trainer import Outcome, train
@@ -26,10 +26,12 @@ DRAWN = InputNoise(2, 9, 1, flip=True)
 GROUPED = Noise(DRAWN, 8, Augmenter(DRAWN, 8, torch.device("cpu")))
 
 
-def build_plan(budget: int, *, save_every: float = 1e9, fingerprint: str = "x", seed: int = 0, **changed: Any) -> Plan:
-    """A plan; `changed` are fields of the plan or of its settings."""
-    of_plan = {name: changed.pop(name) for name in ("mixup_alpha", "objective", "rates") if name in changed}
-    return Plan(budget, SETTINGS.model_copy(update=changed), (seed, "test"), fingerprint, save_every, **of_plan)
+def build_schedule(
+    budget: int, *, save_every: float = 1e9, fingerprint: str = "x", seed: int = 0, **changed: Any
+) -> Schedule:
+    """A schedule; `changed` are fields of it or of its settings."""
+    own = {name: changed.pop(name) for name in ("mixup_alpha", "objective", "rates", "second") if name in changed}
+    return Schedule(budget, SETTINGS.model_copy(update=changed), (seed, "test"), fingerprint, save_every, **own)
 
 
 def build_tiny_network(noise: ModelNoise = INSIDE, seed: int = 0) -> Classifier:
@@ -39,8 +41,8 @@ def build_tiny_network(noise: ModelNoise = INSIDE, seed: int = 0) -> Classifier:
 
 
 @pytest.fixture
-def make_plan() -> Callable[..., Plan]:
-    return build_plan
+def make_schedule() -> Callable[..., Schedule]:
+    return build_schedule
 
 
 @pytest.fixture
@@ -66,18 +68,19 @@ def data() -> TrainingSet:
 
 @pytest.fixture
 def run(tmp_path: Path) -> Callable[..., Outcome]:
-    """Train by a plan; each training has a state of its own unless one is named."""
+    """Train by a schedule; each training has a state of its own unless one is named."""
     fresh = (tmp_path / f"fresh{number}" for number in itertools.count())
 
     def run(
         network: Classifier,
         data: TrainingSet,
-        plan: Plan,
+        schedule: Schedule,
         state: Path | None = None,
         noise: Noise = GROUPED,
         examiners: Examiners = NOBODY,
+        views: tuple[Noise, ...] = (),
     ) -> Outcome:
-        with Reporter(quiet=True).task("test", plan.images) as task:
-            return train(network, data, noise, plan, state or next(fresh), task, examiners)
+        with Reporter(quiet=True).task("test", schedule.images) as task:
+            return train(network, data, noise, schedule, state or next(fresh), task, examiners, views)
 
     return run

@@ -32,7 +32,7 @@ def summary(lookup: Lookup) -> str:
 
 def lesson(students: list[CheckpointRecord]) -> str:
     """What students learn from their teachers beside the labels."""
-    if students[-1].objective == "distillation":
+    if students[-1].method == "distillation":
         return "its teacher's probabilities"
     filtered = any(one.selection is not None and one.selection.confidence_threshold > 0 for one in students)
     return "the pseudo-labels its teacher was confident of" if filtered else "its teacher's pseudo-labels"

@@ -86,7 +86,7 @@ def effect(lookup: Lookup) -> str:
     found = leading(lookup)
     if found is None:
         return ""
-    taught = "distillation" if found.student.objective == "distillation" else "the pseudo-labels"
+    taught = "distillation" if found.student.method == "distillation" else "the pseudo-labels"
     if found.other is not lookup.control(found.student):
         return (
             f"That difference mixes {taught.removeprefix('the ')} with {listed(differing(found.student, found.other))}."

@@ -43,9 +43,10 @@ def who(lookup: Lookup, found: list[CheckpointRecord]) -> str:
 
 def distilled(one: CheckpointRecord, config: dict[str, Any]) -> str:
     """What a student learned, where that is not pseudo-labels."""
-    if one.objective != "distillation":
+    if one.method != "distillation":
         return ""
-    temperature, weight = config["distillation"]["temperature"], config["distillation"]["weight"]
+    settings = config.get("distillation") or config["method"]  # where records of earlier versions have them
+    temperature, weight = settings["temperature"], settings["weight"]
     return f"Distilled from the teacher at temperature {temperature:g}, weight {weight:g}"
 
 

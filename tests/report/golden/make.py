@@ -114,7 +114,7 @@ def checkpoint(name: CheckpointName, parent: CheckpointName | None, chosen: Sele
     return CheckpointRecord(
         **name.model_dump(),
         role=role,
-        objective="self-training" if parent else "supervised",
+        method="noisy-student" if parent else "supervised",
         parent=str(parent) if parent else None,
         parameters={"resnet8": 77850, "resnet14": 173562, "resnet20": 269818}[name.network],
         images_seen=budget,

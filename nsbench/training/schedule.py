@@ -1,10 +1,11 @@
-"""How much to train and how: budget, schedule, and where the work is cut."""
+"""How much to train and how: budget, learning rates, and where the work is cut."""
 
 import math
 from dataclasses import dataclass
 
-from nsbench.config.schema import TrainingConfig
-from nsbench.training.objectives import Objective, self_training
+from nsbench.config.schema import OptimisationConfig
+from nsbench.noise.draws import InputNoise
+from nsbench.training.objectives import SELF_TRAINING, Objective
 
 MAX_SEGMENTS = 50
 BLOCK_IMAGES = 32_768
@@ -26,7 +27,20 @@ class Rates:
 
 
 @dataclass(frozen=True)
-class Plan:
+class SecondStream:
+    """Unlabelled images that each step sees beside its batch.
+
+    Attributes:
+        ratio: of them for each image of the batch.
+        views: input noise of each look at them; the draws of the views are independent.
+    """
+
+    ratio: int
+    views: tuple[InputNoise, ...]
+
+
+@dataclass(frozen=True)
+class Schedule:
     """How much to train and how.
 
     Attributes:
@@ -38,16 +52,18 @@ class Plan:
         mixup_alpha: of mixup's Beta distribution; 0 switches it off.
         objective: the loss of a batch.
         rates: of body and head.
+        second: the second stream, if the method has one.
     """
 
     budget: int
-    settings: TrainingConfig
+    settings: OptimisationConfig
     seed: tuple[str | int, ...]
     fingerprint: str
     save_every: float
     mixup_alpha: float = 0.0
-    objective: Objective = self_training
+    objective: Objective = SELF_TRAINING
     rates: Rates = Rates()
+    second: SecondStream | None = None
 
     @property
     def steps(self) -> int:

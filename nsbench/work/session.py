@@ -4,6 +4,7 @@ import json
 import os
 import platform
 import sys
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
@@ -12,8 +13,10 @@ from typing import Any
 import torch
 
 import nsbench
-from nsbench.files import write_json
+from nsbench.claims import Claims
+from nsbench.files import write_json, write_text
 from nsbench.results.record import Provenance
+from nsbench.work.bench import Bench
 
 
 def provenance(device: torch.device) -> Provenance:
@@ -44,14 +47,14 @@ def processor() -> str:
 class Session:
     """Writes down in `environment.json` when and where work was done; results hold no clock time.
 
+    Several processes may work on one folder at a time: each has an entry of its own.
+
     Args:
-        folder: of the run.
-        device: where it computes.
+        bench: where the work is done.
     """
 
-    def __init__(self, folder: Path, device: torch.device) -> None:
-        self.device, self.path = device, folder / "environment.json"
-        self.earlier = self._read()
+    def __init__(self, bench: Bench) -> None:
+        self.bench, self.path = bench, bench.folder / "environment.json"
         self.entry: dict[str, Any] = {}
 
     def __enter__(self) -> None:
@@ -59,15 +62,22 @@ class Session:
             "command": [Path(sys.argv[0]).name, *sys.argv[1:]],
             "started": datetime.now(UTC).isoformat(timespec="seconds"),
             "finished": None,
+            "host": platform.node(),
             "pid": os.getpid(),
-            **provenance(self.device).model_dump(),
+            **provenance(self.bench.device).model_dump(),
         }
-        self._write()
+        self._write([])
 
     def __exit__(self, *failure: object) -> None:
         if failure[0] is None:
+            begun = dict(self.entry)
             self.entry["finished"] = datetime.now(UTC).isoformat(timespec="seconds")
-            self._write()
+            self._write([begun])
+
+    def _write(self, replaced: list[dict[str, Any]]) -> None:
+        with self.bench.claims.hold("folder"):
+            others = [one for one in self._read() if one not in replaced]
+            write_json(self.path, {"sessions": [*others, self.entry]})
 
     def _read(self) -> list[Any]:
         try:
@@ -76,5 +86,20 @@ class Session:
             return []
         return found["sessions"] if isinstance(found, dict) and "sessions" in found else []
 
-    def _write(self) -> None:
-        write_json(self.path, {"sessions": [*self.earlier, self.entry]})
+
+def enter_folder(claims: Claims, texts: Mapping[str, str], write: Callable[[], None] = lambda: None) -> None:
+    """Write what describes a run or an evaluation into its folder, after the leftovers of a killed process are gone.
+
+    Args:
+        claims: of the folder.
+        texts: the content of each file; one that is there already is not written again.
+        write: writes what else there is to write.
+    """
+    with claims.hold("folder"):
+        for left in claims.folder.glob(".*.tmp"):
+            left.unlink(missing_ok=True)
+        write()
+        for name, text in texts.items():
+            path = claims.folder / name
+            if not path.is_file() or path.read_text() != text:
+                write_text(path, text)

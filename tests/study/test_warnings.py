@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from nsbench.checkpoints.record import SelectionRecord
-from nsbench.study.stages import warnings_of
+from nsbench.study.chain import warnings_of
 from tests.results.small import checkpoint_record
 
 STUDENT = "hard/seed0/gen1-resnet8"

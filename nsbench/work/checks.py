@@ -1,0 +1,61 @@
+"""What is checked before any work."""
+
+from pathlib import Path
+
+from nsbench.checkpoints.initialise import weights_sha256_of
+from nsbench.config.evaluation import EvaluationConfig
+from nsbench.config.resolve import first_difference, load_file
+from nsbench.config.schema import Config
+from nsbench.config.survey import is_survey
+from nsbench.errors import UserError
+from nsbench.networks.names import parse_network_name
+from nsbench.study.methods.method import open_method
+from nsbench.study.plan import CONTROL, SUPERVISED
+
+
+def check_config(config: Config) -> None:
+    """Raise UserError for a name that cannot be used, or for values that do not go together."""
+    for name in (*config.study.networks, config.baseline_network):
+        parse_network_name(name)
+    if config.study.name in (SUPERVISED, CONTROL):
+        raise UserError(f"study.name = {config.study.name!r} is taken: choose another name.")
+    if len(set(config.study.seeds)) < len(config.study.seeds):
+        raise UserError(f"study.seeds = {list(config.study.seeds)} names a seed twice: name each once.")
+    check_evaluation(config.evaluation)
+    open_method(config.method).check(config.training)
+    if config.training.nesterov and config.training.momentum == 0:
+        raise UserError("training.nesterov = true needs momentum: set training.momentum above 0.")
+    if config.training.selection == "best-validation" and config.data.validation_fraction == 0:
+        raise UserError(
+            "training.selection = 'best-validation' needs held-out images: set data.validation_fraction above 0."
+        )
+    if config.transfer.weights:
+        weights_sha256_of(Path(config.transfer.weights))
+
+
+def check_evaluation(config: EvaluationConfig) -> None:
+    """Raise UserError for something that would be measured twice."""
+    for key in ("corruptions", "perturbations", "fgsm_epsilons", "attacks", "attack_epsilons"):
+        values = getattr(config, key)
+        if len(set(values)) < len(values):
+            raise UserError(f"evaluation.{key} = {list(values)} names something twice: name each once.")
+
+
+def check_run_folder(config: Config, folder: Path) -> None:
+    """Raise UserError when a folder was made by another configuration."""
+    path = folder / "config.toml"
+    if not path.is_file():
+        return
+    difference = first_difference(load_file(path), config)
+    if difference is not None:
+        key, theirs, ours = difference
+        raise UserError(
+            f"{folder} was made with {key} = {theirs!r}, not {ours!r}: "
+            "choose another folder with --out, or delete that one."
+        )
+
+
+def check_survey_folder(folder: Path) -> None:
+    """Raise UserError when a folder holds something else, such as a run."""
+    if (folder / "config.toml").is_file() and not is_survey(folder):
+        raise UserError(f"{folder} holds a run, not an evaluation: choose another folder with --out.")
