@@ -88,7 +88,7 @@ class Lookup:
 
     @property
     def left_out(self) -> str:
-        """What a figure with room for few says of the models that it lacks; empty where it shows all."""
+        """What a figure with room for few says of the models that it leaves out; empty where it shows all."""
         if len(self.drawn) == len(self.entries):
             return ""
         if len(self.drawn) == len({str(self.first_alike(one)) for one in self.entries}):

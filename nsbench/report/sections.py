@@ -99,7 +99,10 @@ def explained(block: Table | Picture) -> Table | Picture:
 
 def sections(results: Results, run_folder: Path) -> list[Section]:
     """Every section that the record has something for, in reading order."""
-    lookup, strips = Lookup(results), galleries(results, run_folder)  # a missing image is told before anything is drawn
+    lookup, strips = (
+        Lookup(results),
+        galleries(results, run_folder),
+    )  # a missing image is reported before anything is drawn
     found = [
         Section("generations", "Generations", blocks=generation_blocks(lookup)),
         Section("models", "Models", blocks=model_blocks(lookup)),
@@ -159,7 +162,7 @@ def generation_blocks(lookup: Lookup) -> list[Table | Picture]:
 
 
 def model_blocks(lookup: Lookup) -> list[Table | Picture]:
-    """The answer first: the tables of anybody's models."""
+    """The answer first: the tables of models that nsbench did not train."""
     if not lookup.results.models:
         return []
     return blocks(models.models(lookup), models.glance(lookup)) + everything(lookup)

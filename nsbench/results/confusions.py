@@ -11,7 +11,7 @@ from nsbench.checkpoints.record import Count, Record
 WHOLE = 100
 """A record has the whole matrix of up to so many classes."""
 MOST = 200
-"""Of more classes it has so many pairs."""
+"""It has so many pairs of a larger number of classes."""
 
 
 class Confusions(Record):
@@ -25,7 +25,7 @@ class Confusions(Record):
 
     @classmethod
     def of(cls, matrix: NDArray[np.int64]) -> Self:
-        """Of a matrix (K, K) whose rows are true classes.
+        """Take them from a matrix (K, K) whose rows are true classes.
 
         >>> Confusions.of(np.array([[5, 1, 0], [0, 3, 3], [2, 0, 4]])).most
         [(1, 2, 3), (2, 0, 2), (0, 1, 1)]

@@ -31,8 +31,10 @@ COLUMNS = (
     "baseline",
     "note",
 )
-"""Of the tidy frame. Text is `string`, `generation`, `seed` and `severity` are `Int64`, `n` is `int64`, all else is
-`float64`; what a row has not is missing, and a mean has an empty `member`."""
+"""Columns of the tidy frame.
+
+Text is `string`; `generation`, `seed` and `severity` are `Int64`, `n` is `int64`, all else is `float64`. What does not
+apply to a row is missing; a mean has an empty `member`."""
 _NAMED = ("model", "study", "generation", "network", "seed", *TEXTS, "value", "ci_low", "ci_high", "n", "baseline")
 CSV_COLUMNS = (*_NAMED, "weights_selection", "measured_on", *KEY)
 _INTEGERS = ("generation", "seed", "severity")

@@ -29,9 +29,9 @@ class Key:
     member: str = ""
     """A corruption, a perturbation or an attack; empty for a mean and for a whole set."""
     severity: int | None = None
-    """Of one cell of a corruption."""
+    """The severity of one cell of a corruption."""
     strength: float | None = None
-    """Of an attack: the largest change of a pixel in [0, 1], exact."""
+    """The strength of an attack: the largest change of a pixel in [0, 1], exact."""
 
     __pydantic_config__ = ConfigDict(extra="forbid", allow_inf_nan=False)
 

@@ -36,11 +36,11 @@ class Measurement(Keyed):
     value: float | None = Field(description="None where the number is undefined; `note` says why")
     unbiased: float | None = Field(
         default=None,
-        description="of a calibration error: median-unbiased, where `value` is the plug-in, which noise raises",
+        description="median-unbiased calibration error, where `value` is the plug-in, which noise raises",
     )
     floor: float | None = Field(
         default=None,
-        description="of a calibration error: the plug-in value to expect of a calibrated model with these confidences",
+        description="plug-in calibration error to expect of a calibrated model with these confidences",
     )
     ci_low: float | None = Field(
         description="lower end of the 95 % interval of the true value; None where none is defined"
@@ -60,7 +60,7 @@ class Comparison(Keyed):
         default="all comparisons",
         description="the question that it helps to answer; Holm's correction is over a family",
     )
-    candidate_value: float | None = Field(description="of a calibration error the median-unbiased value")
+    candidate_value: float | None = Field(description="a calibration error is median-unbiased")
     baseline_value: float | None
     difference: float | None = Field(description="candidate minus baseline; None where either is undefined")
     ci_low: float | None = Field(description="lower end of the paired 95 % interval")
@@ -69,7 +69,7 @@ class Comparison(Keyed):
     p_value: float | None = Field(gt=0, description="None where no image tells the two apart")
     p_holm: float | None = Field(description="after Holm's correction over the comparisons of its family")
     verdict: Literal["better", "worse", "no evidence"] = Field(
-        description="of the candidate, by the corrected p-value at 0.05 and an interval without zero"
+        description="on the candidate, by the corrected p-value at 0.05 and an interval without zero"
     )
     detectable: float | None = Field(
         default=None,

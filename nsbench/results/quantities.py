@@ -14,7 +14,7 @@ from nsbench.errors import UserError
 from nsbench.results.key import Key, Kind
 
 Function = Callable[[NDArray[np.float32], NDArray[np.int64], NDArray[np.float32] | None], ArrayLike]
-"""Of logits (N, K), labels (N,) and weights (..., N), or None for every image once; returns (...)."""
+"""A function of logits (N, K), labels (N,) and weights (..., N), or None for every image once; returns (...)."""
 
 
 @dataclass(frozen=True)
@@ -36,7 +36,7 @@ class Metric:
     headline: bool = False
     """Whether it is compared on clean images unless others are asked for; see also `HEADLINES`."""
     function: Function | None = None
-    """Of a metric that was registered: measures it on clean images."""
+    """Measures a registered metric on clean images."""
 
 
 def _relative(name: str, title: str, full: str = "") -> Metric:

@@ -98,12 +98,12 @@ class Results(Record):
         description="the model that corruption error and flip rate are relative to; None: nothing is relative"
     )
     checkpoints: list[CheckpointRecord] = Field(description="networks that nsbench trained")
-    models: list[ModelRecord] = Field(default=[], description="anybody's models")
+    models: list[ModelRecord] = Field(default=[], description="models that nsbench did not train")
     benchmarks: list[BenchmarkSet]
     measurements: list[Measurement]
     comparisons: list[Comparison] = Field(default=[], description="pairs of models that the report compares")
     seed_means: list[SeedMean] = Field(default=[], description="where networks differ in their seed alone")
-    seed_comparisons: list[SeedComparison] = Field(default=[], description="of groups that share their seeds")
+    seed_comparisons: list[SeedComparison] = Field(default=[], description="groups that share their seeds")
     diagnostics: list[Diagnostics]
     samples: list[SampleImage]
     warnings: list[str] = Field(description="sentences a reader must see, such as an empty selection")

@@ -32,7 +32,7 @@ def is_version_1(content: Any) -> bool:
 def upgraded(content: Json) -> Json:
     """The same record as this version; what is malformed is left for the record's own check.
 
-    Raises KeyError where an entry of version 1 lacks a field.
+    Raises KeyError where an entry of an earlier version has too few fields.
     """
     if is_version_1(content):
         content = _from_version_1(content)

@@ -1,4 +1,4 @@
-"""What a report says of anybody's models: who is first, what was compared, what figures leave out."""
+"""What a report says of foreign models: who is first, what was compared, what figures leave out."""
 
 import re
 from typing import Any

@@ -94,7 +94,7 @@ def write_model(
 
 
 def model_record(name: str) -> ModelRecord:
-    """The description of anybody's model."""
+    """The description of a foreign model."""
     return ModelRecord(
         name=name,
         source=f"{name}.py:make",

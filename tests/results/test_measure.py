@@ -311,7 +311,7 @@ def test_predictions_that_do_not_tell_of_which_images_are_refused(
     run: Path, tmp_path: Path, cells: dict[str, Arrays]
 ) -> None:
     replaced(run, tmp_path, "clean", cells["clean"], images="")
-    with pytest.raises(UserError, match="clean do not tell of which images"):
+    with pytest.raises(UserError, match="clean do not say which images they are of"):
         measured(tmp_path)
 
 

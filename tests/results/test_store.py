@@ -24,7 +24,7 @@ OURS, THEIRS = "hard/seed3/gen1-resnet8", "theirs"
 
 @pytest.fixture(scope="module")
 def results(tmp_path_factory: pytest.TempPathFactory) -> Results:
-    """A network of ours that test images chose, and anybody's model."""
+    """A network of ours that test images chose, and a foreign model."""
     run = tmp_path_factory.mktemp("run")
     write_model(run, OURS, seed=1)
     write_model(run, THEIRS, seed=2)

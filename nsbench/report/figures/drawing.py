@@ -113,7 +113,7 @@ def draw(width: int, height: int, title: str, paint: Callable[[Figure], None]) -
     A drawing that shows a checkpoint chosen on test images is a line higher, which says so.
     """
     with mpl.rc_context(STYLE), warnings.catch_warnings():
-        # The reader's browser has fonts for scripts that the layout font lacks.
+        # The reader's browser has fonts for scripts that the layout font does not have.
         warnings.filterwarnings("ignore", message="Glyph .* missing from font")
         figure = Figure(figsize=(width / 72, height / 72), dpi=72)
         paint(figure)

@@ -1,6 +1,6 @@
 """What a report answers first: about self-training where students were trained, about models where models were given.
 
-Of models it tells which has the lowest error, clean and corrupted, and whether paired comparisons tell it apart.
+For models: which has the lowest error, clean and corrupted, and whether paired comparisons set it apart.
 """
 
 from nsbench.report.lookup import CLEAN, Entry, Lookup

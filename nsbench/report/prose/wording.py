@@ -43,7 +43,7 @@ def coverage(benchmark: BenchmarkSet) -> str:
 
 
 def set_text(benchmark: BenchmarkSet) -> str:
-    """What a set counts, shows and lacks, in words."""
+    """What a set counts, what it shows and what is missing, in words."""
     members = "corruptions" if benchmark.kind == "corruption" else "perturbations"
     total = len(benchmark.counted) + len(benchmark.missing)
     counted = f"{len(benchmark.counted)} of the {total} {members} enter the means"

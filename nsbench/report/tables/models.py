@@ -1,4 +1,4 @@
-"""Anybody's models: what they are, how they do on clean images, and all of them at a glance."""
+"""Models that nsbench did not train: what they are, how they do on clean images, and all of them at a glance."""
 
 from typing import Any
 

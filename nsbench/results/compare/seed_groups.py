@@ -33,7 +33,7 @@ class SeedGroup:
 
     @property
     def seeds(self) -> list[int]:
-        """Of the networks, ascending."""
+        """The networks' seeds, ascending."""
         return [record.seed for record in self.records]
 
     def __contains__(self, model: object) -> bool:
@@ -48,7 +48,7 @@ class SeedGroup:
     def means(self) -> Iterator[SeedMean]:
         """Every number averaged over all seeds.
 
-        Raises UserError naming a number that a seed lacks.
+        Raises UserError naming a number that is missing for a seed.
         """
         for key, found in self.numbers.items():
             try:

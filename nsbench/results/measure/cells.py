@@ -19,16 +19,16 @@ class Cells:
     protocol: str
     """The benchmark's name."""
     names: tuple[str, ...]
-    """Of the members."""
+    """The members."""
     severities: Sequence[int]
     wrong: NDArray[np.bool_]
     """(C, S, N) whether an image is misclassified."""
     identities: Mapping[str, Sequence[str]]
-    """Of the images, by member and severity."""
+    """Identities of the images, by member and severity."""
     errors: Sampled
     """(C, S)."""
     calibration: Calibration | None
-    """Of each cell; None where it is not asked for."""
+    """Every cell's; None where it is not asked for."""
 
     def place(self, names: Sequence[str], member: str = "") -> Place:
         """Where a mean over some members is measured."""
@@ -58,7 +58,7 @@ class Cells:
 def calibration_of(
     confidence: NDArray[np.float32], wrong: NDArray[np.bool_], config: EvaluationConfig, resampler: Resampler
 ) -> Calibration | None:
-    """Of confidences (C, S, N), where calibration is asked for."""
+    """Calibration from confidences (C, S, N), where calibration is asked for."""
     if not config.calibration:
         return None
     return Calibration.of(top_label_bins(confidence, ~wrong, config.calibration_bins), resampler)

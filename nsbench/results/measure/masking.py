@@ -1,4 +1,4 @@
-"""Signs of gradient masking in a model's stored outcomes, told in sentences."""
+"""Signs of gradient masking in a model's stored outcomes, as sentences."""
 
 from dataclasses import dataclass
 

@@ -61,7 +61,7 @@ class Number:
     n: int
     """Images (sequences for perturbations) it was measured on."""
     image_identity: str
-    """Of these images; numbers of two models with the same one are paired."""
+    """Identity of these images; numbers of two models with the same one are paired."""
     relative: bool = False
     """Whether it is relative to a baseline."""
     note: str | None = None
@@ -71,9 +71,9 @@ class Number:
     interval: tuple[float, float] | None = None
     """95 % interval where it is not the percentile interval of the samples; (nan, nan): none is defined."""
     unbiased: float | None = None
-    """Of a calibration error: the median-unbiased value, which is what is compared and averaged."""
+    """The median-unbiased value of a calibration error, which is what is compared and averaged."""
     floor: float | None = None
-    """Of a calibration error: what to expect as `value` were the model perfectly calibrated."""
+    """What to expect of a calibration error as `value` were the model perfectly calibrated."""
 
 
 @dataclass(frozen=True)
