@@ -18,7 +18,7 @@ from nsbench.data.npy.folder import DESCRIPTION
 from nsbench.errors import UserError
 from nsbench.predictions.shown import Files, Generated, Source, Subset, open_source
 from nsbench.progress import Reporter
-from nsbench.results.assemble import benchmark_sets
+from nsbench.results.described import benchmark_sets
 from nsbench.results.store import load_results
 from nsbench.work.options import Options
 from nsbench.work.runs import open_run
@@ -69,7 +69,9 @@ def test_files_that_nsbench_made_give_its_images_and_its_name(cifar10: Dataset, 
     assert source.corruptions == corruption_set_version()
     assert agree(source, Generated(), some(cifar10, 7, 9))
     (corrupted,) = (
-        one for one in benchmark_sets(config(corruption_images=30), source, 10_000) if one.kind not in {"clean", "fgsm"}
+        one
+        for one in benchmark_sets(config(corruption_images=30), source, "cifar10", 10_000)
+        if one.kind == "corruption"
     )
     assert corrupted.name == f"{corruption_set_version()} (1 of 15 corruptions, first 30 test images)"
     assert not corrupted.complete
@@ -146,7 +148,7 @@ def test_a_run_names_the_files_that_it_will_not_measure(tmp_path: Path, capsys: 
     (tmp_path / "cifar-10-batches-py").symlink_to(Path(os.environ["NSBENCH_TEST_CIFAR10"]) / "cifar-10-batches-py")
     few = ["source=official", "corruptions=['contrast']", "perturbations=[]", "corruption_images=5"]
     settings = [*TINY, "data.name=cifar10", *(f"evaluation.{setting}" for setting in few)]
-    Run(resolve("quick", settings), Options(tmp_path / "run", tmp_path, device="cpu"))
+    open_run(resolve("quick", settings), Options(tmp_path / "run", tmp_path, device="cpu"))
     assert "not measured: fog" in capsys.readouterr().err
 
 
