@@ -68,7 +68,8 @@ def save(folder: Path, generation: int, seed: int) -> None:
 
 def make_run(folder: Path, seed: int = 0) -> Path:
     """A run folder with three checkpoints."""
-    config = resolve("quick", ["study.name=hard", f"study.networks=['{NETWORK}', '{NETWORK}']", "study.control=false"])
+    small = [f"study.networks=['{NETWORK}', '{NETWORK}']", "training.baseline_images=64"]
+    config = resolve("quick", ["study.name=hard", *small, "study.control=false"])
     folder.mkdir(parents=True)
     (folder / "config.toml").write_text(to_toml(config))
     plan = make_plan(config, "data")
