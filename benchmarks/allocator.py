@@ -18,7 +18,7 @@ def measure(keep: bool) -> list[float]:
     """Images per second of a training step of each network, in this process."""
     import torch
 
-    from nsbench.allocator import keep_freed_memory
+    from nsbench.devices import keep_freed_memory
     from nsbench.networks.build import build_network
     from nsbench.networks.classifier import ModelNoise
 

@@ -22,9 +22,9 @@ from numpy.typing import NDArray
 from nsbench.config.evaluation import EvaluationConfig
 from nsbench.metrics.calibration import expected_calibration_error
 from nsbench.metrics.classification import softmax
-from nsbench.metrics.corruption import SEVERITIES, cell_errors
-from nsbench.metrics.perturbation import FRAMES
+from nsbench.metrics.corruption import cell_errors
 from nsbench.predictions.store import Stored, corruption_cell, perturbation_cell, save_labels
+from nsbench.protocols.cifar import CIFAR10_C, CIFAR10_P
 from nsbench.results.measure.everything import Measurer, measurement
 from nsbench.results.measure.numbers import Resampler
 from nsbench.results.measure.predicted import Predicted
@@ -65,7 +65,7 @@ def write_model(run: Path, name: str, labels: Array, held_out: Array, config: Ev
         arrays = {"logits": np.stack([logits_of(labels, 4 - 40 * epsilon, random) for epsilon in epsilons])}
         save(attack, arrays | {"zero_gradient": random.random(len(labels)) < 0.01}, images="clean")
     for corruption in config.corruptions:
-        for severity in SEVERITIES:
+        for severity in CIFAR10_C.severities:
             probabilities = softmax(logits_of(labels, 4 - severity / 2, random))
             arrays = {
                 "predicted": probabilities.argmax(1).astype(np.uint8),
@@ -74,7 +74,7 @@ def write_model(run: Path, name: str, labels: Array, held_out: Array, config: Ev
             cell = corruption_cell(corruption, severity)
             save(cell, arrays, images=cell)
     for moving in config.perturbations:
-        steps = random.random((len(labels), FRAMES[moving])) < 0.05
+        steps = random.random((len(labels), CIFAR10_P.member(moving).frames)) < 0.05
         save(perturbation_cell(moving), {"predicted": (steps.cumsum(1) % CLASSES).astype(np.uint8)}, images=moving)
 
 

@@ -19,8 +19,6 @@ from numpy.typing import NDArray
 
 from nsbench.config.evaluation import EvaluationConfig
 from nsbench.corruptions.generate import Request, generate
-from nsbench.corruptions.perturbations import frame_count
-from nsbench.corruptions.spec import SEVERITIES
 from nsbench.data.images import Dataset
 from nsbench.data.load import load_dataset
 from nsbench.models.subject import Subject
@@ -30,6 +28,7 @@ from nsbench.predictions.collect import Evaluation
 from nsbench.predictions.shown import open_source
 from nsbench.predictions.store import Stored, corruption_cell, perturbation_cell
 from nsbench.progress import Reporter
+from nsbench.protocols.cifar import CIFAR10_C, CIFAR10_P
 from nsbench.training.step import input_noise
 
 CPU = torch.device("cpu")
@@ -59,13 +58,13 @@ class Shown:
     @property
     def count(self) -> int:
         """Images for one network."""
-        frames = sum(map(frame_count, self.perturbations))
-        return self.images * (len(self.corruptions) * len(SEVERITIES) + frames)
+        frames = sum(CIFAR10_P.member(name).frames for name in self.perturbations)
+        return self.images * (len(self.corruptions) * len(CIFAR10_C.severities) + frames)
 
     @property
     def cells(self) -> list[str]:
         """Where their predictions are stored."""
-        corrupted = [corruption_cell(name, severity) for name in self.corruptions for severity in SEVERITIES]
+        corrupted = [corruption_cell(name, severity) for name in self.corruptions for severity in CIFAR10_C.severities]
         return corrupted + [perturbation_cell(name) for name in self.perturbations]
 
     def parts(self) -> dict[str, "Shown"]:

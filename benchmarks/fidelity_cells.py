@@ -3,15 +3,15 @@
 from dataclasses import dataclass
 from typing import Literal
 
-from nsbench.metrics.corruption import CORRUPTIONS, SEVERITIES, VALIDATION_CORRUPTIONS
-from nsbench.metrics.perturbation import EXTRA_PERTURBATIONS, NOISE_PERTURBATIONS, PERTURBATIONS
+from nsbench.protocols.cifar import CIFAR10_C, CIFAR10_P
 
 _RANDOM_CORRUPTIONS = {
     *("gaussian_noise", "shot_noise", "impulse_noise", "speckle_noise"),
     *("glass_blur", "motion_blur", "elastic_transform"),
     *("snow", "frost", "fog", "spatter"),
 }
-_RANDOM_PERTURBATIONS = NOISE_PERTURBATIONS | {"snow", "spatter"}
+_NOISE = {member.name for member in CIFAR10_P.members if member.independent}
+_RANDOM_PERTURBATIONS = _NOISE | {"snow", "spatter"}
 
 Variant = Literal["", "own textures"]
 """`own textures`: our side cuts frost from its own textures, elsewhere from the published photographs."""
@@ -40,7 +40,7 @@ class Cell:
     @property
     def noise(self) -> bool:
         """Whether flips are counted against the first frame."""
-        return not self.severity and self.name in NOISE_PERTURBATIONS
+        return not self.severity and self.name in _NOISE
 
     def __str__(self) -> str:
         """Such as `fog 3`, or `tilt sequences`."""
@@ -49,11 +49,11 @@ class Cell:
 
 def corruption_cells() -> list[Cell]:
     """Nineteen corruptions at five severities, frost twice."""
-    rows: list[tuple[str, Variant]] = [(name, "") for name in CORRUPTIONS + VALIDATION_CORRUPTIONS]
-    rows.insert(CORRUPTIONS.index("frost") + 1, ("frost", "own textures"))
-    return [Cell(name, severity, variant) for name, variant in rows for severity in SEVERITIES]
+    rows: list[tuple[str, Variant]] = [(name, "") for name in CIFAR10_C.names]
+    rows.insert(CIFAR10_C.names.index("frost") + 1, ("frost", "own textures"))
+    return [Cell(name, severity, variant) for name, variant in rows for severity in CIFAR10_C.severities]
 
 
 def perturbation_cells() -> list[Cell]:
     """Twenty perturbations."""
-    return [Cell(name) for name in PERTURBATIONS + EXTRA_PERTURBATIONS]
+    return [Cell(name) for name in CIFAR10_P.names]

@@ -7,8 +7,7 @@ from fidelity_cells import Cell
 from fidelity_comparison import Comparison
 from fidelity_statistics import Difference, mean_difference
 
-from nsbench.metrics.corruption import CORRUPTIONS, SEVERITIES
-from nsbench.metrics.perturbation import PERTURBATIONS
+from nsbench.protocols.cifar import CIFAR10_C, CIFAR10_P
 
 
 @dataclass(frozen=True)
@@ -61,9 +60,10 @@ def means(comparisons: Sequence[Comparison]) -> tuple[Mean, ...]:
     """The means of which every member was compared."""
     plain = {found.cell: found for found in comparisons if not found.cell.variant}
     drawn = [cell for cell in plain if cell.random and not cell.severity]
+    fifteen = [(name, level) for name in CIFAR10_C.counted for level in CIFAR10_C.severities]
     wanted = [
-        ("error, the fifteen corruptions", [Cell(name, level) for name in CORRUPTIONS for level in SEVERITIES], True),
-        ("flip probability, the ten perturbations", [Cell(name) for name in PERTURBATIONS], True),
+        ("error, the fifteen corruptions", [Cell(*cell) for cell in fifteen], True),
+        ("flip probability, the ten perturbations", [Cell(name) for name in CIFAR10_P.counted], True),
         ("flip probability, the sequences with random numbers", drawn, False),
     ]
     return tuple(

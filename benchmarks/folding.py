@@ -11,7 +11,7 @@ import torch
 from interleaved import interleave, parser, positive, ratios, report, spread, table, timed_for, use_threads
 from torch import Tensor, nn
 
-from nsbench.allocator import keep_freed_memory
+from nsbench.devices import keep_freed_memory
 from nsbench.networks.build import build_network
 from nsbench.networks.folding import fold_batch_norms
 from nsbench.networks.inference import CPU_BATCH, logits, to_float

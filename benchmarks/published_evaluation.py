@@ -42,12 +42,14 @@ from torchvision import transforms  # type: ignore[import-untyped]  # torchvisio
 
 from nsbench.corruptions.corruptions import GENERATED_CORRUPTIONS
 from nsbench.corruptions.perturbations import GENERATED_PERTURBATIONS
-from nsbench.corruptions.spec import SEVERITIES
 from nsbench.data.images import Dataset
 from nsbench.devices import prepare
 from nsbench.models.in_memory import InMemory
 from nsbench.networks.classifier import Classifier
 from nsbench.predictions.store import corruption_cell, perturbation_cell
+from nsbench.protocols.cifar import CIFAR10_C
+
+SEVERITIES = CIFAR10_C.severities
 
 BATCH = 512
 """Images of a batch of the published analysis: the default of its command line."""

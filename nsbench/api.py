@@ -1,4 +1,4 @@
-"""Evaluation from Python: models that are in memory, or named as on the command line."""
+"""nsbench from Python: models evaluated, compared, and records read."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -8,7 +8,10 @@ from torch import nn
 
 from nsbench.config.request import EvaluationRequest
 from nsbench.models.in_memory import InMemory
+from nsbench.results.compare.sides import open_side
+from nsbench.results.compare.versus import Choice, Versus, versus
 from nsbench.results.record import Results
+from nsbench.results.store import load_results
 from nsbench.work.options import Options
 from nsbench.work.surveys import evaluate_models
 
@@ -71,3 +74,32 @@ def evaluate(  # noqa: PLR0913  # an option of the command is an argument here
     folder = Path(out).expanduser()
     options = Options(folder, Path(data).expanduser() if data else None, device, quiet)
     return evaluate_models(request.configuration(folder), options, given)
+
+
+def compare(
+    candidate: str | Path, baseline: str | Path, *, metrics: Sequence[str] = (), everything: bool = False
+) -> Versus:
+    """Compare two models on the same images; what `nsbench compare` does, without the command line.
+
+    Args:
+        candidate: a run or evaluation folder, FOLDER:MODEL, or the folder of a network.
+        baseline: what it is compared with, likewise.
+        metrics: METRIC or BENCHMARK:METRIC; empty: the headlines.
+        everything: all numbers that both have.
+
+    Returns:
+        Paired differences, with intervals, p-values and verdicts.
+
+    Raises:
+        UserError: a folder or a model is not there, or nothing can be compared.
+    """
+    return versus(open_side(str(candidate)), open_side(str(baseline)), Choice(tuple(metrics), everything))
+
+
+def load(folder: str | Path) -> Results:
+    """The record of a run or evaluation folder, also one of an earlier version.
+
+    Raises:
+        UserError: there is none, or it is damaged.
+    """
+    return load_results(Path(folder).expanduser())

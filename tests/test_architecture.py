@@ -8,12 +8,23 @@ from pathlib import Path
 
 import pytest
 
+from nsbench.protocols.attacks import attacks
+from nsbench.protocols.cifar import CIFAR10_C, CIFAR10_P
+
 ROOT = Path(__file__).parents[1]
 PACKAGE = ROOT / "nsbench"
 PAGE = ROOT / "docs" / "architecture.md"
 LONGEST_MODULE = 300
 
 Checker = Callable[[Path, str], list[str]]
+
+KNOWN: tuple[tuple[str, frozenset[object], int, set[str]], ...] = (
+    ("members of a benchmark", frozenset(CIFAR10_C.names + CIFAR10_P.names), 3, {"protocols", "corruptions", "noise"}),
+    ("severities", frozenset(CIFAR10_C.severities), len(CIFAR10_C.severities), {"protocols"}),
+    ("attacks", frozenset(attack.name for attack in attacks()), 3, {"protocols", "attacks"}),
+)
+"""What has a home, how many of them make a list, and the rooms that may hold one: those of the generators and of the
+attacks' arithmetic, and RandAugment's in `noise`, whose operations are other things of the same names."""
 
 
 def section(page: str, title: str) -> str:
@@ -106,12 +117,12 @@ def missing_rooms(package: Path, page: str) -> list[str]:
 
 
 def speaking_inits(package: Path, page: str) -> list[str]:  # noqa: ARG001 - all checkers have one signature
-    """Each `__init__.py` with more than a docstring; the package's own may also set `__version__`."""
+    """Each `__init__.py` with more than a docstring; the package's own may set `__version__` and import lazily."""
     return [
         str(path.relative_to(package))
         for path in sorted(package.rglob("__init__.py"))
         for statement in ast.parse(path.read_text(encoding="utf-8")).body
-        if not is_docstring(statement) and not (path.parent == package and is_version(statement))
+        if not is_docstring(statement) and not (path.parent == package and is_allowed(statement))
     ]
 
 
@@ -120,8 +131,10 @@ def is_docstring(statement: ast.stmt) -> bool:
     return isinstance(statement, ast.Expr) and isinstance(statement.value, ast.Constant)
 
 
-def is_version(statement: ast.stmt) -> bool:
-    """Whether the statement reads `__version__ = "..."`."""
+def is_allowed(statement: ast.stmt) -> bool:
+    """Whether the statement reads `__version__ = "..."`, or is the function that imports public names when asked."""
+    if isinstance(statement, ast.FunctionDef):
+        return statement.name == "__getattr__"
     return (
         isinstance(statement, ast.Assign)
         and isinstance(statement.value, ast.Constant)
@@ -135,6 +148,23 @@ def long_modules(package: Path, page: str) -> list[str]:  # noqa: ARG001 - all c
     return [f"{name} has {length} lines" for name, length in lengths.items() if length > LONGEST_MODULE]
 
 
+def repeated_names(package: Path, page: str) -> list[str]:  # noqa: ARG001 - all checkers have one signature
+    """Modules that list names or severities that a room of their own is the home of, with the line."""
+    return [
+        f"{module}:{node.lineno} lists {what}"
+        for module, path in modules_of(package).items()
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+        for what, names, least, homes in KNOWN
+        if module.split(".")[0] not in homes and len(names & literals(node)) >= least
+    ]
+
+
+def literals(node: ast.AST) -> set[object]:
+    """The constants in a tuple, list or set, or the keys of a dictionary; those of `Literal[...]` too."""
+    found = node.keys if isinstance(node, ast.Dict) else getattr(node, "elts", [])
+    return {one.value for one in found if isinstance(one, ast.Constant) and not isinstance(one.value, float)}
+
+
 CHECKERS: list[Checker] = [
     upward_imports,
     import_cycles,
@@ -142,6 +172,7 @@ CHECKERS: list[Checker] = [
     missing_rooms,
     speaking_inits,
     long_modules,
+    repeated_names,
 ]
 
 
@@ -259,3 +290,19 @@ def test_the_packages_own_init_holds_nothing_but_its_version(tmp_path: Path) -> 
 def test_a_module_of_more_than_300_lines_is_found(tmp_path: Path) -> None:
     assert long_modules(small_package(tmp_path, low="x = 1\n" * 300), SMALL_PAGE) == []
     assert long_modules(small_package(tmp_path, low="x = 1\n" * 301), SMALL_PAGE) == ["low has 301 lines"]
+
+
+@pytest.mark.parametrize(
+    ("source", "what"),
+    [
+        ('NAMES = ("fog", "snow", "frost")\n', "members of a benchmark"),
+        ('def f():\n    return {"fog": 1, "tilt": 2, "snow": 3}\n', "members of a benchmark"),
+        ('Name = Literal["fog", "snow", "frost"]\n', "members of a benchmark"),
+        ("for one in [5, 4, 3, 2, 1]:\n    pass\n", "severities"),
+        ('WORDS = {"pgd": "PGD", "bim": "BIM", "fgsm": "FGSM"}\n', "attacks"),
+    ],
+)
+def test_a_list_of_what_has_another_home_is_found(source: str, what: str, tmp_path: Path) -> None:
+    found = repeated_names(small_package(tmp_path, low=source), SMALL_PAGE)
+    assert len(found) == 1
+    assert found[0].endswith(f"lists {what}")

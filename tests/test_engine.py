@@ -7,13 +7,14 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
+from nsbench.checkpoints.labels import network_folder
 from nsbench.checkpoints.record import CheckpointRecord
 from nsbench.checkpoints.store import load_network
 from nsbench.config.resolve import resolve
 from nsbench.errors import UserError
 from nsbench.results.store import load_results
 from nsbench.study.chain import warnings_of
-from nsbench.study.plan import make_plan, network_folder
+from nsbench.study.plan import make_plan
 from nsbench.work.options import Options
 from nsbench.work.runs import open_run, run_all
 from tests.conftest import TINY

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from nsbench.allocator import keep_freed_memory
+from nsbench.devices import keep_freed_memory
 from nsbench.errors import UserError
 from nsbench.files import explain_os_error, remove_leftovers, write_bytes, write_json, write_text
 

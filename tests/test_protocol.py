@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from nsbench.study.plan import network_folder
+from nsbench.checkpoints.labels import network_folder
+from tests.conftest import MadeOnce
 
 Train = Callable[..., None]
 Accuracy = Callable[[Path], float]
@@ -48,30 +49,27 @@ def student_in(folder: Path) -> Path:
     return found
 
 
-@pytest.fixture(scope="module")
-def teacher(train_small: Train, tmp_path_factory: pytest.TempPathFactory) -> Path:
+@pytest.fixture(scope="session")
+def teacher(train_small: Train, made_once: MadeOnce) -> Path:
     """A run folder whose teacher is trained; label type, model noise and objective do not concern it."""
-    folder = tmp_path_factory.mktemp("teacher")
-    train_small(folder)
-    return folder
+    return made_once("teacher", train_small)
 
 
 @pytest.mark.parametrize("name", [*LABELS, *MODEL_NOISES, *OBJECTIVES])
 def test_a_student_learns_far_beyond_chance(
     name: str, teacher: Path, train_small: Train, accuracy: Accuracy, tmp_path: Path
 ) -> None:
-    shutil.copytree(teacher / TEACHER, tmp_path / TEACHER)
+    shutil.copytree(teacher / "networks", tmp_path / "networks")
     train_small(tmp_path, *{**LABELS, **MODEL_NOISES, **OBJECTIVES}[name])
-    same = (tmp_path / TEACHER / "weights.safetensors").read_bytes()
-    assert same == (teacher / TEACHER / "weights.safetensors").read_bytes()
+    same = (network_folder(tmp_path, TEACHER) / "weights.safetensors").read_bytes()
+    assert same == (network_folder(teacher, TEACHER) / "weights.safetensors").read_bytes()
     assert accuracy(student_in(tmp_path)) > BEYOND_CHANCE
 
 
 def test_the_control_learns_from_labels_and_noise_alone(
     teacher: Path, train_small: Train, accuracy: Accuracy, tmp_path: Path
 ) -> None:
-    for name in ("hard", "supervised"):
-        shutil.copytree(teacher / name, tmp_path / name)
+    shutil.copytree(teacher / "networks", tmp_path / "networks")
     train_small(tmp_path, "study.control=true")
     assert accuracy(network_folder(tmp_path, "control/seed0/gen1-resnet8-w0.5")) > BEYOND_CHANCE
 

@@ -10,6 +10,7 @@ import pytest
 import torch
 from safetensors.numpy import load_file as load_arrays
 
+from nsbench.checkpoints.labels import network_folder
 from nsbench.checkpoints.store import load_network, read_checkpoint
 from nsbench.config.resolve import load_file, resolve
 from nsbench.config.schema import Config
@@ -18,7 +19,6 @@ from nsbench.errors import UserError
 from nsbench.networks.inference import predict_logits
 from nsbench.results.record import Results
 from nsbench.results.store import load_results
-from nsbench.study.plan import network_folder
 from nsbench.work.options import Options
 from nsbench.work.runs import evaluate, open_run, report, run_all, train
 from tests.conftest import TINY

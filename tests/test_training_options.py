@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from nsbench.study.plan import network_folder
+from nsbench.checkpoints.labels import network_folder
 
 Train = Callable[..., None]
 Accuracy = Callable[[Path], float]

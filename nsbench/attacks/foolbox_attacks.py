@@ -4,12 +4,13 @@ This module imports foolbox, which takes a third of a second: import it where an
 """
 
 import warnings
+from collections.abc import Callable
 
 import torch
 from torch import Tensor, nn
 
-from nsbench.attacks.catalog import step_size
 from nsbench.attacks.gradients import require_numbers, require_path
+from nsbench.protocols.attacks import step_size
 
 with warnings.catch_warnings():
     # Foolbox 3.3.4, its last release, imports a function that we never call from a namespace that scipy 2 will drop.
@@ -27,7 +28,7 @@ with warnings.catch_warnings():
 
 
 class Watched(LinfBaseGradientDescent):
-    """Steps along the sign of a gradient; one that is NaN is told instead of being taken for zero."""
+    """Steps along the sign of a gradient; one that is NaN is an error instead of being taken for zero."""
 
     def normalize(self, gradients: Eager, *, x: Eager, bounds: Bounds) -> Eager:
         """Signs of the gradients (N, 3, H, W)."""
@@ -90,18 +91,31 @@ class _Logits(nn.Module):
         return logits
 
 
-def build(name: str, steps: int, numbers: Tensor | None) -> AttackWithDistance:
-    """An attack by its name; `numbers`, float32 (N, 3, H, W) in [-1, 1], for those that are random."""
-    if name == "pgd":
-        assert numbers is not None
-        return KeyedPGD(numbers, steps)
-    if name == "noise":
-        assert numbers is not None
-        return KeyedNoise(numbers)
-    if name == "bim":
-        return WatchedBIM(rel_stepsize=step_size("bim", steps), steps=steps, random_start=False)
-    assert name == "deepfool", name
+def _pgd(steps: int, numbers: Tensor | None) -> AttackWithDistance:
+    assert numbers is not None
+    return KeyedPGD(numbers, steps)
+
+
+def _bim(steps: int, _: Tensor | None) -> AttackWithDistance:
+    return WatchedBIM(rel_stepsize=step_size("bim", steps), steps=steps, random_start=False)
+
+
+def _deepfool(steps: int, _: Tensor | None) -> AttackWithDistance:
     return LinfDeepFoolAttack(steps=steps)
+
+
+def _noise(_: int, numbers: Tensor | None) -> AttackWithDistance:
+    assert numbers is not None
+    return KeyedNoise(numbers)
+
+
+BUILDERS: dict[str, Callable[[int, Tensor | None], AttackWithDistance]] = {
+    "pgd": _pgd,
+    "bim": _bim,
+    "deepfool": _deepfool,
+    "noise": _noise,
+}
+"""(steps, numbers) -> an attack, by its name; numbers, float32 (N, 3, H, W) in [-1, 1], for those that are random."""
 
 
 def strike(

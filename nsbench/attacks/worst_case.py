@@ -7,12 +7,15 @@ from functools import partial
 import torch
 from torch import Tensor, nn
 
-from nsbench.attacks.catalog import RANDOM, check_attack
 from nsbench.attacks.gradients import frozen
 from nsbench.corruptions.numerics.keyed_random import keyed_uniform
 from nsbench.errors import UserError
 from nsbench.networks.inference import logits, to_float
+from nsbench.protocols.attacks import Attack, find_attack
 from nsbench.seeds import derive_seed
+
+ROUNDING = 1e-6
+"""What float32 adds to a bound."""
 
 
 def attack(  # noqa: PLR0913 - what is attacked, and all that an attack is defined by
@@ -35,7 +38,7 @@ def attack(  # noqa: PLR0913 - what is attacked, and all that an attack is defin
     of a batch cannot change them; a start is the same for every eps, in units of it.
 
     Args:
-        name: of `nsbench.attacks.catalog.ATTACKS`.
+        name: of a stronger attack in `nsbench.protocols.attacks`.
         network: in evaluation mode; images in [0, 1] to logits. Its parameters, their `grad` and `requires_grad` are
             the same afterwards.
         images: uint8 (N, H, W, 3) on the network's device.
@@ -50,16 +53,17 @@ def attack(  # noqa: PLR0913 - what is attacked, and all that an attack is defin
         Float32 logits (E, N, classes).
 
     Raises:
-        UserError: the name is unknown, a gradient or a logit is NaN, or no gradient reaches the pixels.
+        UserError: the name is unknown, a gradient or a logit is NaN, no gradient reaches the pixels, or an attack of
+            the user's breaks its bound.
     """
-    check_attack(name)
+    known = find_attack(name)
     clean = logits(network, images)
     # The caller may be in inference mode, whose tensors autograd refuses to keep.
     with frozen(network), torch.inference_mode(False):
         batch = _Batch(network, to_float(images), labels.clone(), indices)
         worst = clean.expand(len(epsilons), *clean.shape).clone()
-        for restart in range(restarts if name in RANDOM else 1):
-            attempt = partial(_attempt, name, steps, derive_seed(seed, "attack", name, restart))
+        for restart in range(restarts if known.random else 1):
+            attempt = partial(_attempt, known, steps, derive_seed(seed, "attack", name, restart))
             for places in _together(epsilons, first=restart == 0):
                 rows = (worst[places[0]].argmax(1) == batch.labels).nonzero().flatten()
                 if len(rows):
@@ -93,17 +97,34 @@ def _together(epsilons: Sequence[float], first: bool) -> list[list[int]]:
     return [positive] if first and positive else [[place] for place in positive]
 
 
-def _attempt(name: str, steps: int, key: int, batch: _Batch, epsilons: list[float]) -> Tensor:
+def _attempt(known: Attack, steps: int, key: int, batch: _Batch, epsilons: list[float]) -> Tensor:
     """Logits (E, N, classes) of one run of an attack."""
-    from nsbench.attacks.foolbox_attacks import build, strike  # noqa: PLC0415 - slow to import, and seldom needed
-
-    numbers = _numbers(key, batch) if name in RANDOM else None
-    attacked = strike(build(name, steps, numbers), batch.network, batch.pixels, batch.labels, epsilons)
+    numbers = _numbers(key, batch) if known.random else None
+    attacked = _moved(known, steps, numbers, batch, epsilons)
     with torch.inference_mode():
         found = torch.stack([batch.network(pixels).float() for pixels in attacked])
     if found.isnan().any():
-        raise UserError(f"The network's logits are NaN under {name}: leave the attack out, or mend the network.")
+        raise UserError(f"The network's logits are NaN under {known.name}: leave the attack out, or mend the network.")
     return found
+
+
+def _moved(known: Attack, steps: int, numbers: Tensor | None, batch: _Batch, epsilons: list[float]) -> Sequence[Tensor]:
+    """Pixels (N, 3, H, W) at each eps, by the attack's own arithmetic or by foolbox."""
+    if known.perturb is not None:
+        moved = known.perturb(batch.network, batch.pixels, batch.labels, epsilons, steps, numbers)
+        for pixels, epsilon in zip(moved, epsilons, strict=True):
+            _require_within(known.name, batch.pixels, pixels, epsilon)
+        return moved
+    from nsbench.attacks.foolbox_attacks import BUILDERS, strike  # noqa: PLC0415 - slow to import, and seldom needed
+
+    return strike(BUILDERS[known.name](steps, numbers), batch.network, batch.pixels, batch.labels, epsilons)
+
+
+def _require_within(name: str, before: Tensor, after: Tensor, epsilon: float) -> None:
+    """Raise UserError where an attack of the user's leaves [0, 1] or goes further than eps, but for rounding."""
+    furthest = float((after - before).abs().max())
+    if furthest > epsilon + ROUNDING or float(after.min()) < 0 or float(after.max()) > 1:
+        raise UserError(f"{name} moves a pixel by {furthest:.4g} at eps {epsilon:.4g}, or out of [0, 1]: mend it.")
 
 
 def _numbers(key: int, batch: _Batch) -> Tensor:

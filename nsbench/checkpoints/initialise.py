@@ -6,6 +6,7 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
+from nsbench.checkpoints.labels import named_folder
 from nsbench.checkpoints.state_dicts import read_state_dict
 from nsbench.checkpoints.store import read_checkpoint, sha256
 from nsbench.errors import UserError
@@ -26,6 +27,7 @@ def initialise(network: Classifier, source: Path) -> str:
 
     Raises UserError for a source that cannot be read or does not fit.
     """
+    source = named_folder(source)
     checksum = weights_sha256_of(source)
     found = _read(source)
     wanted: dict[str, Tensor] = network.state_dict()
@@ -41,12 +43,13 @@ def weights_sha256_of(source: Path) -> str:
 
     Raises UserError when there is no such file or folder, or the checkpoint is damaged.
     """
+    source = named_folder(source)
     if source.is_dir():
         checkpoint = read_checkpoint(source)
         if checkpoint is None:
             raise UserError(
                 f"There is no checkpoint in {source}: name a folder with a checkpoint.json, "
-                "such as one in RUN/networks, or a file of weights."
+                "such as one in RUN/networks, or RUN/STUDY/seed0/gen0-resnet20, or a file of weights."
             )
         return checkpoint.record.weights_sha256
     if not source.is_file():

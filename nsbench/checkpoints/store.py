@@ -38,11 +38,6 @@ class CheckpointFile(Record):
     record: TrainedNetwork
 
 
-def networks_folder(run: Path) -> Path:
-    """Where the networks of a run lie, each in a folder named after its recipe."""
-    return run / "networks"
-
-
 def save_checkpoint(folder: Path, network: nn.Module, file: CheckpointFile) -> CheckpointFile:
     """Write weights, history and description; returns the description with the weights' checksum."""
     weights = folder / "weights.safetensors"

@@ -5,9 +5,9 @@ from typing import Annotated
 
 import typer
 
-from nsbench.attacks.catalog import ATTACKS
 from nsbench.cli.options import Data, Device, Quiet, Settings, resumable
 from nsbench.errors import UserError
+from nsbench.protocols.attacks import attack_names
 
 Models = Annotated[
     list[str],
@@ -22,7 +22,7 @@ On = Annotated[
     typer.Option(
         "--on",
         metavar="LIST",
-        help=f"What to measure, of clean,calibration,cifar10-c,cifar10-p,fgsm,paper_fgsm,{','.join(ATTACKS)}. "
+        help=f"What to measure, of clean,calibration,cifar10-c,cifar10-p,fgsm,paper_fgsm,{','.join(attack_names())}. "
         "Default: the first five.",
     ),
 ]
@@ -46,7 +46,8 @@ HeldOut = Annotated[
     typer.Option("--held-out", metavar="N", min=0, help="Fit temperatures on the last N training images, never seen."),
 ]
 Attacks = Annotated[
-    str, typer.Option("--attacks", metavar="LIST", help=f"Stronger attacks, of {', '.join(ATTACKS)}; as in --on.")
+    str,
+    typer.Option("--attacks", metavar="LIST", help=f"Stronger attacks, of {', '.join(attack_names())}; as in --on."),
 ]
 
 

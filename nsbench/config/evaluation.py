@@ -1,80 +1,49 @@
-"""What models are measured on, for a run's own networks and for anybody's."""
+"""What models are measured on, for a run's own networks and for any others."""
 
-from typing import Annotated, Literal, get_args
+from typing import Annotated, Literal
 
 from pydantic import Field
 
-from nsbench.config.section import Fraction, Section
+from nsbench.config.section import Fraction, OneOf, Section
+from nsbench.protocols.attacks import attack_names
+from nsbench.protocols.cifar import CIFAR10_C, CIFAR10_P, PAPER
 
-CorruptionName = Literal[
-    "gaussian_noise",
-    "shot_noise",
-    "impulse_noise",
-    "defocus_blur",
-    "glass_blur",
-    "motion_blur",
-    "zoom_blur",
-    "snow",
-    "frost",
-    "fog",
-    "brightness",
-    "contrast",
-    "elastic_transform",
-    "pixelate",
-    "jpeg_compression",
-    "speckle_noise",
-    "gaussian_blur",
-    "spatter",
-    "saturate",
-]
-PerturbationName = Literal[
-    "gaussian_noise",
-    "shot_noise",
-    "motion_blur",
-    "zoom_blur",
-    "spatter",
-    "brightness",
-    "translate",
-    "rotate",
-    "tilt",
-    "scale",
-    "snow",
-    "shear",
-    "gaussian_blur",
-    "speckle_noise",
-    "gaussian_noise_2",
-    "gaussian_noise_3",
-    "shot_noise_2",
-    "shot_noise_3",
-    "speckle_noise_2",
-    "speckle_noise_3",
-]
-_TEN: tuple[PerturbationName, ...] = get_args(PerturbationName)[:10]
+CorruptionName = Annotated[str, OneOf(lambda: CIFAR10_C.names)]
+PerturbationName = Annotated[str, OneOf(lambda: CIFAR10_P.names)]
+AttackName = Annotated[str, OneOf(attack_names)]
 _OF_255 = tuple(steps / 255 for steps in (1, 2, 4, 8))
-AttackName = Literal["pgd", "bim", "deepfool", "noise"]
+
+
+def _listed(names: tuple[str, ...]) -> str:
+    return f"{', '.join(names[:-1])} and {names[-1]}"
 
 
 class EvaluationConfig(Section):
     """What every checkpoint is measured on."""
 
     batch_size: int = Field(
-        default=0, ge=0, le=65536, description="images per forward pass; 0: what suits the device, less if memory lacks"
+        default=0,
+        ge=0,
+        le=65536,
+        description="images per forward pass; 0: what suits the device, fewer where memory runs out",
     )
     precision: Literal["float32", "bfloat16"] = Field(
         default="float32",
-        description="of predictions on corrupted and perturbed images; bfloat16 is faster and tells its disagreement",
+        description="arithmetic on corrupted and perturbed images; bfloat16 is faster, its disagreement is reported",
     )
     source: Literal["generated", "official"] = Field(
         default="generated",
-        description="of corrupted and perturbed images; official: read from CIFAR-10-C and -P in the data folder",
+        description="origin of corrupted and perturbed images; official: files of CIFAR-10-C and -P in the data folder",
     )
     corruptions: tuple[CorruptionName, ...] = Field(
-        default=get_args(CorruptionName),
-        description="each at severities 1 to 5; speckle_noise, gaussian_blur, spatter and saturate are never averaged",
+        default=CIFAR10_C.mean(PAPER),
+        description=f"each at severities 1 to {CIFAR10_C.severities[-1]}; "
+        f"{_listed(CIFAR10_C.shown)} are never averaged",
     )
     corruption_images: int = Field(default=0, ge=0, le=10**7, description="first test images to corrupt; 0: all")
     perturbations: tuple[PerturbationName, ...] = Field(
-        default=_TEN, description="perturbation sequences; beyond the ten of the default they are never averaged"
+        default=CIFAR10_P.counted,
+        description="perturbation sequences; beyond the ten of the default they are never averaged",
     )
     perturbation_images: int = Field(default=0, ge=0, le=10**7, description="first test images to perturb; 0: all")
     frost_textures: str = Field(

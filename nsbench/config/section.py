@@ -1,11 +1,35 @@
 """What every part of a configuration is made of."""
 
-from typing import Annotated
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Annotated, Any
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, GetCoreSchemaHandler, GetJsonSchemaHandler
+from pydantic_core import CoreSchema, core_schema
 
 Fraction = Annotated[float, Field(ge=0, le=1)]
 Images = Annotated[int, Field(ge=1, le=10**10)]
+
+
+@dataclass(frozen=True)
+class OneOf:
+    """Marks text as one of some names, looked up whenever it is checked: names that are registered later count too."""
+
+    names: Callable[[], tuple[str, ...]]
+
+    def check(self, name: str) -> str:
+        """The name itself; ValueError unless it is one of them."""
+        if name not in self.names():
+            raise ValueError(f"{name!r} is none of {', '.join(self.names())}")
+        return name
+
+    def __get_pydantic_core_schema__(self, source: type[str], handler: GetCoreSchemaHandler) -> CoreSchema:
+        """Checked as text, then as one of the names."""
+        return core_schema.no_info_after_validator_function(self.check, handler(source))
+
+    def __get_pydantic_json_schema__(self, schema: CoreSchema, handler: GetJsonSchemaHandler) -> dict[str, Any]:
+        """As pydantic describes a Literal."""
+        return handler(schema) | {"enum": list(self.names())}
 
 
 class Section(BaseModel):

@@ -3,15 +3,16 @@
 import re
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, Literal, get_args
+from typing import Any, Literal
 
 from pydantic import Field
 
-from nsbench.config.evaluation import AttackName, EvaluationConfig
+from nsbench.config.evaluation import EvaluationConfig
 from nsbench.config.models import ModelConfig
 from nsbench.config.resolve import from_table, read_toml, with_settings
 from nsbench.config.section import Section
 from nsbench.errors import UserError
+from nsbench.protocols.attacks import attack_names
 
 
 class SurveyConfig(Section):
@@ -44,12 +45,12 @@ def usual(data_set: str) -> tuple[str, ...]:
 
 def choose(settings: dict[str, Any], wanted: Sequence[str], data_set: str) -> None:
     """Settings of an evaluation that measures what is wanted and nothing else."""
-    known = (*usual(data_set), "paper_fgsm", *get_args(AttackName))
+    known = (*usual(data_set), "paper_fgsm", *attack_names())
     for name in wanted:
         if name not in known:
             raise UserError(f"{name!r} is nothing to measure on {data_set}: choose among {', '.join(known)}.")
     settings["calibration"] = "calibration" in wanted
-    settings["attacks"] = [name for name in get_args(AttackName) if name in wanted]
+    settings["attacks"] = [name for name in attack_names() if name in wanted]
     settings["paper_fgsm"] = "paper_fgsm" in wanted
     for name, key in ((f"{data_set}-c", "corruptions"), (f"{data_set}-p", "perturbations"), ("fgsm", "fgsm_epsilons")):
         if name not in wanted and not (name == "fgsm" and settings["paper_fgsm"]):

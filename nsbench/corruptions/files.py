@@ -18,14 +18,13 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from nsbench.corruptions.corruptions import corrupt, corruption_set_version
-from nsbench.corruptions.numerics.pixels import SIDE
-from nsbench.corruptions.perturbations import frame_count, perturb, perturbation_set_version
-from nsbench.corruptions.spec import SEVERITIES
+from nsbench.corruptions.perturbations import perturb, perturbation_set_version
 from nsbench.data.images import Dataset, ImageSet
 from nsbench.data.npy.folder import DESCRIPTION
 from nsbench.errors import UserError
 from nsbench.files import remove_leftovers, write_chunks, write_json
 from nsbench.progress import Reporter, Task
+from nsbench.protocols.cifar import CIFAR10_C, CIFAR10_P
 
 BATCH = 250
 """Images made at a time: of the sizes tried the fastest on a CPU, and a small share of the memory allowed."""
@@ -34,7 +33,7 @@ SPARE_BYTES = 64 * 2**20
 
 
 @dataclass(frozen=True)
-class Wish:
+class Contents:
     """What to generate.
 
     Attributes:
@@ -48,7 +47,7 @@ class Wish:
     names: tuple[str, ...]
     images: int = 0
     seed: int = 0
-    severities: tuple[int, ...] = SEVERITIES
+    severities: tuple[int, ...] = CIFAR10_C.severities
     textures: tuple[Tensor, ...] = ()
 
 
@@ -70,8 +69,10 @@ class Description:
         return next(((key, own[key], other.get(key)) for key in own if own[key] != other.get(key)), None)
 
 
-def write_corruption_set(dataset: Dataset, wish: Wish, folder: Path, device: torch.device, reporter: Reporter) -> int:
-    """Write CIFAR-10-C's layout: uint8 (S * N, 32, 32, 3) a corruption, severities as blocks, and `labels.npy`.
+def write_corruption_set(
+    dataset: Dataset, contents: Contents, folder: Path, device: torch.device, reporter: Reporter
+) -> int:
+    """Write CIFAR-10-C's layout: uint8 (S * N, H, W, 3) a corruption, severities as blocks, and `labels.npy`.
 
     What an earlier call has written is not made again.
 
@@ -81,45 +82,58 @@ def write_corruption_set(dataset: Dataset, wish: Wish, folder: Path, device: tor
     Raises:
         UserError: the folder holds something else, or the disk has no room.
     """
-    images = _first(dataset.test, wish.images)
-    description = _describe(corruption_set_version(wish.textures), dataset, wish, len(images), wish.severities)
-    shape = (len(wish.severities) * len(images), SIDE, SIDE, 3)
-    labels = np.tile(images.labels.astype(np.uint8), len(wish.severities))
+    images = _first(dataset.test, contents.images)
+    description = _describe(
+        corruption_set_version(contents.textures), dataset, contents, len(images), contents.severities
+    )
+    shape = (len(contents.severities) * len(images), *images.images.shape[1:])
+    labels = np.tile(images.labels.astype(np.uint8), len(contents.severities))
 
     def chunks(name: str, task: Task) -> Iterator[NDArray[np.uint8]]:
-        for severity in wish.severities:
+        for severity in contents.severities:
             for part, indices in _batches(images, device):
                 yield (
-                    corrupt(part, name, severity, indices=indices, seed=wish.seed, textures=wish.textures).cpu().numpy()
+                    corrupt(part, name, severity, indices=indices, seed=contents.seed, textures=contents.textures)
+                    .cpu()
+                    .numpy()
                 )
                 task.advance(len(part))
 
-    writer = _Folder(folder, description, wish.names, lambda _: shape)
+    writer = _Folder(folder, description, contents.names, lambda _: shape)
     with reporter.task(f"generate {dataset.name} corruptions", len(writer.missing) * shape[0]) as task:
         return writer.write(chunks, task, {"labels.npy": labels})
 
 
-def write_perturbation_set(dataset: Dataset, wish: Wish, folder: Path, device: torch.device, reporter: Reporter) -> int:
-    """Write CIFAR-10-P's layout: uint8 (N, T, 32, 32, 3) a perturbation; otherwise as `write_corruption_set`."""
-    images = _first(dataset.test, wish.images)
-    description = _describe(perturbation_set_version(), dataset, wish, len(images), ())
+def write_perturbation_set(
+    dataset: Dataset, contents: Contents, folder: Path, device: torch.device, reporter: Reporter
+) -> int:
+    """Write CIFAR-10-P's layout: uint8 (N, T, H, W, 3) a perturbation; otherwise as `write_corruption_set`."""
+    images = _first(dataset.test, contents.images)
+    description = _describe(perturbation_set_version(), dataset, contents, len(images), ())
+
+    def frames(name: str) -> int:
+        return CIFAR10_P.member(name).frames
 
     def shape(name: str) -> tuple[int, ...]:
-        return (len(images), frame_count(name), SIDE, SIDE, 3)
+        return (len(images), frames(name), *images.images.shape[1:])
 
     def chunks(name: str, task: Task) -> Iterator[NDArray[np.uint8]]:
         for part, indices in _batches(images, device):
-            yield perturb(part, name, indices=indices, seed=wish.seed).cpu().numpy()
-            task.advance(len(part) * frame_count(name))
+            yield perturb(part, name, indices=indices, seed=contents.seed).cpu().numpy()
+            task.advance(len(part) * frames(name))
 
-    writer = _Folder(folder, description, wish.names, shape)
-    total = sum(len(images) * frame_count(name) for name in writer.missing)
+    writer = _Folder(folder, description, contents.names, shape)
+    total = sum(len(images) * frames(name) for name in writer.missing)
     with reporter.task(f"generate {dataset.name} perturbations", total) as task:
         return writer.write(chunks, task, {})
 
 
-def _describe(version: str, dataset: Dataset, wish: Wish, images: int, severities: tuple[int, ...]) -> Description:
-    return Description(version, dataset.name, dataset.checksum, images, len(dataset.test), wish.seed, list(severities))
+def _describe(
+    version: str, dataset: Dataset, contents: Contents, images: int, severities: tuple[int, ...]
+) -> Description:
+    return Description(
+        version, dataset.name, dataset.checksum, images, len(dataset.test), contents.seed, list(severities)
+    )
 
 
 def _first(images: ImageSet, limit: int) -> ImageSet:

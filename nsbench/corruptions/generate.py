@@ -9,16 +9,14 @@ import numpy as np
 import torch
 
 from nsbench.corruptions.corruptions import GENERATED_CORRUPTIONS
-from nsbench.corruptions.files import Wish, write_corruption_set, write_perturbation_set
+from nsbench.corruptions.files import Contents, write_corruption_set, write_perturbation_set
 from nsbench.corruptions.kinds.textures import read_textures
 from nsbench.corruptions.perturbations import GENERATED_PERTURBATIONS
-from nsbench.corruptions.spec import SEVERITIES
 from nsbench.data.load import load_dataset
 from nsbench.errors import UserError
 from nsbench.progress import Reporter
-
-SETS = tuple(f"{data}-{kind}" for data in ("cifar10", "cifar100", "digits") for kind in ("c", "p"))
-"""What can be generated: corruptions (c) and perturbations (p) of a data set's test images."""
+from nsbench.protocols.protocol import Protocol
+from nsbench.protocols.registry import find_protocol, registered
 
 
 @dataclass(frozen=True)
@@ -40,18 +38,23 @@ class Request:
     frost: Path | None = None
 
 
+def generated_sets() -> tuple[str, ...]:
+    """What can be generated: corruptions and perturbations of test images, by the name of the benchmark."""
+    return tuple(one.name for one in registered() if one.members and one.generator is None)
+
+
 def generate(
     name: str, request: Request, folder: Path, data: Path | None, device: torch.device, reporter: Reporter
 ) -> int:
     """Write a generated set in the official layout; what is there already is not made again.
 
     Args:
-        name: one of SETS.
-        request: what of it.
+        name: one of `generated_sets()`.
+        request: which part of it.
         folder: of the arrays.
         data: where the clean images lie; None for the default.
         device: where to compute.
-        reporter: told of progress.
+        reporter: shows progress.
 
     Returns:
         Arrays written.
@@ -59,26 +62,27 @@ def generate(
     Raises:
         UserError: something named does not exist, data are missing, the folder holds something else, or is too small.
     """
-    if name not in SETS:
-        near = difflib.get_close_matches(name, SETS, n=1)
+    if name not in generated_sets():
+        near = difflib.get_close_matches(name, generated_sets(), n=1)
         hint = f" Did you mean {near[0]}?" if near else ""
-        raise UserError(f"{name!r} cannot be generated: choose from {', '.join(SETS)}.{hint}")
-    source, kind = name.rsplit("-", 1)
-    if kind == "p" and (request.severities or request.frost):
+        raise UserError(f"{name!r} cannot be generated: choose from {', '.join(generated_sets())}.{hint}")
+    protocol = find_protocol(name)
+    corrupts = protocol.kind == "corruption"
+    if not corrupts and (request.severities or request.frost):
         option = "--severities" if request.severities else "--frost"
         raise UserError(f"{option} is for corruptions, and {name} has none: leave it out.")
-    known = GENERATED_CORRUPTIONS if kind == "c" else GENERATED_PERTURBATIONS
-    wish = Wish(
+    known = GENERATED_CORRUPTIONS if corrupts else GENERATED_PERTURBATIONS
+    contents = Contents(
         names=_chosen(request.names, known, name),
         images=request.limit,
         seed=request.seed,
-        severities=_severities(request.severities),
+        severities=_severities(request.severities, protocol),
         textures=read_textures(request.frost) if request.frost else (),
     )
-    write = write_corruption_set if kind == "c" else write_perturbation_set
-    dataset = load_dataset(source, data)
+    write = write_corruption_set if corrupts else write_perturbation_set
+    dataset = load_dataset(protocol.data_sets[0], data)
     no_training_images = dataset.train.select(np.arange(0))  # they would take more memory than the work
-    return write(replace(dataset, train=no_training_images), wish, folder, device, reporter)
+    return write(replace(dataset, train=no_training_images), contents, folder, device, reporter)
 
 
 def _chosen(wanted: Sequence[str], known: tuple[str, ...], set_name: str) -> tuple[str, ...]:
@@ -91,8 +95,8 @@ def _chosen(wanted: Sequence[str], known: tuple[str, ...], set_name: str) -> tup
     return tuple(name for name in known if name in wanted) if wanted else known
 
 
-def _severities(wanted: Sequence[int]) -> tuple[int, ...]:
+def _severities(wanted: Sequence[int], protocol: Protocol) -> tuple[int, ...]:
     for severity in wanted:
-        if severity not in SEVERITIES:
-            raise UserError(f"Severity {severity} does not exist: choose from 1 to {SEVERITIES[-1]}.")
-    return tuple(sorted(set(wanted))) or SEVERITIES
+        if severity not in protocol.severities:
+            raise UserError(f"Severity {severity} does not exist: choose from 1 to {protocol.severities[-1]}.")
+    return tuple(sorted(set(wanted))) or protocol.severities

@@ -1,8 +1,10 @@
-"""CIFAR-10-P sequences made on the device.
+"""The sequences of CIFAR-10-P made on the device.
 
 Definitions and constants: Hendrycks and Dietterich 2019 (arXiv:1903.12261), in the CIFAR variant their authors
 published. The random draws are our own, so a generated set has a name of its own: `perturbation_set_version()`.
 """
+
+from collections.abc import Sequence
 
 import torch
 
@@ -14,8 +16,9 @@ from nsbench.corruptions.kinds.snow import SNOW_SEQUENCES
 from nsbench.corruptions.kinds.spatter import SPATTER_SEQUENCES
 from nsbench.corruptions.kinds.warps import WARP_SEQUENCES
 from nsbench.corruptions.numerics.pixels import check_batch, slices
-from nsbench.corruptions.spec import Draw, Perturbation, set_version
+from nsbench.corruptions.spec import Draw, Perturbation, check_members, check_side, set_version
 from nsbench.errors import UserError
+from nsbench.protocols.cifar import CIFAR10_P
 from nsbench.seeds import derive_seed
 
 VERSION = "1"
@@ -36,43 +39,28 @@ GENERATED_PERTURBATIONS = tuple(_PERTURBATIONS)
 """The names `perturb` knows."""
 
 
-def _find(name: str) -> Perturbation:
-    if name not in _PERTURBATIONS:
-        raise UserError(f"Perturbation {name!r} cannot be generated: choose from {', '.join(_PERTURBATIONS)}.")
-    return _PERTURBATIONS[name]
-
-
-def frame_count(name: str) -> int:
-    """Return T, the frames in a sequence of perturbation `name`.
-
-    Raises:
-        UserError: no such perturbation.
-
-    >>> frame_count("translate")
-    16
-    """
-    return len(_find(name).constants)
-
-
 def perturb(images: torch.Tensor, name: str, *, indices: torch.Tensor, seed: int = 0) -> torch.Tensor:
     """Make the sequence of each image of a batch, as CIFAR-10-P does.
 
     Args:
-        images: uint8 (B, 32, 32, 3).
+        images: uint8 (B, S, S, 3), with an S that the perturbation is defined for.
         name: one of GENERATED_PERTURBATIONS.
         indices: int64 (B,), the indices of the images in their data set; with `seed` and name they fix every random
             number, so an image has the same sequence in any batch.
         seed: of the generated set.
 
     Returns:
-        uint8 (B, T, 32, 32, 3) on the device of `images`, which are left alone; T is `frame_count(name)`.
+        uint8 (B, T, S, S, 3) on the device of `images`, which are left alone.
 
     Raises:
-        UserError: no such perturbation.
+        UserError: no such perturbation, or it is not defined for images of this size.
         ValueError: wrong shapes or types.
     """
-    perturbation = _find(name)
+    if name not in _PERTURBATIONS:
+        raise UserError(f"Perturbation {name!r} cannot be generated: choose from {', '.join(_PERTURBATIONS)}.")
     check_batch(images, indices)
+    perturbation = _PERTURBATIONS[name]
+    check_side(name, perturbation, images.shape[1])
     batch, *shape = images.shape
     sequences = torch.empty((batch, len(perturbation.constants), *shape), dtype=torch.uint8, device=images.device)
     key, indices = derive_seed(seed, "perturbation", name), indices.to(images.device)
@@ -81,6 +69,13 @@ def perturb(images: torch.Tensor, name: str, *, indices: torch.Tensor, seed: int
         for position, frame in enumerate(perturbation.frames(images[part], perturbation.constants, draw)):
             sequences[part, position] = frame
     return sequences
+
+
+def check_perturbations(names: Sequence[str], side: int) -> None:
+    """Raise unless these perturbations can be made of images of S x S pixels; errors as of `check_corruptions`."""
+    check_members(_PERTURBATIONS, CIFAR10_P, names)
+    for name in names:
+        check_side(name, _PERTURBATIONS[name], side)
 
 
 def perturbation_set_version() -> str:

@@ -1,5 +1,6 @@
 """Labelled, unlabelled and validation parts of a training set."""
 
+import heapq
 import math
 from dataclasses import dataclass
 from fractions import Fraction
@@ -13,7 +14,7 @@ from nsbench.seeds import derive_seed
 
 @dataclass(frozen=True, eq=False)
 class Split:
-    """Indices into the training set: sorted int64, disjoint, together all of it.
+    """Indices into the images to learn from, labelled ones first: sorted int64, disjoint, together all of them.
 
     Attributes:
         labeled: images trained on with their labels.
@@ -26,7 +27,9 @@ class Split:
     validation: NDArray[np.int64]
 
 
-def split(labels: NDArray[np.int64], labeled_fraction: float, validation_fraction: float, seed: int) -> Split:
+def split(
+    labels: NDArray[np.int64], labeled_fraction: float, validation_fraction: float, seed: int, extra: int = 0
+) -> Split:
     """Divide a training set, stratified by class and seeded.
 
     Every image has a fixed place in one order of the whole set that depends on the labels and the
@@ -43,6 +46,7 @@ def split(labels: NDArray[np.int64], labeled_fraction: float, validation_fractio
             class within one image of its share, and round(validation_fraction * L) images in all
             where the L labelled images are spread evenly over the classes.
         seed: of the run; another seed gives another split.
+        extra: further images, which follow the training set and are all unlabelled.
 
     Returns:
         The three parts; each class has at least one labelled image outside the validation slice.
@@ -59,7 +63,8 @@ def split(labels: NDArray[np.int64], labeled_fraction: float, validation_fractio
             f"{len(classes)} classes: use at least {math.ceil(1000 * len(classes) / len(labels)) / 1000}."
         )
     taken = np.bincount(_deal(sizes.tolist(), total), minlength=len(classes))
-    labeled, unlabeled, validation = [], [], []
+    labeled, validation = [], []
+    unlabeled = [np.arange(len(labels), len(labels) + extra)]
     for position, (name, count) in enumerate(zip(classes.tolist(), taken.tolist(), strict=True)):
         members = shuffled(np.flatnonzero(labels == name), derive_seed(seed, "split", name))
         aside = _validation_ranks(count, validation_fraction, phase=Fraction(2 * position + 1, 2 * len(classes)))
@@ -104,12 +109,18 @@ def _deal(sizes: list[int], total: int) -> list[int]:
     images = sum(sizes)
     dealt = [0] * len(sizes)
     order = list(range(len(sizes)))
+    later = [(0, c) for c in order]  # (place from which the next image of a class may appear, class)
+    waiting: list[tuple[int, int]] = []  # (place by which it must have appeared, class)
     for place in range(images):
         if len(order) >= total:
             break
-        waiting = [c for c, size in enumerate(sizes) if dealt[c] * images < (place + 1) * size]
-        urgent = min(waiting, key=lambda c: -(-(dealt[c] + 1) * images // sizes[c]))
+        while later and later[0][0] <= place:
+            _, c = heapq.heappop(later)
+            heapq.heappush(waiting, (-(-(dealt[c] + 1) * images // sizes[c]), c))
+        _, urgent = heapq.heappop(waiting)
         dealt[urgent] += 1
+        if dealt[urgent] < sizes[urgent]:
+            heapq.heappush(later, (dealt[urgent] * images // sizes[urgent], urgent))
         if dealt[urgent] > 1:
             order.append(urgent)
     return order

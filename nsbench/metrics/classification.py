@@ -6,6 +6,7 @@ takes `weights` of shape (..., N), how often each image is counted (see
 counts once. A result without dimensions is a float.
 """
 
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import numpy as np
@@ -14,6 +15,10 @@ from numpy.typing import ArrayLike, NDArray
 Floats = NDArray[np.floating[Any]]
 Integers = NDArray[np.integer[Any]]
 Value = float | NDArray[np.float64]
+Outcome = Callable[[Floats, Integers], NDArray[np.float64]]
+
+_BLOCK = 2**20
+"""Scores worked on at a time, so that 50,000 images of 1,000 classes do not need several copies of their logits."""
 
 
 def weighted_mean(outcomes: NDArray[Any], weights: Floats | None = None) -> Value:
@@ -68,7 +73,7 @@ def check_scores(scores: Floats, labels: Integers) -> None:
     """
     if scores.ndim != 2 or labels.shape != scores.shape[:1]:
         raise ValueError(f"scores must be (N, K) and labels (N,), but they are {scores.shape} and {labels.shape}")
-    if not np.isfinite(scores).all():
+    if not all(np.isfinite(scores[rows]).all() for rows in _blocks(scores)):
         raise ValueError("scores must be finite, but some are NaN or infinite")
     check_classes(labels, scores.shape[1])
 
@@ -137,9 +142,7 @@ def negative_log_likelihood(logits: Floats, labels: Integers, weights: Floats | 
     500.0
     """
     check_scores(logits, labels)
-    shifted = _below_largest(logits)
-    of_label = np.take_along_axis(shifted, labels[:, None].astype(np.intp), axis=1)[:, 0]
-    return weighted_mean(np.log(np.exp(shifted).sum(axis=1)) - of_label, weights)
+    return weighted_mean(_by_rows(_surprise, logits, labels), weights)
 
 
 def brier_score(logits: Floats, labels: Integers, weights: Floats | None = None) -> Value:
@@ -151,8 +154,7 @@ def brier_score(logits: Floats, labels: Integers, weights: Floats | None = None)
     1.25
     """
     check_scores(logits, labels)
-    one_hot = labels[:, None] == np.arange(logits.shape[1])
-    return weighted_mean(((softmax(logits) - one_hot) ** 2).sum(axis=1), weights)
+    return weighted_mean(_by_rows(_squared_difference, logits, labels), weights)
 
 
 def confusion_matrix(predicted: Integers, labels: Integers, classes: int) -> NDArray[np.int64]:
@@ -190,7 +192,37 @@ def _below_largest(logits: Floats) -> NDArray[np.float64]:
 def _rank_of_label(logits: Floats, labels: Integers) -> NDArray[np.int64]:
     """Rank (N,) of the label among the classes: 0 is the predicted one, ties go to the first class."""
     check_scores(logits, labels)
+    return _by_rows(_rank, logits, labels).astype(np.int64)
+
+
+def _rank(logits: Floats, labels: Integers) -> NDArray[np.float64]:
     of_label = np.take_along_axis(logits, labels[:, None].astype(np.intp), axis=1)
     earlier = np.arange(logits.shape[1]) < labels[:, None]
     ahead = (logits > of_label) | ((logits == of_label) & earlier)
-    return np.asarray(ahead.sum(axis=1), np.int64)
+    return np.asarray(ahead.sum(axis=1), np.float64)
+
+
+def _surprise(logits: Floats, labels: Integers) -> NDArray[np.float64]:
+    """-log softmax(logits)[label] of each image."""
+    shifted = _below_largest(logits)
+    of_label = np.take_along_axis(shifted, labels[:, None].astype(np.intp), axis=1)[:, 0]
+    return np.asarray(np.log(np.exp(shifted).sum(axis=1)) - of_label)
+
+
+def _squared_difference(logits: Floats, labels: Integers) -> NDArray[np.float64]:
+    """Squared difference of softmax and one-hot label of each image."""
+    one_hot = labels[:, None] == np.arange(logits.shape[1])
+    return np.asarray(((softmax(logits) - one_hot) ** 2).sum(axis=1))
+
+
+def _by_rows(outcome: Outcome, logits: Floats, labels: Integers) -> NDArray[np.float64]:
+    """One number (N,) for each image; of what it takes to compute them only a block is in memory at a time."""
+    found = [outcome(logits[rows], labels[rows]) for rows in _blocks(logits)]
+    return np.concatenate(found) if found else np.empty(0)
+
+
+def _blocks(scores: Floats) -> Iterator[slice]:
+    """Slices that cover the rows of (N, K) scores, of _BLOCK numbers each."""
+    step = max(1, _BLOCK // max(1, scores.shape[1]))
+    for start in range(0, len(scores), step):
+        yield slice(start, start + step)

@@ -1,43 +1,24 @@
 """Corruption errors, alone and relative to a baseline: Hendrycks & Dietterich 2019, arXiv:1903.12261.
 
-Errors are arrays (..., C, S) over C corruptions and the five severities. Leading axes are
-resamples; a model and its baseline share them, so that their ratio is paired. A mean states what
-it averages: see `CorruptionSet`. A cell that was not measured is NaN, and every sum or mean over
-severities refuses it by name; so it refuses fewer than five severities.
+Errors are arrays (..., C, S) over C corruptions and the S severities of a benchmark: the five of CIFAR-10-C where
+nothing else is said. Leading axes are resamples; a model and its baseline share them, so that their ratio is paired.
+A mean states what it averages: see `CorruptionSet`. A cell that was not measured is NaN, and every sum or mean over
+severities refuses it by name; so it refuses fewer severities than the benchmark has.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
 from nsbench.metrics.classification import Floats, Integers, Value, ratio, weighted_mean
 from nsbench.metrics.declared import DeclaredSet, declared_mean
+from nsbench.protocols.cifar import CIFAR10_C
+from nsbench.protocols.protocol import Protocol
 
-CORRUPTIONS = (
-    "gaussian_noise",
-    "shot_noise",
-    "impulse_noise",
-    "defocus_blur",
-    "glass_blur",
-    "motion_blur",
-    "zoom_blur",
-    "snow",
-    "frost",
-    "fog",
-    "brightness",
-    "contrast",
-    "elastic_transform",
-    "pixelate",
-    "jpeg_compression",
-)
-"""The fifteen that count, in the paper's order."""
-
-VALIDATION_CORRUPTIONS = ("speckle_noise", "gaussian_blur", "spatter", "saturate")
-"""Meant for tuning: they are shown, and never enter a mean."""
-
-SEVERITIES = (1, 2, 3, 4, 5)
+Severities = tuple[int, ...]
+"""Those of a benchmark, ascending."""
 
 SMALL_DENOMINATOR = 0.02
 """Mean rise of the baseline's error over its clean error below which the relative error is flagged."""
@@ -45,11 +26,17 @@ SMALL_DENOMINATOR = 0.02
 
 @dataclass(frozen=True)
 class CorruptionSet(DeclaredSet):
-    """The corruptions that a mean stands for."""
+    """The corruptions that a mean stands for, and the severities that it averages of each."""
+
+    severities: tuple[int, ...] = CIFAR10_C.severities
 
 
-def corruption_set(names: Sequence[str]) -> CorruptionSet:
+def corruption_set(names: Sequence[str], protocol: Protocol = CIFAR10_C) -> CorruptionSet:
     """Declare which of the measured corruptions count.
+
+    Args:
+        names: of those measured.
+        protocol: the benchmark that they belong to.
 
     Raises:
         ValueError: a name is unknown or comes twice.
@@ -58,7 +45,7 @@ def corruption_set(names: Sequence[str]) -> CorruptionSet:
     >>> declared.counted, declared.shown, len(declared.missing), declared.complete
     (('snow', 'fog'), ('gaussian_blur',), 13, False)
     """
-    return CorruptionSet.divide(names, CORRUPTIONS, VALIDATION_CORRUPTIONS)
+    return replace(CorruptionSet.divide(names, protocol.counted, protocol.shown), severities=protocol.severities)
 
 
 def cell_errors(predicted: Integers, labels: Integers, weights: Floats | None = None) -> NDArray[np.float64]:
@@ -85,12 +72,15 @@ def cell_errors(predicted: Integers, labels: Integers, weights: Floats | None = 
     return np.asarray(weighted_mean(predicted != labels, weights))
 
 
-def corruption_error(errors: Floats, baseline_errors: Floats) -> NDArray[np.float64]:
+def corruption_error(
+    errors: Floats, baseline_errors: Floats, severities: Severities = CIFAR10_C.severities
+) -> NDArray[np.float64]:
     """Sum over severities of the error, divided by the baseline's: CE_c of the paper.
 
     Args:
-        errors: shape (..., C, 5).
-        baseline_errors: the same corruptions in the same order, (..., C, 5) or (C, 5).
+        errors: shape (..., C, S).
+        baseline_errors: the same corruptions in the same order, (..., C, S) or (C, S).
+        severities: the S that the benchmark has.
 
     Returns:
         Shape (..., C), at least 0; nan where the baseline makes no error.
@@ -101,23 +91,28 @@ def corruption_error(errors: Floats, baseline_errors: Floats) -> NDArray[np.floa
     >>> corruption_error(np.full((1, 5), 0.1), np.full((1, 5), 0.4))
     array([0.25])
     """
-    check_pair(errors, baseline_errors)
+    check_pair(errors, baseline_errors, severities)
     return np.asarray(ratio(errors.sum(axis=-1), baseline_errors.sum(axis=-1)))
 
 
 def relative_corruption_error(
-    errors: Floats, clean_error: Value, baseline_errors: Floats, baseline_clean_error: Value
+    errors: Floats,
+    clean_error: Value,
+    baseline_errors: Floats,
+    baseline_clean_error: Value,
+    severities: Severities = CIFAR10_C.severities,
 ) -> NDArray[np.float64]:
     """Sum over severities of the rise over the clean error, divided by the baseline's rise.
 
-    The clean error is subtracted once for each severity, five times in all. The ratio is
+    The clean error is subtracted once for each severity. The ratio is
     ill-conditioned where the baseline hardly degrades: ask `small_denominators`.
 
     Args:
-        errors: shape (..., C, 5).
+        errors: shape (..., C, S).
         clean_error: shape (...), on the same resamples.
-        baseline_errors: the same corruptions in the same order, (..., C, 5) or (C, 5).
+        baseline_errors: the same corruptions in the same order, (..., C, S) or (C, S).
         baseline_clean_error: shape (...).
+        severities: the S that the benchmark has.
 
     Returns:
         Shape (..., C), of either sign; nan where the baseline's rise is exactly 0.
@@ -128,16 +123,19 @@ def relative_corruption_error(
     >>> relative_corruption_error(np.full((1, 5), 0.3), 0.1, np.full((1, 5), 0.6), 0.2)
     array([0.5])
     """
-    check_pair(errors, baseline_errors)
+    check_pair(errors, baseline_errors, severities)
     return np.asarray(ratio(rise(errors, clean_error), rise(baseline_errors, baseline_clean_error)))
 
 
-def severity_mean(cells: Floats, names: Sequence[str]) -> NDArray[np.float64]:
-    """Mean over the five severities of each corruption, for any number of a cell in [0, 1].
+def severity_mean(
+    cells: Floats, names: Sequence[str], severities: Severities = CIFAR10_C.severities
+) -> NDArray[np.float64]:
+    """Mean over the severities of each corruption, for any number of a cell in [0, 1].
 
     Args:
-        cells: shape (..., C, 5).
+        cells: shape (..., C, S).
         names: of the C rows.
+        severities: the S that the benchmark has.
 
     Returns:
         Shape (..., C).
@@ -149,7 +147,7 @@ def severity_mean(cells: Floats, names: Sequence[str]) -> NDArray[np.float64]:
     Traceback (most recent call last):
     ValueError: fog has no number at severity 4
     """
-    _check_cells(cells, names)
+    _check_cells(cells, names, severities)
     return np.asarray(cells.mean(axis=-1, dtype=np.float64))
 
 
@@ -157,7 +155,7 @@ def mean_error(errors: Floats, names: Sequence[str], declared: CorruptionSet) ->
     """Plain mean of the error over corruptions and severities (uCE), in [0, 1].
 
     Args:
-        errors: shape (..., C, 5).
+        errors: shape (..., C, S).
         names: of the C rows, in any order.
         declared: what the mean stands for.
 
@@ -170,7 +168,7 @@ def mean_error(errors: Floats, names: Sequence[str], declared: CorruptionSet) ->
     >>> mean_error(np.array([[0.1, 0.2, 0.3, 0.4, 0.5]]), ["fog"], corruption_set(["fog"]))
     0.3
     """
-    return declared_mean(severity_mean(errors, names), names, declared)
+    return declared_mean(severity_mean(errors, names, declared.severities), names, declared)
 
 
 def mean_expected_calibration_error(calibration_errors: Floats, names: Sequence[str], declared: CorruptionSet) -> Value:
@@ -180,7 +178,7 @@ def mean_expected_calibration_error(calibration_errors: Floats, names: Sequence[
     confidence under one corruption would make good too little under another.
 
     Args:
-        calibration_errors: shape (..., C, 5), what `top_label.top_label_calibration_error` returns.
+        calibration_errors: shape (..., C, S), what `top_label.top_label_calibration_error` returns.
         names: of the C rows, in any order.
         declared: what the mean stands for.
 
@@ -193,7 +191,8 @@ def mean_expected_calibration_error(calibration_errors: Floats, names: Sequence[
     >>> mean_expected_calibration_error(np.full((1, 5), 0.125), ["fog"], corruption_set(["fog"]))
     0.125
     """
-    return declared_mean(severity_mean(calibration_errors, names), names, declared)
+    means = severity_mean(calibration_errors, names, declared.severities)
+    return declared_mean(means, names, declared)
 
 
 def mean_corruption_error(corruption_errors: Floats, names: Sequence[str], declared: CorruptionSet) -> Value:
@@ -228,15 +227,20 @@ def relative_mean_corruption_error(relative_errors: Floats, names: Sequence[str]
 
 
 def small_denominators(
-    baseline_errors: Floats, baseline_clean_error: float, names: Sequence[str], threshold: float = SMALL_DENOMINATOR
+    baseline_errors: Floats,
+    baseline_clean_error: float,
+    names: Sequence[str],
+    threshold: float = SMALL_DENOMINATOR,
+    severities: Severities = CIFAR10_C.severities,
 ) -> dict[str, float]:
     """Find the corruptions whose relative error divides by little: the baseline hardly degrades on them.
 
     Args:
-        baseline_errors: shape (C, 5).
+        baseline_errors: shape (C, S).
         baseline_clean_error: in [0, 1].
         names: of the C rows.
         threshold: of the rise over the clean error, averaged over severities.
+        severities: the S that the benchmark has.
 
     Returns:
         By name, the mean rise that is below the threshold; it may be 0 or negative.
@@ -247,13 +251,13 @@ def small_denominators(
     >>> small_denominators(np.array([[0.265625] * 5, [0.5] * 5, [0.125] * 5]), 0.25, ["brightness", "fog", "snow"])
     {'brightness': 0.015625, 'snow': -0.125}
     """
-    _check_cells(baseline_errors, names)
-    rises = rise(baseline_errors, baseline_clean_error) / len(SEVERITIES)
+    _check_cells(baseline_errors, names, severities)
+    rises = rise(baseline_errors, baseline_clean_error) / len(severities)
     return {name: float(found) for name, found in zip(names, rises, strict=True) if found < threshold}
 
 
 def rise(errors: Floats, clean_error: Value) -> NDArray[np.float64]:
-    """Sum over severities (..., C) of the errors (..., C, 5) minus the clean error (...).
+    """Sum over severities (..., C) of the errors (..., C, S) minus the clean error (...).
 
     >>> rise(np.full((1, 5), 0.5), 0.25)
     array([1.25])
@@ -261,22 +265,23 @@ def rise(errors: Floats, clean_error: Value) -> NDArray[np.float64]:
     return np.asarray((errors - np.asarray(clean_error, np.float64)[..., None, None]).sum(axis=-1))
 
 
-def check_pair(errors: Floats, baseline_errors: Floats) -> None:
-    """Raise ValueError unless both are (..., C, 5) without a hole, over equally many corruptions."""
+def check_pair(errors: Floats, baseline_errors: Floats, severities: Severities = CIFAR10_C.severities) -> None:
+    """Raise ValueError unless both are (..., C, S) without a hole, over equally many corruptions."""
     if errors.shape[-2:-1] != baseline_errors.shape[-2:-1]:
         raise ValueError(f"errors are {errors.shape}, but the baseline's are {baseline_errors.shape}")
     places = [f"corruption {row + 1}" for row in range(errors.shape[-2] if errors.ndim > 1 else 0)]
-    _check_cells(errors, places)
-    _check_cells(baseline_errors, [f"{place} of the baseline" for place in places])
+    _check_cells(errors, places, severities)
+    _check_cells(baseline_errors, [f"{place} of the baseline" for place in places], severities)
 
 
-def _check_cells(cells: Floats, names: Sequence[str]) -> None:
-    """Refuse what would average less than five severities of each named row."""
-    if cells.ndim < 2 or cells.shape[-1] != len(SEVERITIES):
-        raise ValueError(f"errors must be (..., C, 5), all five severities, but they are {cells.shape}")
+def _check_cells(cells: Floats, names: Sequence[str], severities: Severities) -> None:
+    """Refuse what would average less than all severities of each named row."""
+    count = len(severities)
+    if cells.ndim < 2 or cells.shape[-1] != count:
+        raise ValueError(f"errors must be (..., C, {count}), all {count} severities, but they are {cells.shape}")
     if len(names) != cells.shape[-2]:
         raise ValueError(f"{len(names)} names cannot name {cells.shape[-2]} rows")
-    unmeasured = np.isnan(cells).reshape(-1, len(names), len(SEVERITIES)).any(axis=0)
+    unmeasured = np.isnan(cells).reshape(-1, len(names), count).any(axis=0)
     if unmeasured.any():
         row, column = np.argwhere(unmeasured)[0]
-        raise ValueError(f"{names[row]} has no number at severity {SEVERITIES[column]}")
+        raise ValueError(f"{names[row]} has no number at severity {severities[column]}")

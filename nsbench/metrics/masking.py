@@ -23,7 +23,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import bdtr, bdtrc
 
-from nsbench.attacks.catalog import ITERATED
+from nsbench.protocols.attacks import find_attack, sweep_names
 
 Bools = NDArray[np.bool_]
 
@@ -35,10 +35,6 @@ ZERO_GRADIENT_SHARE = 0.05
 
 UNBOUNDED = 0.5
 """The eps from which on any image can be turned into plain grey, so that no model can beat chance."""
-
-ONE_STEP, NOISE = "fgsm", "noise"
-STEPS = (ONE_STEP, "paper_fgsm")
-"""Attacks of a single step."""
 
 
 @dataclass(frozen=True)
@@ -158,14 +154,15 @@ def masking_signs(attacks: Mapping[str, Outcomes], zero_gradient: Bools, classes
     >>> masking_signs({"fgsm": honest}, np.array([True, False]), 10)
     (ZeroGradients(share=0.5),)
     """
-    led = {name: outcomes for name, outcomes in attacks.items() if name != NOISE}
     judged: list[Callable[[float], Iterator[Sign]]] = []
-    for name, outcomes in led.items():
-        one_step = name in STEPS
+    for name, outcomes in attacks.items():
+        known = find_attack(name)
+        if not known.by_gradient:
+            continue
+        one_step = known.sweep
         judged.append(partial(confirmed_rises, name, attacks) if one_step else partial(accuracy_rises, name, outcomes))
-        # The gradient of the study's loss is not the steepest: it may fall behind for no fault of the model.
-        if name != "paper_fgsm":
-            weaker = [other for other in weaker_than(name) if other in attacks]
+        if known.beats:
+            weaker = [other for other in known.beats if other in attacks]
             judged += [partial(outdone, name, outcomes, other, attacks[other]) for other in weaker]
             judged.append(partial(survives_anything, name, outcomes, classes))
     level = LEVEL / max(1, len(judged))
@@ -178,16 +175,8 @@ def overshoots(attacks: Mapping[str, Outcomes], signs: Sequence[Sign]) -> tuple[
     They say that a column of the table means little, and nothing of masking.
     """
     confirmed = {sign.attack for sign in signs if isinstance(sign, AccuracyRises)}
-    names = [name for name in STEPS if name in attacks and name not in confirmed]
+    names = [name for name in sweep_names() if name in attacks and name not in confirmed]
     return tuple(rise for name in names for rise in accuracy_rises(name, attacks[name]))
-
-
-def weaker_than(name: str) -> tuple[str, ...]:
-    """Attacks that the named one must not fall behind.
-
-    DeepFool looks for the nearest boundary instead of the worst point at eps, so FGSM may beat it.
-    """
-    return (ONE_STEP, NOISE) if name in ITERATED else (NOISE,)
 
 
 def zero_gradients(zero_gradient: Bools, threshold: float = ZERO_GRADIENT_SHARE) -> Iterator[ZeroGradients]:
@@ -214,7 +203,7 @@ def confirmed_rises(name: str, attacks: Mapping[str, Outcomes], level: float = L
     """
     found = _rises(name, attacks[name])
     clear = [sign for sign in found if sign.p_value < level / len(found)]
-    iterated = {other: outcomes for other, outcomes in attacks.items() if other in ITERATED}
+    iterated = {other: outcomes for other, outcomes in attacks.items() if find_attack(other).iterated}
     if not any(list(accuracy_rises(other, outcomes, level)) for other, outcomes in iterated.items()):
         tested = [(sign, other) for sign in found for other in iterated if sign.larger in iterated[other].epsilons]
         confirmed = {

@@ -13,27 +13,25 @@ from numpy.typing import NDArray
 
 from nsbench.metrics.classification import Floats, Integers, Value
 from nsbench.metrics.corruption import (
-    CORRUPTIONS,
-    VALIDATION_CORRUPTIONS,
     CorruptionSet,
     mean_corruption_error,
     mean_error,
     relative_mean_corruption_error,
 )
 from nsbench.metrics.perturbation import (
-    EXTRA_PERTURBATIONS,
-    PERTURBATIONS,
     PerturbationSet,
     check_sequences,
     flip_probability,
     mean_flip_probability,
     mean_flip_rate,
 )
+from nsbench.protocols.cifar import CIFAR10_C, CIFAR10_P, PAPER
+from nsbench.protocols.protocol import Protocol
 
-PAPER_CORRUPTIONS = CorruptionSet.exactly(CORRUPTIONS + VALIDATION_CORRUPTIONS)
+PAPER_CORRUPTIONS = CorruptionSet.exactly(CIFAR10_C.mean(PAPER))
 """All nineteen."""
 
-PAPER_PERTURBATIONS = PerturbationSet.exactly(PERTURBATIONS + EXTRA_PERTURBATIONS)
+PAPER_PERTURBATIONS = PerturbationSet.exactly(CIFAR10_P.mean(PAPER))
 """All twenty."""
 
 
@@ -69,7 +67,7 @@ def paper_mean_corruption_error(corruption_errors: Floats, names: Sequence[str])
     Raises:
         ValueError: the entries are not exactly the nineteen.
 
-    >>> paper_mean_corruption_error(np.ones(15), CORRUPTIONS)  # doctest: +ELLIPSIS
+    >>> paper_mean_corruption_error(np.ones(15), CIFAR10_C.counted)  # doctest: +ELLIPSIS
     Traceback (most recent call last):
     ValueError: ... but the array has missing speckle_noise, gaussian_blur, spatter, saturate
     """
@@ -106,12 +104,14 @@ def paper_flip_probability(predicted: Integers, weights: Floats | None = None) -
     return flip_probability(predicted, noise=True, weights=weights)
 
 
-def paper_flip_probabilities(predicted: Mapping[str, Integers], weights: Floats | None = None) -> NDArray[np.float64]:
+def paper_flip_probabilities(
+    predicted: Mapping[str, Integers], weights: Floats | None = None, protocol: Protocol = CIFAR10_P
+) -> NDArray[np.float64]:
     """`paper_flip_probability` of each perturbation by its name.
 
     Arguments, result and errors as in `perturbation.flip_probabilities`.
     """
-    check_sequences(predicted)
+    check_sequences(predicted, protocol)
     return np.stack([np.asarray(paper_flip_probability(found, weights)) for found in predicted.values()], axis=-1)
 
 

@@ -5,52 +5,14 @@ No labels are needed, and a constant model scores 0: print these numbers beside 
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from types import MappingProxyType
 
 import numpy as np
 from numpy.typing import NDArray
 
 from nsbench.metrics.classification import Floats, Integers, Value, ratio, weighted_mean
 from nsbench.metrics.declared import DeclaredSet, declared_mean
-
-PERTURBATIONS = (
-    "gaussian_noise",
-    "shot_noise",
-    "motion_blur",
-    "zoom_blur",
-    "spatter",
-    "brightness",
-    "translate",
-    "rotate",
-    "tilt",
-    "scale",
-)
-"""The ten of CIFAR-10-P that count, as its authors' script averages them."""
-
-EXTRA_PERTURBATIONS = (
-    "snow",
-    "shear",
-    "gaussian_blur",
-    "speckle_noise",
-    "gaussian_noise_2",
-    "gaussian_noise_3",
-    "shot_noise_2",
-    "shot_noise_3",
-    "speckle_noise_2",
-    "speckle_noise_3",
-)
-"""The other ten files of the archive: they are shown, and never enter a mean."""
-
-NOISE_PERTURBATIONS = frozenset(name for name in PERTURBATIONS + EXTRA_PERTURBATIONS if "_noise" in name)
-"""Those whose frames are independent draws, not steps in time: flips are counted against the first frame."""
-
-FRAMES: Mapping[str, int] = MappingProxyType(
-    dict.fromkeys(PERTURBATIONS + EXTRA_PERTURBATIONS, 31) | {"motion_blur": 21, "translate": 16}
-)
-"""Frames in a sequence of the official files."""
-
-IMAGENET_PERTURBATIONS = tuple("snow" if name == "spatter" else name for name in PERTURBATIONS)
-"""The paper's own ten, those of ImageNet-P: snow in spatter's place."""
+from nsbench.protocols.cifar import CIFAR10_P, IMAGENET
+from nsbench.protocols.protocol import Protocol
 
 
 @dataclass(frozen=True)
@@ -58,8 +20,12 @@ class PerturbationSet(DeclaredSet):
     """The perturbations that a mean stands for."""
 
 
-def perturbation_set(names: Sequence[str]) -> PerturbationSet:
+def perturbation_set(names: Sequence[str], protocol: Protocol = CIFAR10_P) -> PerturbationSet:
     """Declare which of the measured perturbations count.
+
+    Args:
+        names: of those measured.
+        protocol: the benchmark that they belong to.
 
     Raises:
         ValueError: a name is unknown or comes twice.
@@ -68,10 +34,11 @@ def perturbation_set(names: Sequence[str]) -> PerturbationSet:
     >>> declared.counted, declared.shown, len(declared.missing), declared.complete
     (('tilt',), ('snow',), 9, False)
     """
-    return PerturbationSet.divide(names, PERTURBATIONS, EXTRA_PERTURBATIONS)
+    return PerturbationSet.divide(names, protocol.counted, protocol.shown)
 
 
-IMAGENET_SET = PerturbationSet.exactly(IMAGENET_PERTURBATIONS)
+IMAGENET_SET = PerturbationSet.exactly(CIFAR10_P.mean(IMAGENET))
+"""The paper's own ten, those of ImageNet-P."""
 
 
 def flip_probability(predicted: Integers, noise: bool, weights: Floats | None = None) -> Value:
@@ -81,7 +48,7 @@ def flip_probability(predicted: Integers, noise: bool, weights: Floats | None = 
 
     Args:
         predicted: predicted classes, shape (Q, T): Q sequences of T frames, T at least 2.
-        noise: whether the perturbation is one of `NOISE_PERTURBATIONS`.
+        noise: whether frames are independent draws and not steps in time.
         weights: shape (..., Q).
 
     Returns:
@@ -102,12 +69,15 @@ def flip_probability(predicted: Integers, noise: bool, weights: Floats | None = 
     return weighted_mean((predicted[:, 1:] != reference).mean(axis=1), weights)
 
 
-def flip_probabilities(predicted: Mapping[str, Integers], weights: Floats | None = None) -> NDArray[np.float64]:
-    """`flip_probability` of each perturbation by its name, over whole official sequences only.
+def flip_probabilities(
+    predicted: Mapping[str, Integers], weights: Floats | None = None, protocol: Protocol = CIFAR10_P
+) -> NDArray[np.float64]:
+    """`flip_probability` of each perturbation by its name, over whole sequences only.
 
     Args:
-        predicted: by perturbation, predicted classes (Q, T): the same Q sequences of all `FRAMES`.
+        predicted: by perturbation, predicted classes (Q, T): the same Q sequences of all T frames.
         weights: shape (..., Q); one resample of the sequences serves all perturbations.
+        protocol: the benchmark that the perturbations belong to.
 
     Returns:
         Shape (..., P), in the order of the mapping.
@@ -119,22 +89,23 @@ def flip_probabilities(predicted: Mapping[str, Integers], weights: Floats | None
     >>> flip_probabilities(constant)
     array([0., 0.])
     """
-    check_sequences(predicted)
-    flips = [flip_probability(found, name in NOISE_PERTURBATIONS, weights) for name, found in predicted.items()]
+    check_sequences(predicted, protocol)
+    flips = [flip_probability(found, protocol.member(name).independent, weights) for name, found in predicted.items()]
     return np.stack([np.asarray(flip) for flip in flips], axis=-1)
 
 
-def check_sequences(predicted: Mapping[str, Integers]) -> None:
-    """Raise ValueError unless every perturbation has all its `FRAMES`, and all have the same number of sequences.
+def check_sequences(predicted: Mapping[str, Integers], protocol: Protocol = CIFAR10_P) -> None:
+    """Raise ValueError unless every perturbation has all its frames, and all have the same number of sequences.
 
     >>> check_sequences({"motion_blur": np.zeros((3, 20), np.uint8)})
     Traceback (most recent call last):
     ValueError: motion_blur has sequences of 21 frames, but the predictions are (3, 20)
     """
-    perturbation_set(list(predicted))
+    perturbation_set(list(predicted), protocol)
     for name, found in predicted.items():
-        if found.ndim != 2 or found.shape[1] != FRAMES[name]:
-            raise ValueError(f"{name} has sequences of {FRAMES[name]} frames, but the predictions are {found.shape}")
+        frames = protocol.member(name).frames
+        if found.ndim != 2 or found.shape[1] != frames:
+            raise ValueError(f"{name} has sequences of {frames} frames, but the predictions are {found.shape}")
     sequences = {name: len(found) for name, found in predicted.items()}
     most = max(sequences.values(), default=0)
     short = [f"{name} {count}" for name, count in sequences.items() if count != most]
@@ -200,9 +171,9 @@ def imagenet_mean_flip_probability(flip_probabilities: Floats, names: Sequence[s
     """`mean_flip_probability` over the paper's own ten perturbations, with snow in spatter's place.
 
     Raises:
-        ValueError: the entries are not exactly `IMAGENET_PERTURBATIONS`.
+        ValueError: the entries are not exactly those of `IMAGENET_SET`.
 
-    >>> imagenet_mean_flip_probability(np.linspace(0.0, 1.0, 10), PERTURBATIONS)  # doctest: +ELLIPSIS
+    >>> imagenet_mean_flip_probability(np.linspace(0.0, 1.0, 10), CIFAR10_P.counted)  # doctest: +ELLIPSIS
     Traceback (most recent call last):
     ValueError: the mean is declared over gaussian_noise, ..., but the array has missing snow; extra spatter
     """
@@ -213,6 +184,6 @@ def imagenet_mean_flip_rate(flip_rates: Floats, names: Sequence[str]) -> Value:
     """`mean_flip_rate` over the paper's own ten perturbations, with snow in spatter's place.
 
     Raises:
-        ValueError: the entries are not exactly `IMAGENET_PERTURBATIONS`.
+        ValueError: the entries are not exactly those of `IMAGENET_SET`.
     """
     return mean_flip_rate(flip_rates, names, IMAGENET_SET)

@@ -21,9 +21,9 @@ def pooled_relative_corruption_error(
     paper.
 
     Args:
-        errors: shape (..., C, 5).
+        errors: shape (..., C, S).
         clean_error: shape (...), on the same resamples.
-        baseline_errors: the same corruptions in the same order, (..., C, 5) or (C, 5).
+        baseline_errors: the same corruptions in the same order, (..., C, S) or (C, S).
         baseline_clean_error: shape (...).
         names: of the C rows, in any order.
         declared: what the sums are over.
@@ -40,6 +40,6 @@ def pooled_relative_corruption_error(
     >>> pooled_relative_corruption_error(own, 0.25, base, 0.25, ["fog", "snow"], corruption_set(["fog", "snow"]))
     0.5
     """
-    check_pair(errors, baseline_errors)
+    check_pair(errors, baseline_errors, declared.severities)
     declared.require(names, errors.shape[-2])
     return ratio(rise(errors, clean_error).sum(axis=-1), rise(baseline_errors, baseline_clean_error).sum(axis=-1))

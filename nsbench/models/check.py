@@ -7,6 +7,7 @@ import torch
 from torch import Tensor, nn
 
 from nsbench.errors import UserError
+from nsbench.models.counted import CountedOutputs
 from nsbench.models.origins.imports import describe
 from nsbench.models.subject import Subject
 from nsbench.networks.inference import to_float
@@ -26,7 +27,7 @@ def check_model(subject: Subject, network: nn.Module, images: Tensor, labels: Te
 
     Args:
         subject: to name in sentences.
-        network: as `subject.load` gave it.
+        network: as `subject.load` gave it, or with those of its outputs that count.
         images: uint8 (N, H, W, 3) on the network's device; a hundred tell accuracy from chance, four are the least.
         labels: int64 (N,).
         classes: of the data set.
@@ -41,7 +42,10 @@ def check_model(subject: Subject, network: nn.Module, images: Tensor, labels: Te
     assert len(images) == len(labels) >= 2 * _PAIR, (images.shape, labels.shape)
     _check_mode(subject, network)
     pixels = to_float(images)
-    logits = _checked(subject, _outputs(subject, network, pixels), len(images), classes)
+    found = _outputs(subject, network, pixels)
+    if isinstance(network, CountedOutputs):
+        _check_counted(subject, network, found, classes)
+    logits = _checked(subject, found, len(images), classes)
     _check_repeatable(subject, logits, _outputs(subject, network, pixels))
     _check_independent(subject, logits, _outputs(subject, network, pixels[:_PAIR]))
     return [*suspicions(subject.name, logits, labels, classes), *_gradients(subject, network, pixels[:_PAIR])]
@@ -73,6 +77,14 @@ def _outputs(subject: Subject, network: nn.Module, pixels: Tensor) -> object:
             f"{subject.name} fails on {len(pixels)} images of {height} x {width} pixels ({describe(error)}): "
             "use a model for images of this size."
         ) from error
+
+
+def _check_counted(subject: Subject, network: CountedOutputs, out: object, classes: int) -> None:
+    if isinstance(out, Tensor) and out.ndim == 2 and out.shape[1] != classes:
+        raise UserError(
+            f"{subject.name} gives {out.shape[1]} classes, but the data set has {classes}, some of {network.needed} or "
+            "more: use a model trained on these classes."
+        )
 
 
 def _checked(subject: Subject, out: object, count: int, classes: int) -> Tensor:

@@ -4,7 +4,8 @@ import difflib
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from nsbench.checkpoints.store import networks_folder, read_checkpoint
+from nsbench.checkpoints.labels import labels_of, named_folder, networks_folder, read_plan, refuse_earlier
+from nsbench.checkpoints.store import read_checkpoint
 from nsbench.config.models import ModelConfig
 from nsbench.errors import UserError
 from nsbench.models.foreign import Foreign
@@ -18,7 +19,6 @@ from nsbench.models.preprocessing import declared, refuse_preprocessing
 from nsbench.models.subject import Subject
 from nsbench.models.trained import Trained
 from nsbench.models.weights import open_weights
-from nsbench.study.plan import labels_of, read_plan, refuse_earlier
 
 FORMS = (
     "a run folder, a checkpoint folder, package.module:function, file.py:function, timm:NAME, torchvision:NAME, "
@@ -56,7 +56,7 @@ def open_models(wishes: Sequence[ModelConfig], classes: int | None = None) -> li
 
 def _open(wish: ModelConfig, classes: int | None) -> list[Subject]:
     """The models of one wish, under their plain names."""
-    path = Path(wish.source)
+    path = named_folder(Path(wish.source))
     if path.is_dir():
         refuse_preprocessing(wish)
         return list(_checkpoints(path))
@@ -68,7 +68,7 @@ def _open(wish: ModelConfig, classes: int | None) -> list[Subject]:
 def _name(subject: Subject, wish: ModelConfig, names: Names) -> None:
     """Give a subject its final name: the user's, or one made from the source and, if need be, the weights."""
     if isinstance(subject, Trained):
-        single = (Path(wish.source) / "checkpoint.json").is_file()
+        single = (named_folder(Path(wish.source)) / "checkpoint.json").is_file()
         if wish.name:
             subject.rename(wish.name if single else f"{wish.name}/{subject.name}")
         else:
@@ -83,7 +83,7 @@ def _checkpoints(folder: Path) -> Iterator[Trained]:
     """The checkpoint in a folder, or all those of a run."""
     single = read_checkpoint(folder)
     if single is not None:
-        yield Trained(folder, labels_of(folder, single).on(single.record), folder)
+        yield Trained(folder, labels_of(folder, single.record, single.recipe, single.teacher).on(single.record), folder)
         return
     if not (folder / "plan.json").is_file():
         refuse_earlier(folder)

@@ -9,6 +9,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from nsbench.data.rows.images import Images
+
 T = TypeVar("T")
 
 CPU_BATCH = 100
@@ -69,10 +71,8 @@ def logits(network: nn.Module, images: Tensor, *, fast: bool = False) -> Tensor:
     return out.float()
 
 
-def predict_logits(
-    network: nn.Module, images: NDArray[np.uint8], device: torch.device, batch_size: int
-) -> NDArray[np.float32]:
-    """Float32 logits (N, classes) of uint8 images (N, H, W, 3) in host memory; a batch size of 0 suits the device.
+def predict_logits(network: nn.Module, images: Images, device: torch.device, batch_size: int) -> NDArray[np.float32]:
+    """Float32 logits (N, classes) of uint8 images (N, H, W, 3), read by rows; a batch size of 0 suits the device.
 
     Results reach the host once, at the end, so the device never waits for it.
     """

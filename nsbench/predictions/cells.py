@@ -1,10 +1,9 @@
-"""The cells of an evaluation: each shows its images to a network and keeps what the network said.
+"""The cells of an evaluation, by kind: each shows its images to a network and keeps what the network said.
 
 Images are made once for all networks, a chunk at a time; see `nsbench.predictions.store` for what is kept.
 """
 
 import hashlib
-from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from typing import Literal
 
@@ -15,71 +14,11 @@ from nsbench.attacks.fgsm import fgsm_sweep, paper_fgsm_sweep
 from nsbench.attacks.worst_case import attack
 from nsbench.config.evaluation import AttackName, EvaluationConfig
 from nsbench.config.resolve import fingerprint
-from nsbench.corruptions.perturbations import frame_count
-from nsbench.corruptions.spec import SEVERITIES
 from nsbench.networks.inference import BatchSize, logits
+from nsbench.predictions.cell import CHUNK, Cell, Part
 from nsbench.predictions.shown import GENERATED_SEED, Source, Subset
-from nsbench.predictions.store import FAST, Arrays, corruption_cell, perturbation_cell
-
-CHUNK = 10_000
-"""Images held at a time: 30 MB at 32 x 32 pixels."""
-
-Part = dict[str, Tensor]
-
-
-class Cell(ABC):
-    """Some images, and what is kept of the predictions for them.
-
-    Attributes:
-        name: of its file.
-        benchmark: what progress is told by.
-        subset: the clean test images that it is made from.
-        images: identity of the images it shows.
-        passes: images shown to a network for each image of the subset.
-        reads: whether its images wait for a disk.
-        attacks: whether it needs gradients.
-        folded: whether it is shown to networks without batch normalisation, which are faster and whose logits differ
-            by rounding. The cells that keep classes are; those that keep logits, and attacks, see a network as it is.
-    """
-
-    reads = False
-    attacks = False
-    folded = False
-
-    def __init__(self, name: str, benchmark: str, subset: Subset, images: str, passes: int = 1) -> None:
-        self.name, self.benchmark, self.subset, self.passes = name, benchmark, subset, passes
-        self.images = fingerprint(images, len(subset))
-
-    def fingerprint(self, identity: str) -> str:
-        """Of the predictions of a model with this identity."""
-        return fingerprint(identity, self.name, self.images, *self.settings(), *("folded",) * self.folded)
-
-    def settings(self) -> tuple[str, ...]:
-        """What else determines the predictions."""
-        return ()
-
-    def chunks(self, batch: int) -> Iterator[Subset]:
-        """The subset in parts whose images fit into memory; attacks, which take long, in batches."""
-        step = batch if self.attacks else max(1, CHUNK // self._frames)
-        for start in range(0, len(self.subset), step):
-            yield self.subset.part(slice(start, min(start + step, len(self.subset))))
-
-    _frames = 1
-
-    def make(self, part: Subset) -> Tensor:
-        """The uint8 images (n, H, W, 3) to show, on the device."""
-        return part.images
-
-    @abstractmethod
-    def show(self, network: nn.Module, images: Tensor, part: Subset, batch: BatchSize) -> Part:
-        """What is kept of a chunk, on the device."""
-
-    def join(self, parts: list[Part]) -> Arrays:
-        """The chunks of a cell together, in host memory."""
-        return {key: torch.cat([part[key] for part in parts], self._axis(key)).cpu().numpy() for key in parts[0]}
-
-    def _axis(self, key: str) -> int:  # noqa: ARG002  # attacks need it
-        return 0
+from nsbench.predictions.store import FAST, class_dtype, corruption_cell, perturbation_cell
+from nsbench.protocols.cifar import CIFAR10_C, CIFAR10_P
 
 
 class Clean(Cell):
@@ -130,7 +69,8 @@ class Fgsm(Cell):
             "zero_gradient": torch.cat([zero for _, zero in found]),
         }
 
-    def _axis(self, key: str) -> int:
+    def axis(self, key: str) -> int:
+        """Logits come after strengths."""
         return 1 if key == "logits" else 0
 
 
@@ -166,7 +106,8 @@ class Attacked(Cell):
 
         return {"logits": torch.cat(batch.over(len(part), work), 1)}
 
-    def _axis(self, key: str) -> int:  # noqa: ARG002  # there is one array
+    def axis(self, key: str) -> int:  # noqa: ARG002  # there is one array
+        """Logits come after strengths."""
         return 1
 
 
@@ -195,8 +136,9 @@ class Corrupted(Cell):
         """Classes and confidences (n,)."""
 
         def work(rows: slice) -> tuple[Tensor, Tensor]:
-            confidence, predicted = logits(network, images[rows], fast=self.fast).softmax(1).max(1)
-            return confidence, predicted.to(torch.uint8)
+            found = logits(network, images[rows], fast=self.fast)
+            confidence, predicted = found.softmax(1).max(1)
+            return confidence, _narrow(predicted, found.shape[1])
 
         found = batch.over(len(images), work)
         return {
@@ -212,9 +154,9 @@ class Perturbed(Cell):
 
     def __init__(self, name: str, subset: Subset, images: str, source: Source, *, fast: bool = False) -> None:
         images = fingerprint(images, source.identity("perturbation", name))
-        super().__init__(perturbation_cell(name), "perturbation", subset, images, frame_count(name))
+        super().__init__(perturbation_cell(name), "perturbation", subset, images, CIFAR10_P.member(name).frames)
         self.perturbation, self.source, self.reads = name, source, source.reads
-        self._frames, self.fast = frame_count(name), fast
+        self._frames, self.fast = self.passes, fast
 
     def settings(self) -> tuple[str, ...]:
         """The arithmetic, where it is not the reference."""
@@ -231,7 +173,22 @@ class Perturbed(Cell):
 
 
 def _classes(network: nn.Module, images: Tensor, *, fast: bool) -> Tensor:
-    return logits(network, images, fast=fast).argmax(1).to(torch.uint8)
+    found = logits(network, images, fast=fast)
+    return _narrow(found.argmax(1), found.shape[1])
+
+
+def _narrow(predicted: Tensor, classes: int) -> Tensor:
+    """Predicted classes in the type that they are stored in."""
+    kind: torch.dtype = getattr(torch, class_dtype(classes).name)
+    return predicted.to(kind)
+
+
+def _checksum(subset: Subset) -> str:
+    """SHA-256 of the images' pixels."""
+    found = hashlib.sha256()
+    for part in subset.parts(CHUNK):
+        found.update(part.images.cpu().numpy().tobytes())
+    return found.hexdigest()
 
 
 def cells(
@@ -251,7 +208,7 @@ def cells(
     if fast:
         yield Fast(test, images)
     if held_out is not None:
-        yield Clean("held-out", held_out, hashlib.sha256(held_out.images.cpu().numpy().tobytes()).hexdigest())
+        yield Clean("held-out", held_out, _checksum(held_out))
     attacked = first(test, config.attack_images)
     if config.fgsm_epsilons:
         yield Fgsm(attacked, images, config.fgsm_epsilons)
@@ -260,7 +217,7 @@ def cells(
     for attack_name in config.attacks:
         yield Attacked(attack_name, first(test, config.strong_attack_images), images, config)
     for name in config.corruptions:
-        for severity in SEVERITIES:
+        for severity in CIFAR10_C.severities:
             yield Corrupted(name, severity, first(test, config.corruption_images), images, source, fast=fast)
     for moving in config.perturbations:
         yield Perturbed(moving, first(test, config.perturbation_images), images, source, fast=fast)

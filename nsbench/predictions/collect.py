@@ -1,9 +1,12 @@
 """Every model shown every benchmark image; each image is made, or read, once for all of them."""
 
 from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import cached_property
 from itertools import groupby
 from pathlib import Path
+from typing import TypeVar
 
 import torch
 from torch import Tensor, nn
@@ -11,13 +14,16 @@ from torch import Tensor, nn
 from nsbench.claims import Claims, work_off
 from nsbench.config.evaluation import EvaluationConfig
 from nsbench.data.images import Dataset, ImageSet
+from nsbench.data.rows.images import image_bytes
 from nsbench.errors import UserError
 from nsbench.models.check import check_model
+from nsbench.models.counted import CountedOutputs
 from nsbench.models.record import ModelRecord
 from nsbench.models.subject import Subject
 from nsbench.networks.inference import BatchSize, to_float
-from nsbench.predictions.ahead import read_ahead
-from nsbench.predictions.cells import Cell, Part, cells
+from nsbench.predictions.cell import Cell, Part
+from nsbench.predictions.cells import cells
+from nsbench.predictions.gathered import HELD, Gathered
 from nsbench.predictions.pool import Pool
 from nsbench.predictions.shown import Source, Subset
 from nsbench.predictions.store import Stored, save_labels
@@ -29,6 +35,10 @@ PROBE = 100
 LEAST_PROBE = 8
 """Fewer cannot be cut in half and still be checked."""
 
+RESIDENT = 2**30
+"""Bytes of a set of images that lies on the device as a whole, 1 GB; a larger one is read a chunk at a time."""
+
+T = TypeVar("T")
 Work = list[tuple[Cell, list[Subject]]]
 
 
@@ -57,6 +67,7 @@ class Evaluation:
     ) -> None:
         self.config, self.dataset, self.source, self.run, self.device = config, dataset, source, run, device
         self.held_out, self.claims = held_out, claims or Claims(run)
+        self.resident, self.held = RESIDENT, HELD
         self.batch = BatchSize.choose(config.batch_size, device)
         self.pool = Pool(device, to_float(torch.tensor(dataset.test.images[:2]).to(device)))
 
@@ -71,7 +82,7 @@ class Evaluation:
         save_labels(
             self.run, self.dataset.test.labels, self.held_out.labels if self.held_out else self.dataset.test.labels[:0]
         )
-        for benchmark, found in groupby(self._cells(), lambda cell: cell.benchmark):
+        for benchmark, found in groupby(self._cells, lambda cell: cell.benchmark):
             work: Work = [(cell, missing) for cell in found if (missing := self._missing(cell, subjects))]
             if not work:
                 continue
@@ -86,16 +97,17 @@ class Evaluation:
 
         What is suspicious in a network of ours is what its training made of it.
         """
-        attacks = [cell.benchmark for cell in self._cells() if cell.attacks]
+        attacks = [cell.benchmark for cell in self._cells if cell.attacks]
         for subject in subjects:
             if attacks and not subject.differentiable:
                 raise UserError(
                     f"{subject.name} cannot be attacked, because its format has no gradients: "
                     f"leave {', '.join(attacks)} out of what it is measured on."
                 )
-        (clean,) = (cell for cell in self._cells() if cell.name == "clean")
+        (clean,) = (cell for cell in self._cells if cell.name == "clean")
         for subject in self._missing(clean, subjects):
-            warnings = self._check(subject, subject.load(self.device), clean.subset.part(slice(0, PROBE)))
+            network = self._counting(subject.load(self.device))
+            warnings = self._check(subject, network, clean.subset.part(slice(0, PROBE)))
             for warning in warnings if isinstance(subject.record, ModelRecord) else ():
                 reporter.warn(warning)
 
@@ -108,13 +120,23 @@ class Evaluation:
                 raise _too_large(subject) from None
         return self._check(subject, network, probe.part(slice(0, len(probe) // 2)))
 
-    def _cells(self) -> Iterator[Cell]:
+    @cached_property
+    def _cells(self) -> list[Cell]:
         test = self._on_device(self.dataset.test)
         held_out = self._on_device(self.held_out) if self.held_out else None
-        return cells(self.config, test, held_out, self.dataset.checksum, self.source)
+        return list(cells(self.config, test, held_out, self._identity(), self.source))
+
+    def _identity(self) -> str:
+        """Of the images, and of the classes that count."""
+        counted = self.dataset.counted
+        return self.dataset.checksum if counted is None else f"{self.dataset.checksum} counted {counted}"
 
     def _on_device(self, images: ImageSet) -> Subset:
-        return Subset(torch.tensor(images.images).to(self.device), torch.tensor(images.labels).to(self.device))
+        """Images that fit are there as a whole; others are read a chunk at a time."""
+        labels = torch.tensor(images.labels).to(self.device)
+        if len(images) * image_bytes(images.images) > self.resident:
+            return Subset(images.images, labels)
+        return Subset(torch.tensor(images.images[:]).to(self.device), labels)
 
     def _missing(self, cell: Cell, subjects: Sequence[Subject]) -> list[Subject]:
         return [
@@ -129,25 +151,45 @@ class Evaluation:
 
     def show_cell(self, cell: Cell, subjects: Sequence[Subject], task: Task) -> None:
         """Show a cell to models and keep what they say."""
-        kept: dict[str, list[Part]] = {}
+        gathered = [Gathered(cell, Stored(self.run, subject.name), subject.identity, self.held) for subject in subjects]
         chunks = ((part, cell.make(part)) for part in cell.chunks(self.batch.size))
-        for part, images in read_ahead(chunks) if cell.reads else chunks:
-            for subject in subjects:
-                kept.setdefault(subject.name, []).append(self._show(cell, subject, images, part))
-                task.advance(len(part) * cell.passes)
-        for subject in subjects:
-            self._save(cell, subject, kept.pop(subject.name))
+        try:
+            for part, images in read_ahead(chunks) if cell.waits else chunks:
+                for subject, own in zip(subjects, gathered, strict=True):
+                    own.add(self._show(cell, subject, images, part))
+                    task.advance(len(part) * cell.passes)
+            for own in gathered:
+                own.finish()
+        finally:
+            for own in gathered:
+                own.discard()
 
     def _show(self, cell: Cell, subject: Subject, images: Tensor, part: Subset) -> Part:
         try:
-            return cell.show(self.pool.get(subject, folded=cell.folded), images, part, self.batch)
+            network = self._counting(self.pool.get(subject, folded=cell.folded))
+            return cell.show(network, images, part, self.batch)
         except torch.OutOfMemoryError:
             raise _too_large(subject) from None
 
-    def _save(self, cell: Cell, subject: Subject, parts: list[Part]) -> None:
-        Stored(self.run, subject.name).save(
-            cell.name, cell.join(parts), cell.fingerprint(subject.identity), cell.images
-        )
+    def _counting(self, network: nn.Module) -> nn.Module:
+        """The network, with no other outputs than the data set counts."""
+        counted = self.dataset.counted
+        return network if counted is None else CountedOutputs(network, counted, self.device)
+
+
+def read_ahead(items: Iterator[T]) -> Iterator[T]:
+    """The same items, each made in a thread while the one before it is in use; never more than two are held."""
+    with ThreadPoolExecutor(1, "read-ahead") as thread:
+        upcoming = thread.submit(_next, items)
+        while found := upcoming.result():
+            upcoming = thread.submit(_next, items)
+            yield found[0]
+
+
+def _next(items: Iterator[T]) -> tuple[T] | None:
+    for item in items:
+        return (item,)
+    return None
 
 
 @dataclass(frozen=True)

@@ -1,9 +1,10 @@
 """Where corrupted and perturbed images come from: made here, or read from files in the official layout."""
 
 import hashlib
+import math
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
-from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any, Literal
 
@@ -13,13 +14,16 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from nsbench.config.evaluation import EvaluationConfig
-from nsbench.corruptions.corruptions import corrupt, corruption_set_version
+from nsbench.corruptions.corruptions import check_corruptions, corrupt, corruption_set_version
 from nsbench.corruptions.kinds.textures import read_textures
-from nsbench.corruptions.perturbations import perturb, perturbation_set_version
+from nsbench.corruptions.perturbations import check_perturbations, perturb, perturbation_set_version
 from nsbench.data.images import Dataset
 from nsbench.data.npy.corruptions import CorruptionFiles, open_corruption_files
 from nsbench.data.npy.perturbations import PerturbationFiles, open_perturbation_files
+from nsbench.data.rows.images import Images
+from nsbench.data.rows.views import ChosenImages
 from nsbench.errors import UserError
+from nsbench.protocols.registry import corruption_protocol, perturbation_protocol
 
 GENERATED_SEED = 0
 """The generated sets are the same for every run, so that runs can be compared."""
@@ -27,16 +31,44 @@ GENERATED_SEED = 0
 _SAMPLED = 4
 
 
-@dataclass(frozen=True)
 class Subset:
-    """Consecutive test images on the device, with their place in the test set."""
+    """Consecutive test images for the device, with their place in the test set.
 
-    images: Tensor
-    labels: Tensor
-    first: int = 0
+    Args:
+        images: uint8 (N, H, W, 3), a tensor on the device, or a set that is read when `images` is asked for.
+        labels: int64 (N,) on the device.
+        first: place of the first image in the test set.
+    """
+
+    def __init__(self, images: Tensor | Images, labels: Tensor, first: int = 0) -> None:
+        assert len(images) == len(labels), (len(images), len(labels))
+        self._images, self.labels, self.first = images, labels, first
 
     def __len__(self) -> int:
-        return len(self.images)
+        return len(self.labels)
+
+    @cached_property
+    def images(self) -> Tensor:
+        """uint8 (N, H, W, 3) on the device; of a set that must be read, ask a part that fits into memory."""
+        if isinstance(self._images, Tensor):
+            return self._images
+        found = self._images[:]
+        return _sent(found if found.flags.writeable else found.copy(), self.device)
+
+    @property
+    def device(self) -> torch.device:
+        """Where the images are used."""
+        return self.labels.device
+
+    @property
+    def resident(self) -> bool:
+        """Whether the images are on the device, and need not be read."""
+        return isinstance(self._images, Tensor)
+
+    @property
+    def image_bytes(self) -> int:
+        """Bytes of one image's pixels."""
+        return math.prod(self._images.shape[1:])
 
     @property
     def rows(self) -> slice:
@@ -46,11 +78,20 @@ class Subset:
     @property
     def indices(self) -> Tensor:
         """Their places, int64 on the device."""
-        return torch.arange(self.first, self.first + len(self), device=self.images.device)
+        return torch.arange(self.first, self.first + len(self), device=self.device)
 
     def part(self, rows: slice) -> "Subset":
-        """Some of the images."""
-        return Subset(self.images[rows], self.labels[rows], self.first + rows.start)
+        """Some of the images; nothing is read yet."""
+        start, stop, _ = rows.indices(len(self))
+        if isinstance(self._images, Tensor):
+            return Subset(self._images[start:stop], self.labels[start:stop], self.first + start)
+        images = ChosenImages(self._images, np.arange(start, stop))
+        return Subset(images, self.labels[start:stop], self.first + start)
+
+    def parts(self, step: int) -> Iterator["Subset"]:
+        """All images in order, `step` at a time."""
+        for start in range(0, len(self), step):
+            yield self.part(slice(start, start + step))
 
 
 class Source(ABC):
@@ -115,11 +156,11 @@ class Files(Source):
     reads = True
 
     def __init__(
-        self, title: str, corruptions: CorruptionFiles | None, perturbations: PerturbationFiles | None
+        self, titles: tuple[str, str], corruptions: CorruptionFiles | None, perturbations: PerturbationFiles | None
     ) -> None:
         self._corruptions, self._perturbations = corruptions, perturbations
-        self.corruptions = _set_name(f"{title}-C", corruptions.generated if corruptions else None)
-        self.perturbations = _set_name(f"{title}-P", perturbations.generated if perturbations else None)
+        self.corruptions = _set_name(titles[0], corruptions.generated if corruptions else None)
+        self.perturbations = _set_name(titles[1], perturbations.generated if perturbations else None)
         self.seed = None
         self._identities: dict[tuple[str, str], str] = {}
         self.notes = tuple(
@@ -131,12 +172,12 @@ class Files(Source):
     def corrupted(self, part: Subset, name: str, severity: int) -> Tensor:
         """As the file has them."""
         assert self._corruptions is not None
-        return _sent(self._corruptions.read(name, severity, part.rows), part.images.device)
+        return _sent(self._corruptions.read(name, severity, part.rows), part.device)
 
     def sequences(self, part: Subset, name: str) -> Tensor:
         """As the file has them."""
         assert self._perturbations is not None
-        return _sent(self._perturbations.read(name, part.rows), part.images.device)
+        return _sent(self._perturbations.read(name, part.rows), part.device)
 
     def identity(self, kind: Literal["corruption", "perturbation"], name: str) -> str:
         """A checksum over a few images of the file: reading gigabytes to name it would take longer than using it."""
@@ -170,11 +211,16 @@ def open_source(config: EvaluationConfig, dataset: Dataset, folder: Path) -> Sou
         folder: where data files lie.
 
     Raises:
-        UserError: files are missing or faulty, hold fewer images than asked for, or there are none of this data set.
+        UserError: files are missing or faulty, hold fewer images than asked for, or there are none of this data set;
+            what is to be generated is not defined for images of this size.
     """
     if config.source == "generated":
+        side = dataset.test.images.shape[1]
+        check_corruptions(config.corruptions, side)
+        check_perturbations(config.perturbations, side)
         return Generated(read_textures(Path(config.frost_textures).expanduser()) if config.frost_textures else ())
-    if not dataset.name.startswith("cifar"):
+    protocols = corruption_protocol(dataset.name, dataset.title), perturbation_protocol(dataset.name, dataset.title)
+    if not all(protocol.published for protocol in protocols):
         raise UserError(f"There are no official files of {dataset.title}: set evaluation.source to 'generated'.")
     test = len(dataset.test)
     corruptions = open_corruption_files(folder, dataset, config.corruptions) if config.corruptions else None
@@ -189,7 +235,7 @@ def open_source(config: EvaluationConfig, dataset: Dataset, folder: Path) -> Sou
                 f"{files.folder} holds {len(files):,} of the {test:,} test images: "
                 f"set evaluation.{key} to {len(files)} or fewer."
             )
-    return Files(dataset.title, corruptions, perturbations)
+    return Files((protocols[0].title, protocols[1].title), corruptions, perturbations)
 
 
 def _sent(images: NDArray[np.uint8], device: torch.device) -> Tensor:

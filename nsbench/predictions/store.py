@@ -6,14 +6,17 @@ One file a cell, so that whatever was interrupted goes on at the next cell. Cell
 | cell | arrays |
 |---|---|
 | `clean`, `held-out` | `logits` float32 (N, K) |
-| `clean-bfloat16` | `predicted` uint8 (N,) |
+| `clean-bfloat16` | `predicted` (N,) |
 | an attack | `logits` float32 (E, N, K); FGSM also `zero_gradient` bool (N,) |
-| `corruption/NAME-SEVERITY` | `predicted` uint8 (N,), `confidence` float32 (N,) of the predicted class |
-| `perturbation/NAME` | `predicted` uint8 (N, T) |
+| `corruption/NAME-SEVERITY` | `predicted` (N,), `confidence` float32 (N,) of the predicted class |
+| `perturbation/NAME` | `predicted` (N, T) |
+
+Predicted classes are of the type that `class_dtype` gives: uint8 for up to 256 classes.
 
 The labels of the images lie beside them in `labels.safetensors`.
 """
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +27,7 @@ from safetensors.numpy import save
 
 from nsbench.errors import UserError
 from nsbench.files import write_bytes
+from nsbench.predictions.tensor_file import Kind, TensorFile
 
 Arrays = dict[str, NDArray[Any]]
 Labels = NDArray[np.int64]
@@ -32,6 +36,17 @@ _KEY = "fingerprint and images"  # one entry: several would come in any order, a
 
 FAST = "clean-bfloat16"
 """The cell of clean images predicted in the faster arithmetic."""
+
+
+def class_dtype(classes: int) -> np.dtype[np.integer[Any]]:
+    """The smallest type in which predictions of so many classes are stored.
+
+    >>> class_dtype(256), class_dtype(257), class_dtype(70_000)
+    (dtype('uint8'), dtype('uint16'), dtype('int32'))
+    """
+    if classes <= 2**8:
+        return np.dtype(np.uint8)
+    return np.dtype(np.uint16) if classes <= 2**16 else np.dtype(np.int32)
 
 
 def corruption_cell(name: str, severity: int) -> str:
@@ -69,7 +84,11 @@ class Stored:
             fingerprint: of all that determines them.
             images: identity of the images alone; two models with the same one are paired.
         """
-        write_bytes(self.path(cell), save(arrays, {_KEY: f"{fingerprint} {images}"}))
+        write_bytes(self.path(cell), save(arrays, _metadata(fingerprint, images)))
+
+    def begin(self, cell: str, arrays: Mapping[str, Kind], fingerprint: str, images: str) -> TensorFile:
+        """A cell's file, to be written part by part; arguments as of `save`, with the arrays' kinds."""
+        return TensorFile(self.path(cell), arrays, _metadata(fingerprint, images))
 
     def has(self, cell: str, fingerprint: str | None = None) -> bool:
         """Whether a cell is there, made under this fingerprint if one is given."""
@@ -98,6 +117,10 @@ class Stored:
                 return fingerprint, images
         except safetensors.SafetensorError:
             return None
+
+
+def _metadata(fingerprint: str, images: str) -> dict[str, str]:
+    return {_KEY: f"{fingerprint} {images}"}
 
 
 def save_labels(run: Path, test: Labels, held_out: Labels) -> None:

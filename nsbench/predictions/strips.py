@@ -10,13 +10,12 @@ from PIL import Image
 
 from nsbench.config.evaluation import EvaluationConfig
 from nsbench.config.schema import Config
-from nsbench.corruptions.perturbations import frame_count
-from nsbench.corruptions.spec import SEVERITIES
 from nsbench.data.images import Dataset
 from nsbench.files import write_bytes
 from nsbench.noise.augment import Augmenter
 from nsbench.noise.draws import InputNoise
 from nsbench.predictions.shown import Source, Subset
+from nsbench.protocols.cifar import CIFAR10_C, CIFAR10_P
 from nsbench.seeds import derive_seed
 
 ROWS = 3
@@ -36,7 +35,7 @@ def write_benchmark_samples(config: EvaluationConfig, dataset: Dataset, source: 
     folder = run / "samples"
     part = Subset(torch.tensor(dataset.test.images[:ROWS]), torch.tensor(dataset.test.labels[:ROWS]))
     for name in config.corruptions:
-        cells = [source.corrupted(part, name, severity) for severity in SEVERITIES]
+        cells = [source.corrupted(part, name, severity) for severity in CIFAR10_C.severities]
         _write(folder / f"corruption-{name}.png", torch.stack([part.images, *cells], 1).numpy())
     for moving in config.perturbations:
         frames = source.sequences(part, moving)
@@ -45,7 +44,7 @@ def write_benchmark_samples(config: EvaluationConfig, dataset: Dataset, source: 
 
 def shown_frames(name: str) -> list[int]:
     """Indices of the frames that a strip shows, first and last included."""
-    return [int(frame) for frame in np.linspace(0, frame_count(name) - 1, COLUMNS).round()]
+    return [int(frame) for frame in np.linspace(0, CIFAR10_P.member(name).frames - 1, COLUMNS).round()]
 
 
 def noise_strip(config: Config, dataset: Dataset) -> Strip:

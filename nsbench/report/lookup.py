@@ -4,6 +4,7 @@ import re
 
 from nsbench.checkpoints.record import CheckpointName, CheckpointRecord
 from nsbench.models.record import ModelRecord
+from nsbench.protocols.attacks import sweep_names
 from nsbench.report.stamp import MARK, TEST_SELECTED
 from nsbench.results.key import Key, Kind, own_protocol
 from nsbench.results.measured import BenchmarkSet, Comparison, Measurement, SeedComparison, SeedMean, unseeded_name
@@ -282,7 +283,7 @@ class Lookup:
 
     def attacks(self) -> dict[str, list[float]]:
         """Each attack's strengths, ascending; FGSM before the published one and others."""
-        found: dict[str, set[float]] = {name: set() for name in ("fgsm", "paper_fgsm")}
+        found: dict[str, set[float]] = {name: set() for name in sweep_names()}
         for _, key in self._measurements:
             if key.kind == "attack" and key.strength is not None:
                 found.setdefault(key.member, set()).add(key.strength)

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 
+from nsbench.protocols.attacks import heading
 from nsbench.report.lookup import Lookup
 from nsbench.report.prose.wording import coverage
 from nsbench.report.tables.table import places
@@ -9,14 +10,6 @@ from nsbench.results.key import Key, strength_text
 from nsbench.results.measured import BenchmarkSet
 from nsbench.results.quantities import COUNTED, metric, plain_name
 
-ATTACKS = {
-    "fgsm": "FGSM",
-    "paper_fgsm": "FGSM of the published study",
-    "pgd": "PGD",
-    "bim": "BIM",
-    "deepfool": "DeepFool",
-    "noise": "Random noise",
-}
 SAME_IMAGES = {
     "corruption": "on the images that were corrupted",
     "perturbation": "on the images that were perturbed",
@@ -93,4 +86,4 @@ def mean_words(found: BenchmarkSet, name: str) -> str:
 
 def attack_text(attack: str) -> str:
     """The usual name of an attack."""
-    return ATTACKS.get(attack, attack)
+    return heading(attack)

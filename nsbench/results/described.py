@@ -3,13 +3,14 @@
 from collections.abc import Iterator, Sequence
 from typing import Literal, Protocol
 
-from nsbench.attacks import catalog
 from nsbench.config.evaluation import EvaluationConfig
 from nsbench.data.images import Dataset
-from nsbench.metrics.corruption import SEVERITIES, corruption_set
+from nsbench.metrics.corruption import corruption_set
 from nsbench.metrics.declared import DeclaredSet
 from nsbench.metrics.perturbation import perturbation_set
 from nsbench.predictions.strips import shown_frames
+from nsbench.protocols import attacks
+from nsbench.protocols.cifar import CIFAR10_C
 from nsbench.results.key import own_protocol
 from nsbench.results.measure.attacked import FGSM, attacks_of
 from nsbench.results.measure.further import CorruptionProtocol
@@ -107,7 +108,8 @@ def further_set(protocol: CorruptionProtocol, measured: Sequence[str], images: i
 def benchmark_samples(config: EvaluationConfig) -> Iterator[SampleImage]:
     """What `write_benchmark_samples` writes."""
     for name in config.corruptions:
-        caption = "Test images as they are (left) and at severities 1 to 5."
+        last = CIFAR10_C.severities[-1]
+        caption = f"Test images as they are (left) and at severities 1 to {last}."
         yield SampleImage(kind="corruption", name=name, file=f"samples/corruption-{name}.png", caption=caption)
     for moving in config.perturbations:
         frames = ", ".join(str(frame + 1) for frame in shown_frames(moving))
@@ -116,10 +118,9 @@ def benchmark_samples(config: EvaluationConfig) -> Iterator[SampleImage]:
 
 
 def _attack_sets(settings: EvaluationConfig, test: int) -> Iterator[BenchmarkSet]:
-    titles = {"fgsm": "FGSM", "paper_fgsm": "FGSM along the true class's logit"}
     for attack in attacks_of(settings):
         n = _limited(settings.attack_images if attack in FGSM else settings.strong_attack_images, test)
-        title = titles.get(attack) or catalog.describe(attack, settings.attack_steps, settings.attack_restarts)
+        title = attacks.describe(attack, settings.attack_steps, settings.attack_restarts)
         name = f"{title} ({_first(n, test)})"
         yield BenchmarkSet(kind="attack", attack=attack, name=name, images=n, complete=n == test)
 
@@ -138,7 +139,7 @@ def _described(
         counted=list(declared.counted),
         shown=list(declared.shown),
         missing=list(declared.missing),
-        severities=list(SEVERITIES) if kind == "corruption" else [],
+        severities=list(CIFAR10_C.severities) if kind == "corruption" else [],
         seed=source.seed,
     )
 

@@ -161,7 +161,7 @@ class RecipeTrainer:
         if recipe.parent is None:
             return None
         network = load_network(self.networks / recipe.parent.name, self.device)
-        return lambda rows: self._predict(network, self.dataset.train.images[rows])
+        return lambda rows: self._predict(network, self.dataset.pool_images[rows])
 
     def _predict(self, network: Classifier, images: NDArray[np.uint8]) -> NDArray[np.float32]:
         return predict_logits(network, images, self.device, self.batch_size)
@@ -186,16 +186,16 @@ class RecipeTrainer:
     @cached_property
     def _images(self) -> Tensor:
         """All training images on the device, uint8 (N, 3, side * side), once for all networks."""
-        images = torch.tensor(self.dataset.train.images)
+        images = torch.tensor(self.dataset.pool_images[:])
         return images.permute(0, 3, 1, 2).reshape(len(images), 3, -1).contiguous().to(self.device)
 
     @cached_property
     def _material(self) -> Material:
-        return Material(self.dataset.train.labels, self.split.labeled, self.split.unlabeled, len(self.dataset.classes))
+        return Material(self.dataset.pool_labels, self.split.labeled, self.split.unlabeled, len(self.dataset.classes))
 
     @property
     def _side(self) -> int:
-        return int(self.dataset.train.images.shape[1])
+        return int(self.dataset.pool_images.shape[1])
 
     def _examiners(self, recipe: Recipe) -> Examiners:
         """Images that a network is examined on while it trains; the test images only if asked for."""

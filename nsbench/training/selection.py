@@ -7,6 +7,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from nsbench.data.rows.images import Images
 from nsbench.networks.inference import predict_logits
 
 
@@ -15,12 +16,12 @@ class HeldOut:
     """Labelled images that the network is examined on while it trains.
 
     Attributes:
-        images: uint8 (n, H, W, 3).
+        images: uint8 (n, H, W, 3), read by rows.
         labels: (n,) int64.
         batch_size: images per forward pass.
     """
 
-    images: NDArray[np.uint8]
+    images: Images
     labels: NDArray[np.int64]
     batch_size: int
 

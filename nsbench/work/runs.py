@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from nsbench.checkpoints.initialise import initialise
+from nsbench.checkpoints.labels import refuse_earlier, write_plan
 from nsbench.checkpoints.record import CheckpointRecord
 from nsbench.config.resolve import load_file, to_toml
 from nsbench.config.schema import Config
@@ -25,7 +26,7 @@ from nsbench.results.described import NOISE, describe
 from nsbench.results.record import Results
 from nsbench.results.store import load_results
 from nsbench.study.chain import read_networks, train_plan, warnings_of
-from nsbench.study.plan import Planned, make_plan, refuse_earlier, write_plan
+from nsbench.study.plan import Planned, make_plan
 from nsbench.study.train import RecipeTrainer
 from nsbench.work.bench import Bench
 from nsbench.work.checks import check_config, check_run_folder
@@ -102,15 +103,16 @@ def open_run(config: Config, options: Options) -> Run:
     refuse_earlier(options.out)
     check_run_folder(config, options.out)
     dataset = load_dataset(config.data.name, options.data)
-    divided = split(
-        dataset.train.labels, config.data.labeled_fraction, config.data.validation_fraction, config.data.split_seed
-    )
+    shares = (config.data.labeled_fraction, config.data.validation_fraction)
+    divided = split(dataset.train.labels, *shares, config.data.split_seed, dataset.extra)
     source = open_source(config.evaluation, dataset, data_folder(options.data))
     for note in source.notes:
         reporter.say(note)
     plan = make_plan(config, dataset.checksum)
     check_initial_weights(config, plan, dataset)
-    enter_folder(options.claims, {"config.toml": to_toml(config)}, lambda: write_plan(options.out, plan))
+    enter_folder(
+        options.claims, {"config.toml": to_toml(config)}, lambda: write_plan(options.out, [one.labels for one in plan])
+    )
     return Run(config, options, Bench(options.out, device, reporter, options.claims), dataset, divided, plan, source)
 
 

@@ -1,6 +1,6 @@
 """Attacks by foolbox against slow loops, and what holds of every attack."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
 from functools import partial
 from typing import Any
@@ -13,25 +13,26 @@ from foolbox.models.pytorch import PyTorchModel
 from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 
-from nsbench.attacks.catalog import ATTACKS, RANDOM
 from nsbench.attacks.fgsm import fgsm_sweep
 from nsbench.attacks.worst_case import attack
 from nsbench.corruptions.numerics.keyed_random import keyed_uniform
 from nsbench.errors import UserError
 from nsbench.networks.inference import logits, to_float
+from nsbench.protocols import attacks as protocol_of_attacks
+from nsbench.protocols.attacks import Attack, Perturb, attack_names, attacks, register_attack
 from nsbench.seeds import derive_seed
 
 EPSILONS = (0.0, 0.01, 0.02)
 """Where about half of the images are fooled by a gradient."""
 NOISE_EPSILONS = (0.0, 0.1, 0.3)
 """The same for noise."""
-BY_GRADIENT = [name for name in ATTACKS if name != "noise"]
+BY_GRADIENT = [name for name in attack_names() if name != "noise"]
 
 Batch = tuple[Tensor, Tensor]
 Recording = Callable[[nn.Module], AbstractContextManager[list[Tensor]]]
 
-each_attack = pytest.mark.parametrize("name", ATTACKS)
-each_random_attack = pytest.mark.parametrize("name", RANDOM)
+each_attack = pytest.mark.parametrize("name", attack_names())
+each_random_attack = pytest.mark.parametrize("name", [attack.name for attack in attacks() if attack.random])
 
 
 def attacked(name: str, network: nn.Module, batch: Batch, **other: Any) -> Tensor:
@@ -217,7 +218,7 @@ def test_no_pixel_moves_further_than_eps_or_out_of_range(
 
 def test_on_an_honest_network_more_steps_beat_one_and_a_gradient_beats_noise(resnet: nn.Module, digits: Batch) -> None:
     _, labels = digits
-    under = {name: attacked(name, resnet, digits, steps=8, epsilons=EPSILONS)[2] for name in ATTACKS}
+    under = {name: attacked(name, resnet, digits, steps=8, epsilons=EPSILONS)[2] for name in attack_names()}
     right = {name: int((values.argmax(-1) == labels).sum()) for name, values in under.items()}
     one_step = int((fgsm_sweep(resnet, *digits, EPSILONS)[0][2].argmax(-1) == labels).sum())
     assert right["pgd"] <= one_step + 1  # an image more: a random start may be an unlucky one
@@ -283,3 +284,49 @@ def test_a_network_that_gradients_do_not_pass_is_told_unless_none_is_needed(name
 def test_an_unknown_attack_is_told(resnet: nn.Module, digits: Batch) -> None:
     with pytest.raises(UserError, match="'cw' is no attack"):
         attacked("cw", resnet, digits)
+
+
+def signed_step(
+    network: nn.Module, pixels: Tensor, labels: Tensor, epsilons: Sequence[float], steps: int, numbers: Tensor | None
+) -> list[Tensor]:
+    """FGSM as a user may write it."""
+    assert (steps, numbers) == (3, None)
+    inputs = pixels.clone().requires_grad_()
+    with torch.enable_grad():
+        (gradient,) = torch.autograd.grad(cross_entropy(network(inputs), labels, reduction="sum"), inputs)
+    return [(pixels + epsilon * gradient.sign()).clamp(0, 1) for epsilon in epsilons]
+
+
+@pytest.fixture
+def added(monkeypatch: pytest.MonkeyPatch) -> Callable[[Perturb], None]:
+    """Registers an attack called `own`, for one test."""
+    monkeypatch.setattr(protocol_of_attacks, "_REGISTERED", dict(protocol_of_attacks._REGISTERED))
+    return lambda perturb: register_attack(Attack("own", "Own", "an attack of ours", "own, {steps}", perturb=perturb))
+
+
+def test_an_attack_of_the_users_own_is_run_by_its_own_arithmetic(
+    added: Callable[[Perturb], None], resnet: nn.Module, digits: Batch
+) -> None:
+    added(signed_step)
+    images, labels = digits
+    expected, _ = fgsm_sweep(resnet, images, labels, EPSILONS)
+    torch.testing.assert_close(attacked("own", resnet, digits), expected, rtol=1e-4, atol=1e-4)
+    with pytest.raises(UserError, match="another attack called 'own'"):
+        added(lambda *_: [])
+
+
+def too_far(_: nn.Module, pixels: Tensor, __: Tensor, epsilons: Sequence[float], *___: object) -> list[Tensor]:
+    return [(pixels + 1.5 * epsilon).clamp(0, 1) for epsilon in epsilons]
+
+
+def below_black(_: nn.Module, pixels: Tensor, __: Tensor, epsilons: Sequence[float], *___: object) -> list[Tensor]:
+    return [pixels - 0.9 * epsilon for epsilon in epsilons]
+
+
+@pytest.mark.parametrize("perturb", [too_far, below_black])
+def test_an_attack_of_the_users_own_that_breaks_its_bound_is_refused(
+    perturb: Perturb, added: Callable[[Perturb], None], resnet: nn.Module, digits: Batch
+) -> None:
+    added(perturb)
+    with pytest.raises(UserError, match=r"own moves a pixel by .* at eps 0.01, or out of"):
+        attacked("own", resnet, digits)

@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from nsbench.config.evaluation import EvaluationConfig
 from nsbench.config.method import method_config
 from nsbench.config.resolve import (
     fingerprint,
@@ -21,6 +22,8 @@ from nsbench.config.resolve import (
 from nsbench.config.schema import Config
 from nsbench.config.survey import SurveyConfig
 from nsbench.errors import UserError
+from nsbench.protocols import attacks
+from nsbench.protocols.cifar import CIFAR10_C, CIFAR10_P
 
 
 @pytest.mark.parametrize("name", preset_names())
@@ -189,3 +192,41 @@ def test_the_paper_preset_computes_as_the_study_did_and_trains_a_control_for_eac
     paper = resolve("paper")
     assert paper.training.precision == "float32"
     assert paper.study.control
+
+
+@pytest.mark.parametrize(
+    ("setting", "message"),
+    [
+        (
+            "evaluation.corruptions=['fog', 'smog']",
+            'evaluation.corruptions = "smog" is not allowed: evaluation.corruptions (each at severities 1 to 5; '
+            "speckle_noise, gaussian_blur, spatter and saturate are never averaged) must be a list, each one of "
+            "gaussian_noise, shot_noise, impulse_noise,",
+        ),
+        ("evaluation.perturbations=['fog']", 'evaluation.perturbations = "fog" is not allowed'),
+        (
+            "evaluation.attacks=['fgsm']",
+            'evaluation.attacks = "fgsm" is not allowed: evaluation.attacks (stronger attacks, by foolbox) '
+            "must be a list, each one of pgd, bim, deepfool, noise.",
+        ),
+        ("evaluation.attacks=[3]", "evaluation.attacks = 3 is not allowed"),
+    ],
+)
+def test_a_name_that_is_none_of_those_known_is_refused_by_naming_them(setting: str, message: str) -> None:
+    with pytest.raises(UserError) as caught:
+        resolve("quick", [setting])
+    assert str(caught.value).startswith(message)
+
+
+def test_an_attack_that_is_registered_later_is_allowed_and_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(attacks, "_REGISTERED", dict(attacks._REGISTERED))
+    attacks.register_attack(attacks.Attack("steep", "Steep", "the steep attack", "steep"))
+    assert resolve("quick", ["evaluation.attacks=['steep']"]).evaluation.attacks == ("steep",)
+    with pytest.raises(UserError, match=r"each one of pgd, bim, deepfool, noise, steep\."):
+        resolve("quick", ["evaluation.attacks=['steeper']"])
+
+
+def test_what_is_measured_by_default_is_what_was_published() -> None:
+    default = EvaluationConfig()
+    assert default.corruptions == CIFAR10_C.names
+    assert default.perturbations == CIFAR10_P.counted

@@ -107,7 +107,7 @@ def assert_within_a_level(found: Pixels, expected: list[Pixels], share: float) -
 
 
 def moves_of(images: int, iteration: int = 0) -> NDArray[np.int64]:
-    moves: NDArray[np.int64] = draw_moves(Draw(KEY, torch.arange(images)), iteration).numpy()
+    moves: NDArray[np.int64] = draw_moves(Draw(KEY, torch.arange(images)), iteration, 32).numpy()
     return moves
 
 

@@ -10,18 +10,74 @@ import pytest
 import torch
 
 from nsbench.corruptions import corruptions
-from nsbench.corruptions.corruptions import GENERATED_CORRUPTIONS, corrupt, corruption_set_version
-from nsbench.corruptions.spec import SEVERITIES
+from nsbench.corruptions.corruptions import (
+    GENERATED_CORRUPTIONS,
+    check_corruptions,
+    corrupt,
+    corruption_set_version,
+)
 from nsbench.errors import UserError
-from nsbench.metrics.corruption import CORRUPTIONS, VALIDATION_CORRUPTIONS
+from nsbench.protocols.cifar import CIFAR10_C
+from nsbench.protocols.protocol import Protocol
+from nsbench.protocols.registry import registered
 
+SEVERITIES = CIFAR10_C.severities
 IMAGES = torch.from_numpy(np.random.default_rng(0).integers(0, 256, (70, 32, 32, 3), dtype=np.uint8))
 EVERY = pytest.mark.parametrize("name", GENERATED_CORRUPTIONS)
 
 
-def test_all_nineteen_can_be_generated() -> None:
-    assert set(GENERATED_CORRUPTIONS) == {*CORRUPTIONS, *VALIDATION_CORRUPTIONS}
-    assert len(GENERATED_CORRUPTIONS) == 19
+def test_every_corruption_of_the_benchmark_is_made_at_its_severities_and_no_other() -> None:
+    assert set(GENERATED_CORRUPTIONS) == set(CIFAR10_C.names)
+    check_corruptions(CIFAR10_C.names, 32)
+
+
+@pytest.mark.parametrize(
+    "protocol", [one for one in registered() if one.kind == "corruption"], ids=lambda one: one.name
+)
+def test_the_corruptions_of_every_data_set_are_those_that_are_made(protocol: Protocol) -> None:
+    assert (protocol.members, protocol.severities) == (CIFAR10_C.members, CIFAR10_C.severities)
+
+
+def test_a_corruption_that_is_not_made_as_the_benchmark_has_it_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    fog = corruptions._CORRUPTIONS["fog"]
+    monkeypatch.setitem(corruptions._CORRUPTIONS, "fog", replace(fog, constants=fog.constants[:4]))
+    with pytest.raises(ValueError, match="cifar10-c has 5 of fog, but 4 can be made"):
+        check_corruptions(CIFAR10_C.names, 32)
+    monkeypatch.delitem(corruptions._CORRUPTIONS, "fog")
+    with pytest.raises(ValueError, match="cifar10-c has 5 of fog, but 0 can be made"):
+        check_corruptions(CIFAR10_C.names, 32)
+
+
+ANY_SIDE = [name for name in GENERATED_CORRUPTIONS if not corruptions._CORRUPTIONS[name].sides]
+
+
+@pytest.mark.parametrize("name", ANY_SIDE)
+@pytest.mark.parametrize("side", [20, 48])
+def test_what_is_defined_for_any_side_is_made_at_any_and_the_same_in_any_batch(name: str, side: int) -> None:
+    images = torch.from_numpy(np.random.default_rng(1).integers(0, 256, (5, side, side, 3), dtype=np.uint8))
+    whole = corrupt(images, name, 5, indices=torch.arange(5))
+    assert whole.shape == images.shape
+    assert torch.equal(corrupt(images[3:], name, 5, indices=torch.arange(3, 5)), whole[3:])
+    assert all((made != clean).any() for made, clean in zip(whole, images, strict=True))
+
+
+@pytest.mark.parametrize("name", ["gaussian_blur", "defocus_blur", "motion_blur"])
+def test_far_from_the_rim_a_blur_is_the_same_whatever_the_side(name: str) -> None:
+    images = torch.from_numpy(np.random.default_rng(3).integers(0, 256, (4, 64, 64, 3), dtype=np.uint8))
+    large = corrupt(images, name, 2, indices=torch.arange(4))[:, 16:48, 16:48]
+    small = corrupt(images[:, 16:48, 16:48].contiguous(), name, 2, indices=torch.arange(4))
+    assert torch.equal(large[:, 12:20, 12:20], small[:, 12:20, 12:20])
+    assert not torch.equal(large, small)
+
+
+def test_a_corruption_of_another_side_is_refused_by_the_sides_there_are() -> None:
+    message = "fog is defined for images of 32 x 32 pixels, and these have 64 x 64: leave it out"
+    with pytest.raises(UserError, match=message):
+        corrupt(torch.zeros((1, 64, 64, 3), dtype=torch.uint8), "fog", 1, indices=torch.arange(1))
+    with pytest.raises(UserError, match=message):
+        check_corruptions(("contrast", "fog"), 64)
+    with pytest.raises(UserError, match="zoom_blur is defined for images of 32 x 32 or 64 x 64 pixels"):
+        check_corruptions(("zoom_blur",), 96)
 
 
 @EVERY
@@ -76,7 +132,7 @@ def test_an_unknown_corruption_or_severity_is_refused_by_naming_those_there_are(
     ("images", "indices", "message"),
     [
         (torch.zeros((2, 32, 32, 3)), torch.arange(2), "images must be uint8"),
-        (torch.zeros((2, 16, 24, 3), dtype=torch.uint8), torch.arange(2), r"of shape \(B, 32, 32, 3\)"),
+        (torch.zeros((2, 16, 24, 3), dtype=torch.uint8), torch.arange(2), r"of shape \(B, S, S, 3\)"),
         (torch.zeros((2, 32, 32, 3), dtype=torch.uint8), torch.arange(3), "indices must be int64"),
         (torch.zeros((2, 32, 32, 3), dtype=torch.uint8), torch.arange(2).int(), "indices must be int64"),
     ],

@@ -12,9 +12,11 @@ from scipy import ndimage, stats
 
 from nsbench.corruptions.kinds import elastic
 from nsbench.corruptions.kinds.elastic import ELASTIC, affine_sources, corner_shifts, field_noise, smooth_fields
-from nsbench.corruptions.spec import SEVERITIES, Draw
+from nsbench.corruptions.spec import Draw
+from nsbench.protocols.cifar import CIFAR10_C
 from tests.corruptions.pictures import Pixels, coloured_waves, real_images
 
+SEVERITIES = CIFAR10_C.severities
 Floats = NDArray[np.float64]
 
 # Strength and blur of the displacements and the greatest shift of a corner, all in pixels.

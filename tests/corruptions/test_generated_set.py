@@ -11,7 +11,7 @@ import pytest
 import torch
 
 from nsbench.corruptions.corruptions import corrupt, corruption_set_version
-from nsbench.corruptions.generate import SETS, Request, generate
+from nsbench.corruptions.generate import Request, generate, generated_sets
 from nsbench.corruptions.perturbations import perturb
 from nsbench.data.load import load_dataset
 from nsbench.data.npy.corruptions import open_corruption_files
@@ -24,8 +24,8 @@ CPU, QUIET = torch.device("cpu"), Reporter(quiet=True)
 FEW = ("gaussian_noise", "fog", "contrast")
 
 
-def make(folder: Path, name: str = "digits-c", limit: int = 7, **wish: object) -> int:
-    request = Request(limit=limit, **wish)  # type: ignore[arg-type]  # a test's own
+def make(folder: Path, name: str = "digits-c", limit: int = 7, **asked: object) -> int:
+    request = Request(limit=limit, **asked)  # type: ignore[arg-type]  # a test's own
     return generate(name, request, folder, None, CPU, QUIET)
 
 
@@ -78,7 +78,7 @@ def test_a_set_says_what_it_is_and_the_checksum_of_each_file(tmp_path: Path) -> 
     assert found.stdout.split()[0] == files["contrast.npy"]
 
 
-def test_what_was_written_is_not_written_again_and_a_wider_wish_adds_to_it(tmp_path: Path) -> None:
+def test_what_was_written_is_not_written_again_and_more_of_it_adds_to_it(tmp_path: Path) -> None:
     make(tmp_path, names=("contrast",))
     before = (tmp_path / "contrast.npy").stat()
     assert make(tmp_path, names=("contrast", "fog")) == 1
@@ -126,7 +126,7 @@ def test_a_damaged_description_is_no_reason_to_write_over_the_arrays(tmp_path: P
 
 
 @pytest.mark.parametrize(
-    ("name", "wish", "message"),
+    ("name", "asked", "message"),
     [
         ("cifar10", {}, r"'cifar10' cannot be generated: choose from cifar10-c.*Did you mean cifar10-"),
         ("digits-c", {"names": ("fogg",)}, r"digits-c has no 'fogg': choose from .* Did you mean fog\?"),
@@ -137,10 +137,10 @@ def test_a_damaged_description_is_no_reason_to_write_over_the_arrays(tmp_path: P
     ],
 )
 def test_what_cannot_be_made_is_refused_before_anything_is_written(
-    name: str, wish: dict[str, object], message: str, tmp_path: Path
+    name: str, asked: dict[str, object], message: str, tmp_path: Path
 ) -> None:
     with pytest.raises(UserError, match=message):
-        make(tmp_path / "set", name, **wish)  # type: ignore[arg-type]  # a test's own
+        make(tmp_path / "set", name, **asked)  # type: ignore[arg-type]  # a test's own
     assert not (tmp_path / "set").exists()
 
 
@@ -174,11 +174,11 @@ KILLED = """
 import os, signal, sys
 from pathlib import Path
 import torch
-from nsbench.corruptions import generated_set
+from nsbench.corruptions import files
 from nsbench.corruptions.generate import Request, generate
 from nsbench.progress import Reporter
 
-whole = generated_set.corrupt
+whole = files.corrupt
 calls = 0
 
 def corrupt(*positional, **named):
@@ -188,7 +188,7 @@ def corrupt(*positional, **named):
         os.kill(os.getpid(), signal.SIGKILL)
     return whole(*positional, **named)
 
-generated_set.corrupt = corrupt
+files.corrupt = corrupt
 request = Request(names=("gaussian_noise", "fog", "contrast"), limit=7)
 generate("digits-c", request, Path(sys.argv[1]), None, torch.device("cpu"), Reporter(quiet=True))
 """
@@ -205,6 +205,6 @@ def test_killed_and_run_again_it_ends_in_the_same_files(tmp_path: Path) -> None:
     assert contents[0] == contents[1]
 
 
-@pytest.mark.parametrize("name", SETS)
+@pytest.mark.parametrize("name", generated_sets())
 def test_each_set_is_offered_for_a_data_set_there_is(name: str) -> None:
     assert name.rsplit("-", 1)[0] in ("cifar10", "cifar100", "digits")

@@ -9,17 +9,45 @@ import pytest
 import torch
 
 from nsbench.corruptions import perturbations
-from nsbench.corruptions.perturbations import GENERATED_PERTURBATIONS, frame_count, perturb, perturbation_set_version
+from nsbench.corruptions.perturbations import (
+    GENERATED_PERTURBATIONS,
+    check_perturbations,
+    perturb,
+    perturbation_set_version,
+)
 from nsbench.errors import UserError
-from nsbench.metrics.perturbation import EXTRA_PERTURBATIONS, FRAMES, PERTURBATIONS
+from nsbench.protocols.cifar import CIFAR10_P
 
 IMAGES = torch.from_numpy(np.random.default_rng(0).integers(0, 256, (35, 32, 32, 3), dtype=np.uint8))
+FRAMES = {member.name: member.frames for member in CIFAR10_P.members}
 EVERY = pytest.mark.parametrize("name", GENERATED_PERTURBATIONS)
 
 
-def test_all_twenty_can_be_generated_with_the_frames_of_the_official_files() -> None:
-    assert {name: frame_count(name) for name in GENERATED_PERTURBATIONS} == FRAMES
-    assert set(GENERATED_PERTURBATIONS) == {*PERTURBATIONS, *EXTRA_PERTURBATIONS}
+def test_every_perturbation_of_the_benchmark_is_made_with_its_frames_and_no_other() -> None:
+    assert set(GENERATED_PERTURBATIONS) == set(CIFAR10_P.names)
+    check_perturbations(CIFAR10_P.names, 32)
+
+
+def test_a_sequence_of_other_frames_than_the_benchmarks_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    tilt = perturbations._PERTURBATIONS["tilt"]
+    monkeypatch.setitem(perturbations._PERTURBATIONS, "tilt", replace(tilt, constants=tilt.constants[1:]))
+    with pytest.raises(ValueError, match="cifar10-p has 31 of tilt, but 30 can be made"):
+        check_perturbations(("tilt",), 32)
+
+
+@pytest.mark.parametrize("name", [name for name, one in perturbations._PERTURBATIONS.items() if not one.sides])
+def test_what_is_defined_for_any_side_is_made_at_any_and_the_same_in_any_batch(name: str) -> None:
+    images = torch.from_numpy(np.random.default_rng(1).integers(0, 256, (3, 48, 48, 3), dtype=np.uint8))
+    whole = perturb(images, name, indices=torch.arange(3))
+    assert whole.shape == (3, FRAMES[name], 48, 48, 3)
+    assert torch.equal(perturb(images[2:], name, indices=torch.arange(2, 3)), whole[2:])
+
+
+def test_a_perturbation_of_another_side_is_refused_by_the_sides_there_are() -> None:
+    with pytest.raises(UserError, match="tilt is defined for images of 32 x 32 pixels, and these have 48 x 48"):
+        perturb(torch.zeros((1, 48, 48, 3), dtype=torch.uint8), "tilt", indices=torch.arange(1))
+    with pytest.raises(UserError, match="rotate is defined for images of 32 x 32 pixels"):
+        check_perturbations(("translate", "rotate"), 48)
 
 
 @EVERY
@@ -58,8 +86,6 @@ def test_an_unknown_perturbation_is_refused_by_naming_those_there_are() -> None:
     message = r"Perturbation 'fog' cannot be generated: choose from gaussian_noise, .*tilt.*\."
     with pytest.raises(UserError, match=message):
         perturb(IMAGES, "fog", indices=torch.arange(35))
-    with pytest.raises(UserError, match=message):
-        frame_count("fog")
 
 
 def test_arrays_of_another_type_or_shape_are_refused() -> None:

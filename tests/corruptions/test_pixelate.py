@@ -58,7 +58,7 @@ def test_the_box_of_each_pixel_covers_the_centres_that_lie_in_it() -> None:
 
 @pytest.mark.parametrize("factor", FACTORS)
 def test_no_more_rows_and_columns_are_left_than_the_smaller_image_had(factor: float) -> None:
-    firsts, lasts = sources(int(32 * factor))
+    firsts, lasts = sources(int(32 * factor), 32)
     assert len(set(zip(firsts, lasts, strict=True))) == int(32 * factor)
     coarse = pixelate(random_images()[:1], factor)[0]
     assert len(np.unique(coarse.reshape(32, -1), axis=0)) == int(32 * factor)

@@ -121,7 +121,7 @@ def test_flakes_are_as_many_as_normal_numbers_reach_the_threshold(severity: int)
     mean, deviation, factor, threshold = CONSTANTS[severity - 1][:4]
     size = int(np.ceil(32 / factor))
     normal = keyed_normal(5, torch.arange(1000), size * size).view(-1, size, size)
-    flakes = lying_flakes(normal, Flakes(mean, deviation, factor, threshold)).numpy()
+    flakes = lying_flakes(normal, Flakes(mean, deviation, factor, threshold), 32).numpy()
     assert flakes.shape == (1000, 32, 32, 1)
     shown = flakes if factor == 1 else flakes[:, :1, :1]
     chance = stats.norm.sf((threshold - mean) / deviation)
@@ -168,7 +168,7 @@ def test_the_images_given_and_the_numbers_given_are_left_alone() -> None:
     frames(pixels)
     assert np.array_equal(pixels, before)
     normal = torch.ones((3, 32, 32), dtype=torch.float64)
-    lying_flakes(normal, Flakes(0.1, 0.2, 1, 0.6))
+    lying_flakes(normal, Flakes(0.1, 0.2, 1, 0.6), 32)
     assert torch.equal(normal, torch.ones_like(normal))
 
 

@@ -63,15 +63,15 @@ def test_the_constants_are_the_published_ones() -> None:
 @pytest.mark.parametrize("factor", [*SNOW_FACTORS, *np.arange(1, 1.26, 0.01), 1.9, 3.0])
 def test_zoom_is_scipys(factor: float) -> None:
     fields = np.random.default_rng(2).normal(size=(32, 32, 10))
-    size = zoom_axis(factor).size
+    size = zoom_axis(factor, 32).size
     top = (32 - size) // 2
-    ours = zoom(torch.from_numpy(fields[top : top + size, top : top + size]), factor).numpy()
+    ours = zoom(torch.from_numpy(fields[top : top + size, top : top + size]), factor, 32).numpy()
     assert ours == pytest.approx(slow_zoom(fields, factor), abs=1e-14)
 
 
 def test_zoom_by_1_changes_nothing() -> None:
     fields = torch.from_numpy(np.random.default_rng(3).normal(size=(32, 32, 10)))
-    assert torch.equal(zoom(fields, 1), fields)
+    assert torch.equal(zoom(fields, 1, 32), fields)
 
 
 # The exact mean is truncated, where float32 puts a mean that is a whole number now above and now below it: that happens
@@ -87,7 +87,7 @@ def test_zoom_blur_is_its_definition(images: Callable[[], Pixels], stop: float) 
 
 @pytest.mark.parametrize("stop", STOPS)
 def test_weights_are_whole_numbers_small_enough_for_exact_sums(stop: float) -> None:
-    weights = zoom_blur_weights(stop).to_dense()
+    weights = zoom_blur_weights(stop, 32).to_dense()
     assert torch.equal(weights, weights.round())
     assert weights.min() >= 0
     assert torch.equal(weights.sum(1), torch.full((1024,), 2.0**40, dtype=torch.float64))

@@ -148,12 +148,16 @@ def test_further_arrays_are_ignored_and_named(folder: Path, dataset: Dataset) ->
 def test_all_missing_corruptions_are_named_at_once(folder: Path, dataset: Dataset) -> None:
     for name in ("fog", "snow"):
         (folder / f"{name}.npy").unlink()
-    refused(folder, dataset, r"CIFAR-10-C lacks fog.npy, snow.npy: download it again and check .*verify cifar10-c`\.$")
+    refused(
+        folder,
+        dataset,
+        r"CIFAR-10-C does not hold fog.npy, snow.npy: download it again .*verify cifar10-c`\.$",
+    )
 
 
 def test_missing_labels_are_told(folder: Path, dataset: Dataset) -> None:
     (folder / "labels.npy").unlink()
-    refused(folder, dataset, r"CIFAR-10-C lacks labels.npy: download it again")
+    refused(folder, dataset, r"CIFAR-10-C does not hold labels.npy: download it again")
 
 
 def test_a_data_folder_without_the_set_says_where_it_comes_from(tmp_path: Path, dataset: Dataset) -> None:

@@ -245,7 +245,7 @@ def test_selected_images_come_in_the_order_asked_for() -> None:
         (np.zeros((2, 3, 4, 4), np.uint8).transpose(0, 2, 3, 1), np.zeros(2, np.int64), "C-contiguous"),
         (np.zeros((2, 4, 4, 3), np.uint8), np.zeros(3, np.int64), "labels are"),
         (np.zeros((2, 4, 4, 3), np.uint8), np.zeros(2, np.int32), "labels are"),
-        (np.zeros((1, 4, 4, 3), np.uint8), np.array([-1]), "below 0"),
+        (np.zeros((1, 4, 4, 3), np.uint8), np.array([-2]), "below 0"),
     ],
 )
 def test_arrays_of_another_shape_or_type_are_refused(images: Any, labels: Any, message: str) -> None:

@@ -13,8 +13,9 @@ from nsbench.corruptions import perturbations
 from nsbench.data.images import Dataset
 from nsbench.data.library.manifests import load_source
 from nsbench.data.load import load_dataset
-from nsbench.data.npy.perturbations import frame_count, open_perturbation_files
+from nsbench.data.npy.perturbations import open_perturbation_files
 from nsbench.errors import UserError
+from nsbench.protocols.cifar import CIFAR10_P
 from tests.data.test_corruption_files import COUNT, small_dataset
 
 FRAMES = {"gaussian_noise": 31, "motion_blur": 21, "translate": 16, "zoom_blur": 31, "rotate": 31}
@@ -77,8 +78,7 @@ def test_rows_are_sequences(folder: Path, dataset: Dataset, rows: slice) -> None
 def test_every_published_perturbation_has_its_published_number_of_frames() -> None:
     shapes = {file.name.removesuffix(".npy"): file.shape for file in load_source("cifar10-p").files}
     assert len(shapes) == 20
-    assert {name: (10_000, frame_count(name), 32, 32, 3) for name in shapes} == shapes
-    assert {name: perturbations.frame_count(name) for name in shapes} == {name: frame_count(name) for name in shapes}
+    assert {one.name: (10_000, one.frames, 32, 32, 3) for one in CIFAR10_P.members} == shapes
 
 
 def test_cifar100_p_is_read_by_the_same_code(tmp_path: Path) -> None:
@@ -106,7 +106,11 @@ def test_further_arrays_are_ignored_and_named(folder: Path, dataset: Dataset) ->
 def test_all_missing_perturbations_are_named_at_once(folder: Path, dataset: Dataset) -> None:
     for name in ("rotate", "translate"):
         (folder / f"{name}.npy").unlink()
-    refused(folder, dataset, r"CIFAR-10-P lacks translate.npy, rotate.npy: download it again and .*verify cifar10-p`")
+    refused(
+        folder,
+        dataset,
+        r"CIFAR-10-P does not hold translate.npy, rotate.npy: download it again .*cifar10-p`",
+    )
 
 
 FAULTS: dict[str, tuple[str, np.ndarray[Any, Any], str]] = {

@@ -1,6 +1,7 @@
 """Classification metrics against slow loops, torch, and what must hold for every input."""
 
 import math
+import tracemalloc
 from collections.abc import Callable
 from typing import Any
 
@@ -212,3 +213,26 @@ def test_the_confusion_matrix_refuses_what_is_no_class_or_of_another_length() ->
         confusion_matrix(np.array([0]), np.array([2]), 2)
     with pytest.raises(ValueError, match=r"must both be \(N,\)"):
         confusion_matrix(np.array([0, 1]), np.array([0]), 2)
+
+
+@each_metric
+def test_a_thousand_classes_need_little_memory_beyond_their_logits(metric: Callable[..., Any]) -> None:
+    random = np.random.default_rng(2)
+    labels = random.integers(1000, size=8000)
+    logits = random.normal(size=(8000, 1000)).astype(np.float32)
+    logits[np.arange(8000), labels] += 3
+    tracemalloc.start()
+    found = metric(logits, labels)
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert peak < 1.5 * logits.nbytes
+    parts = [metric(logits[rows], labels[rows]) for rows in (slice(0, 100), slice(100, 8000))]
+    assert found == pytest.approx((parts[0] + 79 * parts[1]) / 80, abs=1e-12)
+
+
+def test_a_confusion_matrix_of_a_thousand_classes_counts_every_image() -> None:
+    random = np.random.default_rng(3)
+    labels, predicted = random.integers(1000, size=(2, 5000))
+    found = confusion_matrix(predicted.astype(np.uint16), labels, 1000)
+    assert found.sum() == 5000
+    assert found[labels[7], predicted[7]] == ((labels == labels[7]) & (predicted == predicted[7])).sum()

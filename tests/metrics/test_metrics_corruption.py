@@ -12,9 +12,6 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from nsbench.metrics.corruption import (
-    CORRUPTIONS,
-    SEVERITIES,
-    VALIDATION_CORRUPTIONS,
     cell_errors,
     corruption_error,
     corruption_set,
@@ -26,6 +23,10 @@ from nsbench.metrics.corruption import (
     small_denominators,
 )
 from nsbench.metrics.pooled import pooled_relative_corruption_error
+from nsbench.protocols.cifar import CIFAR10_C
+from nsbench.protocols.protocol import Layout, Member, Protocol
+
+CORRUPTIONS, VALIDATION_CORRUPTIONS, SEVERITIES = CIFAR10_C.counted, CIFAR10_C.shown, CIFAR10_C.severities
 
 quick = settings(deadline=None, derandomize=True, max_examples=25, database=None)
 seeds = st.integers(0, 2**32 - 1)
@@ -280,15 +281,15 @@ def test_names_that_do_not_fit_the_rows_are_refused() -> None:
 
 def test_fewer_than_five_severities_are_refused() -> None:
     four, five = np.full((1, 4), 0.1), np.full((1, 5), 0.1)
-    with pytest.raises(ValueError, match="all five severities"):
+    with pytest.raises(ValueError, match="all 5 severities"):
         mean_error(four, ["fog"], corruption_set(["fog"]))
-    with pytest.raises(ValueError, match="all five severities"):
+    with pytest.raises(ValueError, match="all 5 severities"):
         corruption_error(five, four)
-    with pytest.raises(ValueError, match="all five severities"):
+    with pytest.raises(ValueError, match="all 5 severities"):
         relative_corruption_error(four, 0.0, five, 0.0)
-    with pytest.raises(ValueError, match="all five severities"):
+    with pytest.raises(ValueError, match="all 5 severities"):
         small_denominators(four, 0.0, ["fog"])
-    with pytest.raises(ValueError, match="all five severities"):
+    with pytest.raises(ValueError, match="all 5 severities"):
         severity_mean(np.full(5, 0.1), ["fog"])
 
 
@@ -351,3 +352,31 @@ def test_the_arrays_given_are_left_alone() -> None:
     relative_corruption_error(errors, 0.01, errors, 0.01)
     corruption_error(errors, errors)
     mean_error(errors, ["fog", "snow"], corruption_set(["fog", "snow"]))
+
+
+def test_a_benchmark_of_three_severities_is_averaged_over_its_three() -> None:
+    three = Protocol(
+        name="own-c",
+        title="Own-C",
+        kind="corruption",
+        data_sets=("own",),
+        layout=Layout(("Own-C",)),
+        members=(Member("dots"), Member("lines"), Member("stains", counts=False)),
+        severities=(1, 3, 5),
+    )
+    declared = corruption_set(["stains", "lines", "dots"], three)
+    assert (declared.counted, declared.shown, declared.severities) == (("dots", "lines"), ("stains",), (1, 3, 5))
+    cells, base = np.array([[0.1, 0.2, 0.3], [0.3, 0.4, 0.8]]), np.full((2, 3), 0.5)
+    assert mean_error(cells, declared.counted, declared) == pytest.approx(0.35)
+    np.testing.assert_allclose(corruption_error(cells, base, three.severities), [0.4, 1.0])
+    relative = relative_corruption_error(cells, 0.1, base, 0.2, three.severities)
+    np.testing.assert_allclose(relative, [0.3 / 0.9, 1.2 / 0.9])
+    assert pooled_relative_corruption_error(cells, 0.1, base, 0.2, declared.counted, declared) == pytest.approx(
+        1.5 / 1.8
+    )
+    assert set(small_denominators(base, 0.49, declared.counted, severities=three.severities)) == {"dots", "lines"}
+    with pytest.raises(ValueError, match="all 5 severities"):
+        corruption_error(cells, base)
+    cells[1, 1] = np.nan
+    with pytest.raises(ValueError, match="lines has no number at severity 3"):
+        mean_error(cells, declared.counted, declared)

@@ -8,8 +8,6 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from nsbench.metrics.corruption import (
-    CORRUPTIONS,
-    VALIDATION_CORRUPTIONS,
     corruption_error,
     relative_corruption_error,
 )
@@ -25,7 +23,12 @@ from nsbench.metrics.paper import (
     paper_mean_flip_rate,
     paper_relative_mean_corruption_error,
 )
-from nsbench.metrics.perturbation import FRAMES, NOISE_PERTURBATIONS, flip_probabilities, flip_probability, flip_rate
+from nsbench.metrics.perturbation import flip_probabilities, flip_probability, flip_rate
+from nsbench.protocols.cifar import CIFAR10_C, CIFAR10_P
+
+CORRUPTIONS, VALIDATION_CORRUPTIONS = CIFAR10_C.counted, CIFAR10_C.shown
+FRAMES = {member.name: member.frames for member in CIFAR10_P.members}
+NOISE_PERTURBATIONS = {member.name for member in CIFAR10_P.members if member.independent}
 
 quick = settings(deadline=None, derandomize=True, max_examples=20, database=None)
 seeds = st.integers(0, 2**32 - 1)

@@ -9,11 +9,7 @@ from hypothesis import strategies as st
 
 from nsbench.metrics.corruption import corruption_set
 from nsbench.metrics.perturbation import (
-    EXTRA_PERTURBATIONS,
-    FRAMES,
-    IMAGENET_PERTURBATIONS,
-    NOISE_PERTURBATIONS,
-    PERTURBATIONS,
+    IMAGENET_SET,
     flip_probabilities,
     flip_probability,
     flip_rate,
@@ -23,6 +19,12 @@ from nsbench.metrics.perturbation import (
     mean_flip_rate,
     perturbation_set,
 )
+from nsbench.protocols.cifar import CIFAR10_P
+
+PERTURBATIONS, EXTRA_PERTURBATIONS = CIFAR10_P.counted, CIFAR10_P.shown
+IMAGENET_PERTURBATIONS = IMAGENET_SET.counted
+FRAMES = {member.name: member.frames for member in CIFAR10_P.members}
+NOISE_PERTURBATIONS = {member.name for member in CIFAR10_P.members if member.independent}
 
 quick = settings(deadline=None, derandomize=True, max_examples=30, database=None)
 seeds = st.integers(0, 2**32 - 1)

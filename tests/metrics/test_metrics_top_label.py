@@ -13,9 +13,12 @@ from hypothesis import strategies as st
 from nsbench.metrics import bins
 from nsbench.metrics.calibration import expected_calibration_error
 from nsbench.metrics.classification import softmax
-from nsbench.metrics.corruption import CORRUPTIONS, SEVERITIES, corruption_set, mean_expected_calibration_error
+from nsbench.metrics.corruption import corruption_set, mean_expected_calibration_error
 from nsbench.metrics.top_label import top_label, top_label_calibration_error
 from nsbench.metrics.uncertainty import resample_weights
+from nsbench.protocols.cifar import CIFAR10_C
+
+CORRUPTIONS, SEVERITIES = CIFAR10_C.counted, CIFAR10_C.severities
 
 quick = settings(deadline=None, derandomize=True, max_examples=25, database=None)
 seeds = st.integers(0, 2**32 - 1)
@@ -147,7 +150,7 @@ def test_a_mean_over_fewer_corruptions_severities_or_cells_than_declared_is_refu
     declared, cells = corruption_set(["snow", "fog"]), np.full((2, 5), 0.25)
     with pytest.raises(ValueError, match=r"declared over snow, fog, but the array has missing fog$"):
         mean_expected_calibration_error(cells[:1], ["snow"], declared)
-    with pytest.raises(ValueError, match="all five severities"):
+    with pytest.raises(ValueError, match="all 5 severities"):
         mean_expected_calibration_error(cells[:, :4], ["snow", "fog"], declared)
     for severity in SEVERITIES:
         hole = cells.copy()

@@ -2,13 +2,14 @@
 
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
-from nsbench.study.stages import stages
 from torch import Tensor, nn
 
-from nsbench.checkpoints.record import CheckpointRecord
+from nsbench.checkpoints.labels import network_folder, write_plan
+from nsbench.checkpoints.record import TrainedNetwork
 from nsbench.checkpoints.store import CheckpointFile, load_network, save_checkpoint
 from nsbench.config.models import ModelConfig
 from nsbench.config.resolve import resolve, to_toml
@@ -16,6 +17,7 @@ from nsbench.errors import UserError
 from nsbench.models.open import open_models
 from nsbench.models.subject import Subject
 from nsbench.networks.build import build_network
+from nsbench.study.plan import make_plan
 
 One = Callable[..., Subject]
 Refusal = Callable[..., str]
@@ -26,15 +28,15 @@ TEACHER, STUDENT, BASELINE = (
 )
 
 
-def save(folder: Path, study: str, generation: int, seed: int) -> None:
-    record = CheckpointRecord(
-        study=study,
-        generation=generation,
+def save(folder: Path, generation: int, seed: int) -> None:
+    """A network of that many teachers before it, whose recipe says nothing else."""
+    recipe: dict[str, Any] = {"parent": None}
+    for _ in range(generation):
+        recipe = {"parent": recipe}
+    record = TrainedNetwork(
         network=NETWORK,
         seed=0,
-        role="teacher",
-        objective="supervised",
-        parent=None,
+        method="noisy-student" if generation else "supervised",
         parameters=1,
         images_seen=1,
         training_images=1,
@@ -51,18 +53,29 @@ def save(folder: Path, study: str, generation: int, seed: int) -> None:
     torch.manual_seed(seed)
     network = build_network(NETWORK, 10, mean, std)
     file = CheckpointFile(
-        fingerprint="f", classes=10, mean=mean, std=std, dropout=0, survival=1, device="cpu", record=record
+        recipe=recipe,
+        teacher="before" if generation else None,
+        classes=10,
+        mean=mean,
+        std=std,
+        dropout=0,
+        survival=1,
+        device="cpu",
+        record=record,
     )
     save_checkpoint(folder, network, file)
 
 
 def make_run(folder: Path, seed: int = 0) -> Path:
     """A run folder with three checkpoints."""
-    config = resolve("quick", ["study.name=hard", f"study.networks=['{NETWORK}', '{NETWORK}']", "study.control=false"])
+    small = [f"study.networks=['{NETWORK}', '{NETWORK}']", "training.baseline_images=64"]
+    config = resolve("quick", ["study.name=hard", *small, "study.control=false"])
     folder.mkdir(parents=True)
     (folder / "config.toml").write_text(to_toml(config))
-    for number, stage in enumerate(stages(config)):
-        save(folder / str(stage.name), stage.name.study, stage.name.generation, 10 * seed + number)
+    plan = make_plan(config, "data")
+    write_plan(folder, [planned.labels for planned in plan])
+    for number, planned in enumerate(plan):
+        save(planned.folder(folder), planned.name.generation, 10 * seed + number)
     return folder
 
 
@@ -77,24 +90,24 @@ def test_a_run_folder_gives_its_checkpoints_in_order(tmp_path: Path, pixels: Ten
     assert [str(subject.record) for subject in subjects] == [TEACHER, STUDENT, BASELINE]
     assert len({subject.identity for subject in subjects}) == 3
     with torch.inference_mode():
-        expected = load_network(run / STUDENT, torch.device("cpu"))(pixels)
+        expected = load_network(network_folder(run, STUDENT), torch.device("cpu"))(pixels)
     torch.testing.assert_close(logits(subjects[1], pixels), expected)
 
 
 def test_a_checkpoint_folder_is_opened_wherever_it_lies(
     tmp_path: Path, pixels: Tensor, one: One, logits: Logits
 ) -> None:
-    save(tmp_path / "elsewhere", "hard", 1, 0)
+    save(tmp_path / "elsewhere", 1, 0)
     subject = one(tmp_path / "elsewhere", inside=False)
-    assert subject.name == STUDENT
+    assert subject.name == f"noisy-student/seed0/gen1-{NETWORK}"
     assert logits(subject, pixels).shape == (8, 10)
     assert not any(parameter.requires_grad for parameter in subject.load(torch.device("cpu")).parameters())
 
 
 def test_a_checkpoint_that_is_missing_from_a_run_is_told(tmp_path: Path, refusal: Refusal) -> None:
     run = make_run(tmp_path / "run")
-    (run / STUDENT / "checkpoint.json").unlink()
-    assert f"{run / STUDENT} has no checkpoint" in refusal(run, inside=False)
+    (network_folder(run, STUDENT) / "checkpoint.json").unlink()
+    assert f"{network_folder(run, STUDENT)} has no checkpoint" in refusal(run, inside=False)
 
 
 @pytest.mark.parametrize(
@@ -105,12 +118,12 @@ def test_a_checkpoint_that_is_missing_from_a_run_is_told(tmp_path: Path, refusal
 def test_a_checkpoint_of_ours_takes_no_preprocessing_and_no_weights(
     tmp_path: Path, stated: dict[str, object], refusal: Refusal
 ) -> None:
-    save(tmp_path, "hard", 1, 0)
+    save(tmp_path, 1, 0)
     assert f"leave out --{next(iter(stated))}" in refusal(tmp_path, **{"inside": False, **stated})
 
 
 def test_a_folder_that_is_neither_run_nor_checkpoint_is_told(tmp_path: Path, refusal: Refusal) -> None:
-    assert "is neither a run folder (it has no config.toml) nor a checkpoint" in refusal(tmp_path, inside=False)
+    assert "is neither a run folder (it has no plan.json) nor a checkpoint" in refusal(tmp_path, inside=False)
 
 
 def test_what_is_nothing_at_all_is_told_with_the_nearest_or_with_what_there_is(

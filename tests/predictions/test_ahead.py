@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from nsbench.predictions.ahead import read_ahead
+from nsbench.predictions.collect import read_ahead
 
 
 def test_items_come_in_order_and_one_ahead_at_most() -> None:

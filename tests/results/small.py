@@ -11,10 +11,9 @@ import numpy as np
 from nsbench.checkpoints.record import CheckpointRecord
 from nsbench.config.evaluation import EvaluationConfig
 from nsbench.metrics.classification import softmax
-from nsbench.metrics.corruption import SEVERITIES
-from nsbench.metrics.perturbation import FRAMES
 from nsbench.models.record import ModelRecord
 from nsbench.predictions.store import Arrays, Stored, corruption_cell, perturbation_cell, save_labels
+from nsbench.protocols.cifar import CIFAR10_C, CIFAR10_P
 from nsbench.results.assemble import Setup, assemble, model_pairs
 from nsbench.results.record import DatasetRecord, Provenance, Results
 from nsbench.results.store import save_results
@@ -72,13 +71,13 @@ def cells_of(config: EvaluationConfig, skill: float, seed: int) -> dict[str, Arr
         "pgd": {"logits": np.stack([make(test[:150], skill - 60 * epsilon) for epsilon in config.attack_epsilons])},
     }
     for name in config.corruptions:
-        for severity in SEVERITIES:
+        for severity in CIFAR10_C.severities:
             probabilities = softmax(make(test[:FEWER], skill - severity / 2))
             predicted, confidence = probabilities.argmax(1).astype(np.uint8), probabilities.max(1).astype(np.float32)
             found[corruption_cell(name, severity)] = {"predicted": predicted, "confidence": confidence}
     random = np.random.default_rng(seed)
     for moving in config.perturbations:
-        jumps = random.random((FEWER, FRAMES[moving])) < 0.2 / (1 + skill)
+        jumps = random.random((FEWER, CIFAR10_P.member(moving).frames)) < 0.2 / (1 + skill)
         found[perturbation_cell(moving)] = {"predicted": (jumps.cumsum(1) % CLASSES).astype(np.uint8)}
     return found
 

@@ -9,11 +9,10 @@ import pytest
 from nsbench.config.evaluation import EvaluationConfig
 from nsbench.errors import UserError
 from nsbench.metrics import classification
-from nsbench.metrics.corruption import CORRUPTIONS, VALIDATION_CORRUPTIONS
-from nsbench.metrics.perturbation import EXTRA_PERTURBATIONS, PERTURBATIONS
 from nsbench.metrics.proportions import share_interval
 from nsbench.metrics.temperature import fit_temperature
 from nsbench.predictions.store import Arrays, Stored, save_labels
+from nsbench.protocols.cifar import CIFAR10_C, CIFAR10_P
 from nsbench.results.measure.corrupted import CorruptionErrors, corruption_numbers
 from nsbench.results.measure.everything import Measurer, measurement
 from nsbench.results.measure.numbers import Number, Resampler, Sampled
@@ -221,8 +220,8 @@ def test_paper_means_need_all_nineteen_and_all_twenty(numbers: Numbers, tmp_path
     assert means(numbers) == {"paper_calibration_error"}
     complete = CONFIG.model_copy(
         update={
-            "corruptions": CORRUPTIONS + VALIDATION_CORRUPTIONS,
-            "perturbations": PERTURBATIONS + EXTRA_PERTURBATIONS,
+            "corruptions": CIFAR10_C.names,
+            "perturbations": CIFAR10_P.names,
             "bootstrap_resamples": 100,
         }
     )
@@ -241,7 +240,7 @@ def test_paper_means_need_all_nineteen_and_all_twenty(numbers: Numbers, tmp_path
     each = [found[f"corruption/{name}", "mean_error"].value for name in complete.corruptions]
     assert found["corruption", "paper_mean_error"].value == pytest.approx(np.mean(each))
     assert found["corruption", "mean_error"].value == pytest.approx(np.mean(each[:15]))
-    swapped = [name for name in PERTURBATIONS if name != "spatter"] + ["snow"]
+    swapped = [name for name in CIFAR10_P.counted if name != "spatter"] + ["snow"]
     flips = [found[f"perturbation/{name}", "flip_probability"].value for name in swapped]
     assert found["perturbation", "imagenet_mean_flip_probability"].value == pytest.approx(np.mean(flips))
 

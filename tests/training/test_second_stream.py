@@ -110,7 +110,7 @@ def test_a_second_stream_leaves_what_the_first_draws_as_it_is(half: TrainingSet,
 
 
 def test_the_average_answers_in_evaluation_mode_with_the_averaged_weights(
-    make_schedule: Make, make_network: Make, half: TrainingSet
+    make_schedule: Make, make_network: Make
 ) -> None:
     network: Classifier = make_network()
     learner = Learner(network, make_schedule(64, average_decay=0.9, precision="float32"))

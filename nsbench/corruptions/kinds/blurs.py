@@ -10,11 +10,12 @@ from numpy.typing import NDArray
 
 from nsbench.corruptions.numerics.gaussian import blur
 from nsbench.corruptions.numerics.keyed_random import keyed_bits
-from nsbench.corruptions.numerics.pixels import SIDE, divide, truncate_to_uint8, unit_values
+from nsbench.corruptions.numerics.pixels import divide, truncate_to_uint8, unit_values
 from nsbench.corruptions.spec import Corruption, Draw, Perturbation
 
 _TRUNCATE = 4.0
 _SEQUENCE_TRUNCATE = 7.0
+_MOVES_OF_A_WORD = 32
 _NEGLIGIBLE = 2.0**-60
 """A tap of defocus blur below this cannot move a sum of values up to 1 in float64."""
 
@@ -64,8 +65,9 @@ def _taps(radius: float, alias_blur: float) -> list[tuple[int, int, float]]:
 
 def _pairs(wide: torch.Tensor, axis: int, distance: int) -> torch.Tensor:
     """Sum of the two neighbours at `distance` along an axis padded by 2; at distance 0 the values themselves."""
-    before = wide.narrow(axis, 2 - distance, SIDE)
-    return before + wide.narrow(axis, 2 + distance, SIDE) if distance else before
+    side = wide.shape[axis] - 4
+    before = wide.narrow(axis, 2 - distance, side)
+    return before + wide.narrow(axis, 2 + distance, side) if distance else before
 
 
 def _defocus_blur(images: torch.Tensor, disk: tuple[float, float], _: Draw) -> torch.Tensor:
@@ -73,8 +75,8 @@ def _defocus_blur(images: torch.Tensor, disk: tuple[float, float], _: Draw) -> t
 
     Pixels that share a weight are summed as integers, and so exactly, before they are multiplied.
     """
-    inside = SIDE - 1
-    mirrored = inside - (inside - torch.arange(-2, SIDE + 2, device=images.device).abs_()).abs_()
+    inside = images.shape[1] - 1
+    mirrored = inside - (inside - torch.arange(-2, inside + 3, device=images.device).abs_()).abs_()
     wide = images.to(torch.int16).index_select(1, mirrored).index_select(2, mirrored)
     rows = [_pairs(wide, 1, distance) for distance in range(3)]
     total = torch.zeros(images.shape, dtype=torch.float64, device=images.device)
@@ -86,13 +88,14 @@ def _defocus_blur(images: torch.Tensor, disk: tuple[float, float], _: Draw) -> t
     return truncate_to_uint8(divide(total, 255))
 
 
-def draw_moves(draw: Draw, stream: int) -> torch.Tensor:
-    """Draw where each pixel of glass blur looks: int64 (B, 32, 32) of 0 to 3.
+def draw_moves(draw: Draw, stream: int, side: int) -> torch.Tensor:
+    """Draw where each pixel of glass blur looks: int64 (B, side, side) of 0 to 3.
 
     Bit 0 means one column to the left, bit 1 one row up; both are set half the time.
     """
-    words = keyed_bits(draw.key, draw.indices, SIDE, stream)
-    return (words.unsqueeze(-1) >> torch.arange(0, 2 * SIDE, 2, device=words.device)) & 3
+    words = keyed_bits(draw.key, draw.indices, side * -(-side // _MOVES_OF_A_WORD), stream)
+    moves = (words.unsqueeze(-1) >> torch.arange(0, 2 * _MOVES_OF_A_WORD, 2, device=words.device)) & 3
+    return moves.view(len(words), side, -1)[..., :side]
 
 
 def copy_neighbours(images: torch.Tensor, moves: torch.Tensor) -> torch.Tensor:
@@ -103,18 +106,19 @@ def copy_neighbours(images: torch.Tensor, moves: torch.Tensor) -> torch.Tensor:
     neighbour still has its old value when it is copied, and the order makes no difference.
 
     Args:
-        images: uint8 (B, 32, 32, 3).
-        moves: int64 (B, 32, 32), as from `draw_moves`; left alone.
+        images: uint8 (B, S, S, 3).
+        moves: int64 (B, S, S), as from `draw_moves`; left alone.
 
     Returns:
-        uint8 (B, 32, 32, 3).
+        uint8 (B, S, S, 3).
     """
-    places = torch.arange(SIDE * SIDE, device=images.device).view(SIDE, SIDE)
+    side = images.shape[1]
+    places = torch.arange(side * side, device=images.device).view(side, side)
     sources = places.repeat(len(images), 1, 1)
     inner = moves[:, 2:, 2:]
-    sources[:, 2:, 2:] -= (inner >> 1) * SIDE + (inner & 1)
-    pixels = images.view(-1, SIDE * SIDE, 3)
-    return pixels.gather(1, sources.view(-1, SIDE * SIDE, 1).expand(-1, -1, 3)).view(images.shape)
+    sources[:, 2:, 2:] -= (inner >> 1) * side + (inner & 1)
+    pixels = images.view(-1, side * side, 3)
+    return pixels.gather(1, sources.view(-1, side * side, 1).expand(-1, -1, 3)).view(images.shape)
 
 
 def _glass_blur(images: torch.Tensor, constant: tuple[float, int], draw: Draw) -> torch.Tensor:
@@ -122,7 +126,7 @@ def _glass_blur(images: torch.Tensor, constant: tuple[float, int], draw: Draw) -
     sigma, iterations = constant
     images = _gaussian_blur(images, sigma, draw)
     for iteration in range(iterations):
-        images = copy_neighbours(images, draw_moves(draw, iteration))
+        images = copy_neighbours(images, draw_moves(draw, iteration, images.shape[1]))
     return _gaussian_blur(images, sigma, draw)
 
 

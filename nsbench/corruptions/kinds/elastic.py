@@ -213,6 +213,7 @@ ELASTIC: dict[str, Corruption] = {
         tuple(tuple(SIDE * share for share in shares) for shares in _SHARES_OF_THE_SIDE),
         _elastic_transform,
         algorithm=(_TRUNCATE,),
+        sides=(SIDE,),
     )
 }
 """The elastic transform; its constants are strength, sigma and shift in pixels."""

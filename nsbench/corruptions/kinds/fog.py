@@ -75,4 +75,8 @@ def _fog(images: torch.Tensor, constant: tuple[float, float], draw: Draw) -> tor
     return add_fog(images, plasma(keyed_uniform(draw.key, draw.indices, HEIGHTS), decay), amount)
 
 
-FOG = {"fog": Corruption(((0.2, 3.0), (0.5, 3.0), (0.75, 2.5), (1.0, 2.0), (1.5, 1.75)), _fog, (_FIRST_WIDTH,))}
+FOG = {
+    "fog": Corruption(
+        ((0.2, 3.0), (0.5, 3.0), (0.75, 2.5), (1.0, 2.0), (1.5, 1.75)), _fog, (_FIRST_WIDTH,), sides=(SIDE,)
+    ),
+}

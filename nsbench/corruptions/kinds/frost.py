@@ -23,9 +23,9 @@ def _our_textures(device: torch.device) -> tuple[torch.Tensor, ...]:
 def draw_places(draw: Draw, textures: tuple[torch.Tensor, ...]) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
     """Draw a texture for each image, and the upper left corner of a piece of it.
 
-    All textures are alike likely, and in a texture all corners but those of the last row and column that would fit, as
-    published. Each is a random word of 62 bits modulo what there is to choose from: for a hundred choices, the chances
-    differ by less than 10^-16 of themselves.
+    All textures are equally likely, and in a texture all corners but those of the last row and column that would
+    fit, as published. Each is a random word of 62 bits modulo what there is to choose from: for a hundred choices, the
+    chances differ by less than 10^-16 of themselves.
 
     Returns:
         The texture, row and column of each image, int64 (B,).
@@ -61,5 +61,7 @@ def _frost(images: torch.Tensor, constant: tuple[float, float], draw: Draw) -> t
 
 
 FROST = {
-    "frost": Corruption(((1, 0.2), (1, 0.3), (0.9, 0.4), (0.85, 0.4), (0.75, 0.45)), _frost, (TEXTURES_VERSION,)),
+    "frost": Corruption(
+        ((1, 0.2), (1, 0.3), (0.9, 0.4), (0.85, 0.4), (0.75, 0.45)), _frost, (TEXTURES_VERSION,), sides=(SIDE,)
+    ),
 }

@@ -174,5 +174,5 @@ def _jpeg_compression(images: torch.Tensor, quality: int, _: Draw) -> torch.Tens
     return _to_rgb(luma, _enlarge_chroma(chroma)).to(torch.uint8).permute(3, 1, 2, 0).contiguous()
 
 
-JPEG: dict[str, Corruption] = {"jpeg_compression": Corruption((80, 65, 58, 50, 40), _jpeg_compression)}
+JPEG: dict[str, Corruption] = {"jpeg_compression": Corruption((80, 65, 58, 50, 40), _jpeg_compression, sides=(SIDE,))}
 """The JPEG corruption; its constants are qualities."""

@@ -19,7 +19,6 @@ from typing import NamedTuple
 import torch
 
 from nsbench.corruptions.numerics import keyed_random
-from nsbench.corruptions.numerics.pixels import SIDE
 from nsbench.corruptions.spec import Corruption, Draw, Perturbation
 
 _WEIGHT_BITS = 23
@@ -115,31 +114,32 @@ def _lines_between(gauss: Gauss, low: float, high: float) -> tuple[torch.Tensor,
 
 
 def _windows(images: torch.Tensor, reach: Reach) -> torch.Tensor:
-    """All 32x32 windows of images whose edge pixels go on outside.
+    """All windows of the size of images whose edge pixels go on outside.
 
     Args:
-        images: uint8 (B, 32, 32, C).
+        images: uint8 (B, S, S, C).
         reach: how far outside.
 
     Returns:
-        int32 (B, up + down + 1, left + right + 1, 32, 32 * C), a view: the window that starts at a row and column.
+        int32 (B, up + down + 1, left + right + 1, S, S * C), a view: the window that starts at a row and column.
     """
-    batch, _, _, channels = images.shape
-    height, width = SIDE + reach.up + reach.down, SIDE + reach.left + reach.right
+    batch, side, _, channels = images.shape
+    height, width = side + reach.up + reach.down, side + reach.left + reach.right
     padded = images.new_empty((batch, height, width, channels), dtype=torch.int32)
-    middle = padded[:, reach.up : reach.up + SIDE]
-    middle[:, :, reach.left : reach.left + SIDE] = images
+    middle = padded[:, reach.up : reach.up + side]
+    middle[:, :, reach.left : reach.left + side] = images
     middle[:, :, : reach.left] = images[:, :, :1]
-    middle[:, :, reach.left + SIDE :] = images[:, :, -1:]
+    middle[:, :, reach.left + side :] = images[:, :, -1:]
     padded[:, : reach.up] = middle[:, :1]
-    padded[:, reach.up + SIDE :] = middle[:, -1:]
+    padded[:, reach.up + side :] = middle[:, -1:]
     rows = padded.view(batch, height, width * channels)
-    return rows.unfold(1, SIDE, 1).unfold(2, SIDE * channels, channels)
+    return rows.unfold(1, side, 1).unfold(2, side * channels, channels)
 
 
 def _mean(places: Iterable[torch.Tensor], gauss: Gauss, images: torch.Tensor) -> torch.Tensor:
-    """Weigh what is seen at each place of the line, int32 (B, 32, 32 * C); uint8 of the shape of `images`."""
-    total = images.new_full((images.shape[0], SIDE, SIDE * images.shape[3]), _HALF_STEP, dtype=torch.int32)
+    """Weigh what is seen at each place of the line, int32 (B, S, S * C); uint8 of the shape of `images`."""
+    batch, side, _, channels = images.shape
+    total = images.new_full((batch, side, side * channels), _HALF_STEP, dtype=torch.int32)
     for seen, weight in zip(places, line_weights(gauss), strict=True):
         total.add_(seen, alpha=weight)
     return (total >> _WEIGHT_BITS).to(torch.uint8).view(images.shape)
@@ -153,13 +153,13 @@ def blur_along_random_lines(
     Which line an angle means is looked up in a table that Python's trigonometry made, so a device decides nothing.
 
     Args:
-        images: uint8 (B, 32, 32, C).
+        images: uint8 (B, S, S, C).
         gauss: the kernel.
         angles: the least and the largest, in degrees from rightward to downward, within [-180, 180].
         uniform: float64 (B,) in (0, 1), where the angle of an image is between the two.
 
     Returns:
-        uint8 (B, 32, 32, C).
+        uint8 (B, S, S, C).
     """
     shares, lines, reach = _lines_between(gauss, *angles)
     places = lines.to(images.device)[torch.bucketize(uniform, shares.to(images.device))]
@@ -169,7 +169,7 @@ def blur_along_random_lines(
 
 
 def blur_along(images: torch.Tensor, gauss: Gauss, angles: tuple[float, ...]) -> Iterator[torch.Tensor]:
-    """Yield images, uint8 (B, 32, 32, C), blurred along each of the angles, in degrees from rightward to downward."""
+    """Yield images, uint8 (B, S, S, C), blurred along each of the angles, in degrees from rightward to downward."""
     lines = [line_places(gauss, angle) for angle in angles]
     reach = _reach(place for line in lines for place in line)
     windows = _windows(images, reach)

@@ -88,7 +88,7 @@ def _shot_noise(images: torch.Tensor, photons: int, draw: Draw, frame: int = 0) 
 
 
 def _impulse_noise(images: torch.Tensor, share: float, draw: Draw) -> torch.Tensor:
-    """Replace each element with probability `share`, by 0 or 255 alike likely."""
+    """Replace each element with probability `share`, by 0 or 255 with equal chances."""
     uniform = keyed_uniform(draw.key, draw.indices, images[0].numel()).view(images.shape)
     return salt_and_pepper(images, uniform, share)
 

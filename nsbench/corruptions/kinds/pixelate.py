@@ -12,7 +12,6 @@ import math
 
 import torch
 
-from nsbench.corruptions.numerics.pixels import SIDE
 from nsbench.corruptions.spec import Corruption, Draw
 
 
@@ -30,10 +29,10 @@ def covered_pixels(length: int, size: int) -> list[tuple[int, int]]:
 
 
 @functools.cache
-def sources(size: int) -> tuple[tuple[int, ...], tuple[int, ...]]:
-    """Return for each place of a line of 32 pixels the two input pixels whose mean it shows after `size` pixels."""
-    boxes = covered_pixels(SIDE, size)
-    repeated = covered_pixels(size, SIDE)
+def sources(size: int, side: int) -> tuple[tuple[int, ...], tuple[int, ...]]:
+    """Return for each place of a line of `side` pixels the two whose mean it shows once it had `size` pixels."""
+    boxes = covered_pixels(side, size)
+    repeated = covered_pixels(size, side)
     assert all(last - first <= 1 for first, last in boxes)
     assert all(last == first for first, last in repeated)
     firsts, lasts = zip(*(boxes[place] for place, _ in repeated), strict=True)
@@ -49,7 +48,8 @@ def _mean_of_pairs(images: torch.Tensor, pairs: tuple[torch.Tensor, torch.Tensor
 
 def _pixelate(images: torch.Tensor, factor: float, _: Draw) -> torch.Tensor:
     """Resize to `factor` of the side, rounded down, and back."""
-    first, last = (torch.tensor(places, device=images.device) for places in sources(int(SIDE * factor)))
+    side = images.shape[1]
+    first, last = (torch.tensor(places, device=images.device) for places in sources(int(side * factor), side))
     return _mean_of_pairs(_mean_of_pairs(images, (first, last), 2), (first, last), 1)
 
 

@@ -33,18 +33,19 @@ class Flakes(NamedTuple):
     """Lesser values are no flakes."""
 
 
-def lying_flakes(normal: torch.Tensor, flakes: Flakes) -> torch.Tensor:
+def lying_flakes(normal: torch.Tensor, flakes: Flakes, side: int) -> torch.Tensor:
     """Make flakes before they move.
 
     Args:
-        normal: standard normal numbers (B, S, S), with S = ceil(32 / flakes.zoom).
+        normal: standard normal numbers (B, C, C), with C = ceil(side / flakes.zoom).
         flakes: how.
+        side: S of the images, in pixels.
 
     Returns:
-        uint8 (B, 32, 32, 1).
+        uint8 (B, S, S, 1).
     """
     centres = normal.permute(1, 2, 0).to(torch.float64, memory_format=torch.contiguous_format)
-    layer = zoom((centres * flakes.deviation).add_(flakes.mean), flakes.zoom)
+    layer = zoom((centres * flakes.deviation).add_(flakes.mean), flakes.zoom, side)
     levels = truncate_to_uint8(layer.masked_fill_(layer < flakes.threshold, 0))
     return levels.permute(2, 0, 1).unsqueeze(-1).contiguous()
 
@@ -53,7 +54,7 @@ def whiten(values: torch.Tensor, share: float) -> torch.Tensor:
     """Mix images with a white version of themselves: grey * 1.5 + 0.5 where that is brighter.
 
     Args:
-        values: float32 or float64 (B, 32, 32, 3) in [0, 1]; overwritten.
+        values: float32 or float64 (B, S, S, 3) in [0, 1]; overwritten.
         share: what remains of the image, in [0, 1].
 
     Returns:
@@ -69,26 +70,26 @@ def add_snow(whitened: torch.Tensor, layer: torch.Tensor) -> torch.Tensor:
     """Let snow fall.
 
     Args:
-        whitened: float32 or float64 (B, 32, 32, 3).
-        layer: flakes, uint8 (B, 32, 32, 1).
+        whitened: float32 or float64 (B, S, S, 3).
+        layer: flakes, uint8 (B, S, S, 1).
 
     Returns:
-        uint8 (B, 32, 32, 3).
+        uint8 (B, S, S, 3).
     """
     snow = unit_values(layer)
     return truncate_to_uint8(whitened + (snow + snow.flip(1, 2)))
 
 
-def _draw_flakes(flakes: Flakes, draw: Draw) -> torch.Tensor:
-    size = zoom_axis(flakes.zoom).size
-    return lying_flakes(keyed_random.keyed_normal(draw.key, draw.indices, size**2).view(-1, size, size), flakes)
+def _draw_flakes(flakes: Flakes, draw: Draw, side: int) -> torch.Tensor:
+    size = zoom_axis(flakes.zoom, side).size
+    return lying_flakes(keyed_random.keyed_normal(draw.key, draw.indices, size**2).view(-1, size, size), flakes, side)
 
 
 def _snow(images: torch.Tensor, constants: tuple[float, ...], draw: Draw) -> torch.Tensor:
     """Let snow fall along an angle uniform in (-135, -45) degrees."""
     mean, deviation, factor, threshold, radius, sigma, share = constants
     uniform = keyed_random.keyed_uniform(draw.key, draw.indices, 1, stream=_ANGLE_STREAM).squeeze(1)
-    flakes = _draw_flakes(Flakes(mean, deviation, factor, threshold), draw)
+    flakes = _draw_flakes(Flakes(mean, deviation, factor, threshold), draw, images.shape[1])
     layer = blur_along_random_lines(flakes, Gauss(int(radius), sigma), _ANGLES, uniform)
     return add_snow(whiten(divide(images.float(), 255), share), layer)
 
@@ -96,7 +97,8 @@ def _snow(images: torch.Tensor, constants: tuple[float, ...], draw: Draw) -> tor
 def _snow_frames(images: torch.Tensor, angles: tuple[float, ...], draw: Draw) -> Iterator[torch.Tensor]:
     """Yield the same snow falling along each of the angles."""
     whitened = whiten(unit_values(images), _SEQUENCE_SHARE)
-    for layer in blur_along(_draw_flakes(_SEQUENCE_FLAKES, draw), _SEQUENCE_GAUSS, angles):
+    flakes = _draw_flakes(_SEQUENCE_FLAKES, draw, images.shape[1])
+    for layer in blur_along(flakes, _SEQUENCE_GAUSS, angles):
         yield add_snow(whitened, layer)
 
 

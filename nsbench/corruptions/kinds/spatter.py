@@ -221,9 +221,12 @@ SPATTER = {
         ),
         _spatter,
         _ALGORITHM,
+        sides=(SIDE,),
     )
 }
 SPATTER_SEQUENCES = {
-    "spatter": Perturbation(31 * (0.6,), _running_water, (*_RUNNING, *_RUN_DOWN, *_ALGORITHM, "0 / 0 is black"))
+    "spatter": Perturbation(
+        31 * (0.6,), _running_water, (*_RUNNING, *_RUN_DOWN, *_ALGORITHM, "0 / 0 is black"), sides=(SIDE,)
+    )
 }
 """About one frame in eighteen has no water left. Of the corruption no image of 90,000 did, so its name says nothing."""

@@ -174,24 +174,29 @@ def _translate(images: torch.Tensor, shifts: tuple[int, ...], _: Draw) -> Iterat
     """Yield the images moved right by each shift in pixels (left if negative), black where nothing is left."""
     for shift in shifts:
         source, target = max(-shift, 0), max(shift, 0)
-        size = SIDE - abs(shift)
+        size = images.shape[2] - abs(shift)
         frame = torch.zeros_like(images)
         frame[:, :, target : target + size] = images[:, :, source : source + size]
         yield frame
 
 
+_SIDES = (SIDE,)
+"""Where the centre lies and how coordinates are rounded is known of the published size alone."""
 _DEGREES = tuple(frame - 15 for frame in range(31))
 
 WARP_SEQUENCES: dict[str, Perturbation] = {
     "zoom_blur": Perturbation(
-        tuple(1 + 0.004 * frame for frame in range(31)), _zoom_blur, (*_ALGORITHM, "float32 mean")
+        tuple(1 + 0.004 * frame for frame in range(31)), _zoom_blur, (*_ALGORITHM, "float32 mean"), _SIDES
     ),
     "translate": Perturbation(tuple(frame - 7 for frame in range(16)), _translate),
-    "rotate": Perturbation(_DEGREES, partial(_affine_frames, rotation), (*_ALGORITHM, "rotation")),
-    "tilt": Perturbation(tuple(0.75 * degrees for degrees in _DEGREES), _tilt, ("fixed point", STEPS)),
+    "rotate": Perturbation(_DEGREES, partial(_affine_frames, rotation), (*_ALGORITHM, "rotation"), _SIDES),
+    "tilt": Perturbation(tuple(0.75 * degrees for degrees in _DEGREES), _tilt, ("fixed point", STEPS), _SIDES),
     "scale": Perturbation(
-        tuple((2 * frame + 70) / 100 for frame in range(31)), partial(_affine_frames, scaling), (*_ALGORITHM, "scale")
+        tuple((2 * frame + 70) / 100 for frame in range(31)),
+        partial(_affine_frames, scaling),
+        (*_ALGORITHM, "scale"),
+        _SIDES,
     ),
-    "shear": Perturbation(_DEGREES, partial(_affine_frames, shearing), (*_ALGORITHM, "shear")),
+    "shear": Perturbation(_DEGREES, partial(_affine_frames, shearing), (*_ALGORITHM, "shear"), _SIDES),
 }
 """CIFAR-10-P's geometric sequences: constants are pixels, degrees or factors, one a frame."""

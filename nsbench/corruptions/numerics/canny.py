@@ -88,7 +88,7 @@ def _hysteresis(candidates: torch.Tensor, strong: torch.Tensor) -> torch.Tensor:
         strong: some of the candidates.
 
     Returns:
-        int64 (32, B), packed alike.
+        int64 (32, B), packed likewise.
     """
     reached = torch.nn.functional.pad(strong, (0, 0, 1, 1))
     inside = reached[1:-1]

@@ -57,7 +57,7 @@ def keyed_bits(key: int, images: torch.Tensor, count: int, stream: int = 0) -> t
         stream: separates draws under one key, such as the frames of a sequence.
 
     Returns:
-        int64 (B, count) on the device of `images`, all 2^64 values alike likely.
+        int64 (B, count) on the device of `images`, all 2^64 values equally likely.
     """
     if images.dtype != torch.int64 or images.ndim != 1:
         raise ValueError(

@@ -1,4 +1,4 @@
-"""Arithmetic on pixels that rounds alike on every device.
+"""Arithmetic on pixels that rounds the same way on every device.
 
 Values are computed in float64 as x / 255, clipped to [0, 1], multiplied by 255 and truncated, because the published
 files were.
@@ -10,7 +10,8 @@ differently, and truncation turns a last bit into a grey level.
 import torch
 
 SIDE = 32
-"""Height and width of the images: the constants of CIFAR-10-C and -P are in pixels of such images."""
+"""Height and width of the images of CIFAR-10-C and -P, whose constants are in pixels of such images. Only what is not
+defined for any others uses it, and states so in its `sides`."""
 
 
 def divide(numerator: torch.Tensor, denominator: float) -> torch.Tensor:
@@ -36,8 +37,8 @@ def slices(images: torch.Tensor, size: int) -> list[slice]:
 
 
 def check_batch(images: torch.Tensor, indices: torch.Tensor) -> None:
-    """Raise ValueError unless `images` is uint8 (B, 32, 32, 3) and `indices` int64 (B,)."""
-    if images.dtype != torch.uint8 or images.ndim != 4 or images.shape[1:] != (SIDE, SIDE, 3):
-        raise ValueError(f"images must be uint8 of shape (B, 32, 32, 3), not {images.dtype} of {tuple(images.shape)}")
+    """Raise ValueError unless `images` is uint8 (B, S, S, 3) and `indices` int64 (B,)."""
+    if images.dtype != torch.uint8 or images.ndim != 4 or images.shape[1:] != (images.shape[1], images.shape[1], 3):
+        raise ValueError(f"images must be uint8 of shape (B, S, S, 3), not {images.dtype} of {tuple(images.shape)}")
     if indices.dtype != torch.int64 or indices.shape != images.shape[:1]:
         raise ValueError(f"indices must be int64, one for each image, not {indices.dtype} of {tuple(indices.shape)}")

@@ -2,8 +2,6 @@
 
 import io
 import re
-import struct
-import zlib
 from collections.abc import Iterator
 from concurrent.futures import Executor, ThreadPoolExecutor
 from pathlib import Path
@@ -18,12 +16,12 @@ from nsbench.data.cifar.layout import CifarLayout
 from nsbench.data.cifar.pieces import Piece, assemble
 from nsbench.data.images import Dataset, ImageSet, content_checksum
 from nsbench.data.library.manifests import Manifest
+from nsbench.data.rows.pictures import BROKEN_IMAGE
 from nsbench.errors import UserError
 
 _SHARD = re.compile(r"(train|test)-(\d+)-of-(\d+)(?:-[0-9a-f]+)?\.parquet")
 _ROWS_AT_A_TIME = 2048
 _ROWS_PER_TASK = 256
-_BROKEN_IMAGE = (OSError, SyntaxError, ValueError, EOFError, IndexError, struct.error, zlib.error)  # Pillow's many ways
 
 
 def holds_parquet(folder: Path) -> bool:
@@ -105,7 +103,7 @@ def _decode_rows(
         for row in range(start, min(start + _ROWS_PER_TASK, len(encoded))):
             try:
                 images[row] = _decode_image(encoded[row], manifest.image_shape)
-            except (*_BROKEN_IMAGE, Image.DecompressionBombError) as error:
+            except BROKEN_IMAGE as error:
                 place = f"image {first_row + row} of {path}"
                 raise UserError(f"{place} cannot be decoded ({error}): download the file again.") from error
 

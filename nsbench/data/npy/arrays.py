@@ -31,7 +31,7 @@ class ArrayFile:
         dtype: of its elements, never Python objects.
         shape: of the array.
         offset: bytes before the first element.
-        remedy: what a user is told to do about a fault, such as `download it again`.
+        remedy: what a user can do about a fault, such as `download it again`.
     """
 
     path: Path
@@ -59,7 +59,7 @@ class ArrayFile:
         if self.shape != shape:
             raise UserError(f"{self.path} has the shape {self.shape} instead of {shape}: {self.remedy}.")
 
-    def read(self, first: int, count: int, rows: slice = slice(None)) -> NDArray[Any]:
+    def read(self, first: int, count: int, rows: slice | NDArray[np.int64] = slice(None)) -> NDArray[Any]:
         """Copy `rows` of the block [first, first + count) of the first axis; only they are read from the disk.
 
         The memory map lives no longer than this call: pages of a map that stays open would pile up in the
@@ -80,7 +80,7 @@ def open_array(path: Path, remedy: str) -> ArrayFile:
 
     Args:
         path: of the file.
-        remedy: what a user is told to do about a fault.
+        remedy: what a user can do about a fault.
 
     Raises:
         UserError: the file is missing, unreadable, no `.npy` file, truncated or too long, or it holds

@@ -12,11 +12,11 @@ from nsbench.data.images import ImageSet
 from nsbench.data.npy.arrays import open_array, readable
 from nsbench.data.npy.folder import is_folder
 from nsbench.errors import UserError
+from nsbench.protocols.cifar import CIFAR10_1
 
-_IMAGES = "cifar10.1_v6_data.npy"
-_LABELS = "cifar10.1_v6_labels.npy"
-_FOLDERS = ("CIFAR-10.1", "CIFAR-10.1/datasets", "datasets", ".")  # a clone of its authors' repository has `datasets`
-_COUNT, _CLASSES = 2000, 10
+_LAYOUT = CIFAR10_1.layout
+_IMAGES, _LABELS = f"{_LAYOUT.images}.npy", f"{_LAYOUT.labels}.npy"
+_CLASSES, _SIDE = 10, 32
 _REMEDY = "download it again and check it with `nsbench data verify cifar10.1`"
 
 
@@ -31,19 +31,19 @@ def load_cifar10_1(data_folder: Path) -> ImageSet:
     """
     folder = _find(data_folder)
     images, labels = open_array(folder / _IMAGES, _REMEDY), open_array(folder / _LABELS, _REMEDY)
-    images.check_pixels((_COUNT, 32, 32, 3))
-    labels.check_labels(_COUNT)
-    found = labels.read(0, _COUNT).astype(np.int64)
+    images.check_pixels((_LAYOUT.count, _SIDE, _SIDE, 3))
+    labels.check_labels(_LAYOUT.count)
+    found = labels.read(0, _LAYOUT.count).astype(np.int64)
     classes, counts = np.unique(found, return_counts=True)
     if classes.tolist() != list(range(_CLASSES)) or len(set(counts.tolist())) > 1:
-        per_class = _COUNT // _CLASSES
+        per_class = _LAYOUT.count // _CLASSES
         raise UserError(f"{labels.path} has not {per_class} labels of each class 0..{_CLASSES - 1}: {_REMEDY}.")
-    return ImageSet(images.read(0, _COUNT), found)
+    return ImageSet(images.read(0, _LAYOUT.count), found)
 
 
 def _find(data_folder: Path) -> Path:
     with readable(data_folder):
-        for folder in (data_folder / name for name in _FOLDERS):
+        for folder in (data_folder / name for name in _LAYOUT.folders):
             if is_folder(folder) and {_IMAGES, _LABELS} & {path.name for path in folder.iterdir()}:
                 return folder
     raise UserError(

@@ -15,10 +15,10 @@ from numpy.typing import NDArray
 
 from nsbench.data.images import Dataset
 from nsbench.data.npy.arrays import ArrayFile
-from nsbench.data.npy.folder import DESCRIPTION, LABELS, ArrayFolder, find_array_folder
+from nsbench.data.npy.folder import DESCRIPTION, ArrayFolder, find_array_folder
 from nsbench.errors import UserError
-
-SEVERITIES = (1, 2, 3, 4, 5)
+from nsbench.protocols.protocol import Protocol
+from nsbench.protocols.registry import corruption_protocol
 
 
 @dataclass(frozen=True, eq=False)
@@ -31,7 +31,7 @@ class CorruptionFiles:
         severities: of the blocks in each file, in order.
         labels: int64 (N,), of the clean images that were corrupted: the first N of the test set.
         generated: the content of `nsbench-set.json` where nsbench made the set; None for the published one.
-        ignored: names of further `.npy` files in the folder, which nobody reads.
+        ignored: names of further `.npy` files in the folder, which are not read.
     """
 
     folder: Path
@@ -61,7 +61,7 @@ class CorruptionFiles:
 
 
 def open_corruption_files(
-    data_folder: Path, dataset: Dataset, names: Sequence[str], severities: Sequence[int] = SEVERITIES
+    data_folder: Path, dataset: Dataset, names: Sequence[str], severities: Sequence[int] = ()
 ) -> CorruptionFiles:
     """The corruptions `names` of the test images of `dataset`, everything about them checked.
 
@@ -69,47 +69,53 @@ def open_corruption_files(
         data_folder: holds the folder `CIFAR-10-C` (or `CIFAR-100-C`), or is that folder.
         dataset: the clean images and labels.
         names: of corruptions, which are the stems of their files.
-        severities: that will be read; the published set has all, a generated one may have fewer.
+        severities: that will be read, () for all; the published set has all, a generated one may have fewer.
 
     Raises:
         UserError: the folder, a corruption or a severity is missing, an array is of another type, shape or length,
             or the labels are not those of the clean test images.
     """
-    folder = find_array_folder(data_folder, dataset, "C", names)
-    folder.check_names([*names, LABELS])
-    held = _held_severities(folder, severities)
-    images = dataset.test.images[: folder.images]
-    arrays = {name: _open_images(folder, name, images, held) for name in names}
+    protocol = corruption_protocol(dataset.name, dataset.title)
+    file_of_labels = protocol.layout.labels
+    folder = find_array_folder(data_folder, dataset, protocol, names)
+    folder.check_names([*names, file_of_labels])
+    held = _held_severities(folder, severities or protocol.severities, protocol)
     labels = dataset.test.labels[: folder.images]
-    _check_labels(folder.open(LABELS), labels, held)
-    ignored = tuple(stem for stem in folder.stems if stem not in names and stem != LABELS)
+    shape = (len(labels), *dataset.test.images.shape[1:])
+    arrays = {name: _open_images(folder, name, shape, held) for name in names}
+    _check_labels(folder.open(file_of_labels), labels, held)
+    ignored = tuple(stem for stem in folder.stems if stem not in names and stem != file_of_labels)
     return CorruptionFiles(folder.path, tuple(names), held, labels, folder.generated, ignored, arrays)
 
 
-def _held_severities(folder: ArrayFolder, wanted: Sequence[int]) -> tuple[int, ...]:
+def _held_severities(folder: ArrayFolder, wanted: Sequence[int], protocol: Protocol) -> tuple[int, ...]:
     """The severities of the blocks in each file; UserError unless the wanted ones are among them."""
     if folder.generated is None:
-        return SEVERITIES
+        return protocol.severities
     held = folder.generated.get("severities")
-    known = isinstance(held, list) and all(severity in SEVERITIES for severity in held)
+    known = isinstance(held, list) and all(severity in protocol.severities for severity in held)
     if not held or not known or len(set(held)) < len(held):
-        raise UserError(f"{folder.path / DESCRIPTION} says severities = {held!r}, not some of 1..5: {folder.remedy}.")
+        known_are = f"1..{protocol.severities[-1]}"
+        raise UserError(
+            f"{folder.path / DESCRIPTION} says severities = {held!r}, not some of {known_are}: {folder.remedy}."
+        )
     missing = [severity for severity in wanted if severity not in held]
     if missing:
         raise UserError(f"{folder.path} was made without severity {_list(missing)}: {folder.remedy}.")
     return tuple(held)
 
 
-def _open_images(folder: ArrayFolder, name: str, clean: NDArray[np.uint8], severities: tuple[int, ...]) -> ArrayFile:
-    array = folder.open(name)
-    blocks, rest = divmod(array.shape[0], len(clean)) if array.shape else (0, 0)
-    if array.dtype == np.uint8 and array.shape[1:] == clean.shape[1:] and 0 < blocks < len(severities) and not rest:
+def _open_images(folder: ArrayFolder, name: str, shape: tuple[int, ...], severities: tuple[int, ...]) -> ArrayFile:
+    """The images of a corruption, blocks of the clean images' shape (n, H, W, 3)."""
+    array, (clean, *one) = folder.open(name), shape
+    blocks, rest = divmod(array.shape[0], clean) if array.shape else (0, 0)
+    if array.dtype == np.uint8 and array.shape[1:] == tuple(one) and 0 < blocks < len(severities) and not rest:
         raise UserError(
-            f"{array.path} has only {blocks} of {len(severities)} blocks of {len(clean)} images, "
+            f"{array.path} has only {blocks} of {len(severities)} blocks of {clean} images, "
             f"severity {_list(severities[blocks:])} {'is' if blocks + 1 == len(severities) else 'are'} missing: "
             f"{folder.remedy}."
         )
-    array.check_pixels((len(severities) * len(clean), *clean.shape[1:]))
+    array.check_pixels((len(severities) * clean, *one))
     return array
 
 

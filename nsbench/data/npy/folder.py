@@ -5,17 +5,17 @@ import stat
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 from nsbench.data.images import Dataset
 from nsbench.data.library.manifests import list_manifests
 from nsbench.data.npy.arrays import ArrayFile, open_array, readable
 from nsbench.errors import UserError
+from nsbench.protocols.cifar import LABELS
+from nsbench.protocols.protocol import Protocol
 
 DESCRIPTION = "nsbench-set.json"
 """The file that nsbench puts beside arrays of its own making."""
-LABELS = "labels"
-"""The stem of the file of labels, which corruptions have and perturbations have not."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -28,7 +28,7 @@ class ArrayFolder:
         stems: names of the `.npy` files in it, sorted.
         images: how many of the first test images each array is made of.
         generated: the content of `nsbench-set.json` where nsbench made the arrays; None for downloaded ones.
-        remedy: what a user is told to do about a faulty file.
+        remedy: what a user can do about a faulty file.
     """
 
     path: Path
@@ -46,12 +46,10 @@ class ArrayFolder:
         """Raise UserError, which names all that are missing, unless there is an array of each name."""
         missing = [f"{name}.npy" for name in names if name not in self.stems]
         if missing:
-            raise UserError(f"{self.path} lacks {', '.join(missing)}: {self.remedy}.")
+            raise UserError(f"{self.path} does not hold {', '.join(missing)}: {self.remedy}.")
 
 
-def find_array_folder(
-    data_folder: Path, dataset: Dataset, kind: Literal["C", "P"], names: Sequence[str]
-) -> ArrayFolder:
+def find_array_folder(data_folder: Path, dataset: Dataset, protocol: Protocol, names: Sequence[str]) -> ArrayFolder:
     """The folder of arrays made of the test images of `dataset`.
 
     It is looked for under its official name, such as `CIFAR-10-C`, in the data folder, which may also be that
@@ -60,15 +58,15 @@ def find_array_folder(
     Args:
         data_folder: where data files lie.
         dataset: the clean images.
-        kind: `C` for corruptions, `P` for perturbations.
+        protocol: corruptions or perturbations of this data set.
         names: of the arrays wanted.
 
     Raises:
         UserError: there is no such folder, it cannot be read, or nsbench made it of other images.
     """
-    title, name = f"{dataset.title}-{kind}", f"{dataset.name}-{kind.lower()}"
+    title, name = protocol.title, protocol.name
     with readable(data_folder):
-        folder = _find(data_folder, title, kind, names)
+        folder = _find(data_folder, protocol, names)
         if folder is None:
             fault = f"holds no {title}" if data_folder.exists() else "does not exist"
             download = f"download it with `nsbench data fetch {name}`, " if name in list_manifests() else ""
@@ -87,17 +85,22 @@ def find_array_folder(
     return ArrayFolder(folder, title, stems, len(dataset.test), None, remedy)
 
 
-def _find(data_folder: Path, title: str, kind: Literal["C", "P"], names: Sequence[str]) -> Path | None:
-    if is_folder(data_folder / title):
-        return data_folder / title
+def _find(data_folder: Path, protocol: Protocol, names: Sequence[str]) -> Path | None:
+    for folder in protocol.layout.folders:
+        if is_folder(data_folder / folder):
+            return data_folder / folder
     if not is_folder(data_folder):
         return None
-    has_labels = (data_folder / f"{LABELS}.npy").exists()
-    if kind == "C":
-        looks_right = has_labels
-    else:
-        looks_right = not has_labels and any((data_folder / f"{name}.npy").exists() for name in names)
-    return data_folder if looks_right or data_folder.absolute().name == title else None
+    named = data_folder.absolute().name in protocol.layout.folders
+    return data_folder if named or _looks_right(data_folder, protocol, names) else None
+
+
+def _looks_right(folder: Path, protocol: Protocol, names: Sequence[str]) -> bool:
+    """Whether a folder of another name holds such arrays: labels, or without any of them one of the arrays wanted."""
+    stems = {path.stem for path in folder.iterdir() if path.suffix == ".npy"}
+    if protocol.layout.labels:
+        return protocol.layout.labels in stems
+    return LABELS not in stems and not stems.isdisjoint(names)
 
 
 def is_folder(path: Path) -> bool:

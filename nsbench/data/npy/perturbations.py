@@ -16,17 +16,12 @@ from numpy.typing import NDArray
 from nsbench.data.images import Dataset
 from nsbench.data.npy.arrays import ArrayFile
 from nsbench.data.npy.folder import find_array_folder
+from nsbench.data.rows.images import Images
 from nsbench.errors import UserError
+from nsbench.protocols.registry import perturbation_protocol
 
-_FRAMES = {"motion_blur": 21, "translate": 16}
-_OTHER_FRAMES = 31
-_CLEAN_FRAME = {
-    **{f"{noise}_noise{level}": 0 for noise in ("gaussian", "shot", "speckle") for level in ("", "_2", "_3")},
-    "zoom_blur": 0,
-    "translate": 7,
-}
-"""The frame that is the clean image itself, where there is one, in the generator that its authors published."""
 _COMPARED = 36
+"""Sequences in which a frame is compared with the clean image."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -38,7 +33,7 @@ class PerturbationFiles:
         names: perturbations that can be read.
         images: N, how many test images, the first ones, have a sequence.
         generated: the content of `nsbench-set.json` where nsbench made the set; None for the published one.
-        ignored: names of further `.npy` files in the folder, which nobody reads.
+        ignored: names of further `.npy` files in the folder, which are not read.
     """
 
     folder: Path
@@ -64,11 +59,6 @@ class PerturbationFiles:
         return self._arrays[name].read(0, self.images, rows)
 
 
-def frame_count(name: str) -> int:
-    """How many frames a sequence of the perturbation `name` has."""
-    return _FRAMES.get(name, _OTHER_FRAMES)
-
-
 def open_perturbation_files(data_folder: Path, dataset: Dataset, names: Sequence[str]) -> PerturbationFiles:
     """The perturbations `names` of the test images of `dataset`, everything about them checked.
 
@@ -83,23 +73,25 @@ def open_perturbation_files(data_folder: Path, dataset: Dataset, names: Sequence
         UserError: the folder or a perturbation is missing, an array is of another type, shape or length, or
             the sequences are of other images.
     """
-    folder = find_array_folder(data_folder, dataset, "P", names)
+    protocol = perturbation_protocol(dataset.name, dataset.title)
+    folder = find_array_folder(data_folder, dataset, protocol, names)
     folder.check_names(names)
-    clean = dataset.test.images[: folder.images]
+    clean, count = dataset.test.images, folder.images
     arrays = {name: folder.open(name) for name in names}
     for name, array in arrays.items():
-        array.check_pixels((len(clean), frame_count(name), *clean.shape[1:]))
+        array.check_pixels((count, protocol.member(name).frames, *clean.shape[1:]))
     for name in names:
-        if name in _CLEAN_FRAME:
-            _check_clean_frame(arrays[name], _CLEAN_FRAME[name], clean)
+        frame = protocol.member(name).clean_frame
+        if frame is not None:
+            _check_clean_frame(arrays[name], frame, clean, count)
     ignored = tuple(stem for stem in folder.stems if stem not in names)
-    return PerturbationFiles(folder.path, tuple(names), len(clean), folder.generated, ignored, arrays)
+    return PerturbationFiles(folder.path, tuple(names), count, folder.generated, ignored, arrays)
 
 
-def _check_clean_frame(array: ArrayFile, frame: int, clean: NDArray[np.uint8]) -> None:
-    step = -(-len(clean) // _COMPARED)
-    found = array.read(0, len(clean), slice(None, None, step))[:, frame]
-    different = np.flatnonzero((found != clean[::step]).any(axis=(1, 2, 3)))
+def _check_clean_frame(array: ArrayFile, frame: int, clean: Images, count: int) -> None:
+    step = -(-count // _COMPARED)
+    found = array.read(0, count, slice(None, None, step))[:, frame]
+    different = np.flatnonzero((found != clean[:count:step]).any(axis=(1, 2, 3)))
     if len(different):
         raise UserError(
             f"Frame {frame} of sequence {different[0] * step} in {array.path} is not the clean test image "

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from pydantic import ValidationError
 
+from nsbench.checkpoints.labels import named_folder, planned_labels
 from nsbench.config.evaluation import EvaluationConfig
 from nsbench.errors import UserError
 from nsbench.results.record import Results
@@ -73,7 +74,7 @@ def _divided(text: str) -> tuple[Path, str]:
     """Folder and model; a colon may be part of either, so the longest folder that exists is taken."""
     parts = text.split(":")
     for count in range(len(parts), 0, -1):
-        folder = Path(":".join(parts[:count]))
+        folder = named_folder(Path(":".join(parts[:count])))
         if folder.is_dir():
             return folder, ":".join(parts[count:])
     raise UserError(f"There is no folder {parts[0]}: name a run folder, an evaluation folder or a checkpoint's folder.")
@@ -82,9 +83,9 @@ def _divided(text: str) -> tuple[Path, str]:
 def _checkpoint(folder: Path) -> tuple[Path, str]:
     """The run folder around a checkpoint's folder, and the checkpoint's name."""
     whole = folder.resolve()
-    for parent in whole.parents[:3]:
-        if (parent / "results.json").is_file():
-            return parent, whole.relative_to(parent).as_posix()
+    labels = planned_labels(folder)
+    if labels is not None and (whole.parent.parent / "results.json").is_file():
+        return whole.parent.parent, str(labels)
     raise UserError(f"There is no {folder / 'results.json'}: run `nsbench evaluate {folder}` first.")
 
 

@@ -9,10 +9,11 @@ from numpy.typing import NDArray
 from nsbench.config.evaluation import EvaluationConfig
 from nsbench.metrics.classification import weighted_mean
 from nsbench.predictions.store import Arrays
+from nsbench.protocols.attacks import sweep_names
 from nsbench.results.measure.numbers import Number, Place, Resampler
 from nsbench.results.measure.predicted import Predicted
 
-FGSM = ("fgsm", "paper_fgsm")
+FGSM = sweep_names()
 
 
 def attacks_of(config: EvaluationConfig) -> dict[str, tuple[float, ...]]:

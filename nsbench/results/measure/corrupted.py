@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from nsbench.config.evaluation import EvaluationConfig
 from nsbench.metrics import corruption
-from nsbench.metrics.classification import weighted_mean
+from nsbench.metrics.classification import Integers, weighted_mean
 from nsbench.metrics.paper import (
     PAPER_CORRUPTIONS,
     paper_mean_corruption_error,
@@ -18,6 +18,7 @@ from nsbench.metrics.paper import (
 )
 from nsbench.metrics.pooled import pooled_relative_corruption_error
 from nsbench.predictions.store import corruption_cell
+from nsbench.protocols.cifar import CIFAR10_C
 from nsbench.results.measure.cells import Cells, calibration_of
 from nsbench.results.measure.numbers import Number, Resampler, Sampled
 from nsbench.results.measure.predicted import Predicted
@@ -69,7 +70,7 @@ def corruption_numbers(
     cells = Cells(
         protocol=protocol,
         names=names,
-        severities=corruption.SEVERITIES,
+        severities=CIFAR10_C.severities,
         wrong=predicted != model.labels[:n],
         identities={name: _identities(model, name) for name in names},
         errors=own.cells,
@@ -82,7 +83,7 @@ def corruption_numbers(
         yield from _ratios(cells, own, base)
 
 
-def _errors(model: Predicted, predicted: NDArray[np.uint8], resampler: Resampler) -> CorruptionErrors:
+def _errors(model: Predicted, predicted: Integers, resampler: Resampler) -> CorruptionErrors:
     n = predicted.shape[-1]
     return CorruptionErrors(
         cells=resampler.sample(partial(corruption.cell_errors, predicted, model.labels[:n]), n),
@@ -91,7 +92,7 @@ def _errors(model: Predicted, predicted: NDArray[np.uint8], resampler: Resampler
 
 
 def _identities(model: Predicted, name: str) -> list[str]:
-    return [model.image_identity(corruption_cell(name, one)) for one in corruption.SEVERITIES]
+    return [model.image_identity(corruption_cell(name, one)) for one in CIFAR10_C.severities]
 
 
 def _means(cells: Cells) -> Iterator[Number]:
@@ -105,9 +106,11 @@ def _means(cells: Cells) -> Iterator[Number]:
             gap = partial(corruption.mean_expected_calibration_error, names=counted, declared=declared)
             found = cells.calibration.at(rows)
             yield found.number(place, "mean_expected_calibration_error", found.errors().map(gap))
-    if _all_nineteen(names):
+    if nineteen := _nineteen(names):
         place = cells.place(PAPER_CORRUPTIONS.counted)
-        yield place.mean("paper_mean_error", cells.errors.map(partial(paper_mean_error, names=names)))
+        rows = [names.index(name) for name in nineteen]
+        taken = cells.errors.map(partial(np.take, indices=rows, axis=-2))
+        yield place.mean("paper_mean_error", taken.map(partial(paper_mean_error, names=nineteen)))
 
 
 def _ratios(cells: Cells, own: CorruptionErrors, base: CorruptionErrors) -> Iterator[Number]:
@@ -136,14 +139,14 @@ def _ratios(cells: Cells, own: CorruptionErrors, base: CorruptionErrors) -> Iter
         pooled = rise_ratios(found, own.rises.at(rows).map(_pooled), base.rises.at(rows).map(_pooled))
         note = NO_VALUE.format(where="over all corruptions") if np.isnan(pooled.found.value[0]) else None
         yield pooled.number(place, "pooled_relative_corruption_error", 0, note)
-    if _all_nineteen(names):
+    if nineteen := _nineteen(names):
         place = cells.place(PAPER_CORRUPTIONS.counted)
-        every = range(len(names))
-        mean = partial(paper_mean_corruption_error, names=names)
-        yield ratios.mean(place, "paper_mean_corruption_error", mean, every)
-        mean = partial(paper_relative_mean_corruption_error, names=names)
-        note = _caution(names, shaky, unclear)
-        yield rises.mean(place, "paper_relative_mean_corruption_error", mean, every, note)
+        rows = [names.index(name) for name in nineteen]
+        mean = partial(paper_mean_corruption_error, names=nineteen)
+        yield ratios.mean(place, "paper_mean_corruption_error", mean, rows)
+        mean = partial(paper_relative_mean_corruption_error, names=nineteen)
+        note = _caution(nineteen, shaky, unclear)
+        yield rises.mean(place, "paper_relative_mean_corruption_error", mean, rows, note)
 
 
 def _caution(names: Sequence[str], shaky: list[str], unclear: list[str], where: str = "") -> str | None:
@@ -154,8 +157,10 @@ def _caution(names: Sequence[str], shaky: list[str], unclear: list[str], where: 
     return None
 
 
-def _all_nineteen(names: tuple[str, ...]) -> bool:
-    return set(PAPER_CORRUPTIONS.counted) <= set(names)
+def _nineteen(names: tuple[str, ...]) -> list[str]:
+    """The study's nineteen in the order of what was measured; none where one of them was not."""
+    found = [name for name in names if name in PAPER_CORRUPTIONS.counted]
+    return found if len(found) == len(PAPER_CORRUPTIONS.counted) else []
 
 
 def _last_sum(cells: NDArray[np.float64]) -> NDArray[np.float64]:

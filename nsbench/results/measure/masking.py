@@ -13,18 +13,10 @@ from nsbench.metrics.masking import (
     masking_signs,
     overshoots,
 )
+from nsbench.protocols.attacks import find_attack
 from nsbench.results.key import strength_text
 from nsbench.results.measure.attacked import attacks_of, errors_under
 from nsbench.results.measure.predicted import Predicted
-
-NAMES = {
-    "fgsm": "FGSM",
-    "paper_fgsm": "the study's FGSM",
-    "pgd": "PGD",
-    "bim": "BIM",
-    "deepfool": "DeepFool",
-    "noise": "uniform noise",
-}
 
 
 @dataclass(frozen=True)
@@ -51,10 +43,9 @@ def masking_sentences(model: Predicted, config: EvaluationConfig, classes: int) 
 
 def outcomes_of(model: Predicted, config: EvaluationConfig) -> dict[str, Outcomes]:
     """What every attack did, by name, each on as many of the first images as it was shown."""
-    attacks = {name: epsilons for name, epsilons in attacks_of(config).items() if name in NAMES}
     return {
         name: Outcomes(epsilons, errors_under(model, model.attacked(name, epsilons)))
-        for name, epsilons in attacks.items()
+        for name, epsilons in attacks_of(config).items()
     }
 
 
@@ -72,7 +63,7 @@ def _footnote(rise: AccuracyRises) -> str:
 
 def _rise(found: AccuracyRises) -> str:
     return (
-        f"{NAMES[found.attack]} accuracy rises from {_percent(found.at_smaller)} at eps {strength_text(found.smaller)} "
+        f"{_name(found.attack)} accuracy rises from {_percent(found.at_smaller)} at eps {strength_text(found.smaller)} "
         f"to {_percent(found.at_larger)} at {strength_text(found.larger)}"
     )
 
@@ -90,14 +81,18 @@ def _sentence(sign: Sign) -> str:
             return f"Under {_rise(sign)}, though the larger change includes the smaller."
         case Outdone(attack, by, epsilon, accuracy, accuracy_by):
             return (
-                f"At eps {strength_text(epsilon)} {NAMES[attack]} leaves an accuracy of {_percent(accuracy)} and "
-                f"{NAMES[by]}, which should be weaker, {_percent(accuracy_by)}."
+                f"At eps {strength_text(epsilon)} {_name(attack)} leaves an accuracy of {_percent(accuracy)} and "
+                f"{_name(by)}, which should be weaker, {_percent(accuracy_by)}."
             )
         case SurvivesAnything(attack, epsilon, accuracy, chance):
             return (
-                f"Under {NAMES[attack]} at eps {strength_text(epsilon)}, where every image could be made plain grey, "
+                f"Under {_name(attack)} at eps {strength_text(epsilon)}, where every image could be made plain grey, "
                 f"accuracy is {_percent(accuracy)}, above the {_percent(chance)} of a guess."
             )
+
+
+def _name(attack: str) -> str:
+    return find_attack(attack).title
 
 
 def _percent(share: float) -> str:

@@ -4,6 +4,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 
+import numpy as np
+
 from nsbench.config.evaluation import EvaluationConfig
 from nsbench.metrics import paper, perturbation
 from nsbench.metrics.classification import weighted_mean
@@ -74,12 +76,15 @@ def perturbation_numbers(
         yield from _imagenet(place_of(IMAGENET), names, own.steps, rates)
     if set(ALL_TWENTY) <= set(names):
         place = place_of(ALL_TWENTY)
-        mean = partial(paper.paper_mean_flip_probability, names=names)
-        yield place.mean("paper_mean_flip_probability", own.first.map(mean))
+        twenty = [name for name in names if name in ALL_TWENTY]
+        rows = [names.index(name) for name in twenty]
+        mean = partial(paper.paper_mean_flip_probability, names=twenty)
+        taken = own.first.map(partial(np.take, indices=rows, axis=-1))
+        yield place.mean("paper_mean_flip_probability", taken.map(mean))
         if base is not None:
-            mean = partial(paper.paper_mean_flip_rate, names=names)
+            mean = partial(paper.paper_mean_flip_rate, names=twenty)
             firsts = _rates(own.first, base.first)
-            yield firsts.mean(place, "paper_mean_flip_rate", mean, range(len(names)))
+            yield firsts.mean(place, "paper_mean_flip_rate", mean, rows)
 
 
 def _imagenet(place: Place, names: tuple[str, ...], steps: Sampled, rates: Ratios | None) -> Iterator[Number]:

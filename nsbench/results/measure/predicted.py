@@ -3,15 +3,16 @@
 from collections.abc import Sequence
 from functools import cached_property
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from nsbench.errors import UserError
-from nsbench.metrics.corruption import SEVERITIES
 from nsbench.metrics.perturbation import check_sequences
 from nsbench.metrics.temperature import fit_temperature, scale_logits
 from nsbench.predictions.store import Arrays, Labels, Stored, corruption_cell, perturbation_cell
+from nsbench.protocols.cifar import CIFAR10_C
 
 REMEDY = "run the same `nsbench evaluate` again"
 
@@ -99,12 +100,12 @@ class Predicted:
             )
         return found
 
-    def corrupted(self, names: Sequence[str]) -> tuple[NDArray[np.uint8], NDArray[np.float32]]:
+    def corrupted(self, names: Sequence[str]) -> tuple[NDArray[np.integer[Any]], NDArray[np.float32]]:
         """Predicted classes and confidences (C, 5, N).
 
         Raises UserError naming a severity that is missing or has other images.
         """
-        cells = [corruption_cell(name, severity) for name in names for severity in SEVERITIES]
+        cells = [corruption_cell(name, severity) for name in names for severity in CIFAR10_C.severities]
         found = [self.load(cell) for cell in cells]
         most = max(len(arrays["predicted"]) for arrays in found)
         for cell, arrays in zip(cells, found, strict=True):
@@ -113,11 +114,11 @@ class Predicted:
                     f"{self.model} has predictions for {len(arrays['predicted']):,} of the {most:,} images of {cell}: "
                     f"{REMEDY}."
                 )
-        shape = (len(names), len(SEVERITIES), most)
+        shape = (len(names), len(CIFAR10_C.severities), most)
         predicted, confidence = (np.stack([arrays[key] for arrays in found]) for key in ("predicted", "confidence"))
         return predicted.reshape(shape), confidence.reshape(shape)
 
-    def perturbed(self, names: Sequence[str]) -> dict[str, NDArray[np.uint8]]:
+    def perturbed(self, names: Sequence[str]) -> dict[str, NDArray[np.integer[Any]]]:
         """Predicted classes (Q, T) by perturbation.
 
         Raises UserError naming one that is missing or has too few frames or sequences.

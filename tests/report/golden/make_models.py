@@ -16,14 +16,14 @@ from made_up import (
     write,
 )
 
-from nsbench.config.evaluation import CorruptionName, PerturbationName
 from nsbench.models.record import ModelRecord
+from nsbench.protocols.cifar import CIFAR10_C, CIFAR10_P
 from nsbench.results.measured import BenchmarkSet, Comparison, Measurement
 from nsbench.results.record import Diagnostics, Results
 
 N, ATTACKED = 10_000, 1_000
-COUNTED, SHOWN = list(CorruptionName.__args__[:15]), list(CorruptionName.__args__[15:])
-PERTURBATIONS, ASIDE = list(PerturbationName.__args__[:10]), list(PerturbationName.__args__[10:])
+COUNTED, SHOWN = list(CIFAR10_C.counted), list(CIFAR10_C.shown)
+PERTURBATIONS, ASIDE = list(CIFAR10_P.counted), list(CIFAR10_P.shown)
 EPSILONS = [f"{eps:g}" for eps in (0, 0.01, 0.02, 0.05, 0.1, 1 / 255, 2 / 255, 4 / 255, 8 / 255)]
 STRONG = [f"{eps:g}" for eps in (2 / 255, 4 / 255, 8 / 255)]
 NAMES = ["resnet20", "resnet32", "vgg16_bn", "small-vit"]

@@ -5,12 +5,13 @@ import sys
 
 import pytest
 
-from nsbench.attacks.catalog import ATTACKS, ITERATED, RANDOM, describe, step_size
+from nsbench.attacks.foolbox_attacks import BUILDERS
 from nsbench.errors import UserError
+from nsbench.protocols.attacks import attack_names, attacks, describe, heading, step_size, sweep_names
 
 
 def test_steps_and_restarts_are_stated_where_there_are_any() -> None:
-    assert [describe(name, 10, 2) for name in ATTACKS] == [
+    assert [describe(name, 10, 2) for name in attack_names()] == [
         "PGD, 10 steps of 0.25 eps, 2 random starts",
         "BIM, 10 steps of 0.125 eps from the image itself",
         "DeepFool, at most 10 steps, cut off at eps",
@@ -19,19 +20,33 @@ def test_steps_and_restarts_are_stated_where_there_are_any() -> None:
     assert describe("pgd", 1, 1) == "PGD, 1 step of 2.5 eps, 1 random start"
 
 
-@pytest.mark.parametrize("name", ITERATED)
+@pytest.mark.parametrize("name", [attack.name for attack in attacks() if attack.iterated])
 @pytest.mark.parametrize("steps", [1, 7, 100])
 def test_the_steps_together_reach_the_edge(name: str, steps: int) -> None:
     assert steps * step_size(name, steps) > 1
 
 
-def test_an_unknown_attack_is_told_with_the_known_ones() -> None:
+def test_an_unknown_attack_is_refused_by_naming_the_known_ones() -> None:
     with pytest.raises(UserError, match=r"'fgms' is no attack: choose among pgd, bim, deepfool, noise\."):
         describe("fgms", 10, 1)
 
 
-def test_every_group_names_attacks_that_exist() -> None:
-    assert set(RANDOM) | set(ITERATED) < set(ATTACKS)
+def test_every_stronger_attack_can_be_built_and_no_other() -> None:
+    assert set(BUILDERS) == {attack.name for attack in attacks() if not attack.sweep and attack.perturb is None}
+    assert sweep_names() == ("fgsm", "paper_fgsm")
+
+
+def test_an_attack_is_never_weaker_than_itself_nor_than_one_that_does_not_exist() -> None:
+    names = {attack.name for attack in attacks()}
+    assert all(set(attack.beats) <= names - {attack.name} for attack in attacks())
+
+
+def test_a_table_of_another_machines_record_calls_an_unknown_attack_by_its_name() -> None:
+    assert [heading(name) for name in ("paper_fgsm", "noise", "theirs")] == [
+        "FGSM of the published study",
+        "Random noise",
+        "theirs",
+    ]
 
 
 def run(*code: str) -> str:
@@ -52,7 +67,3 @@ def test_foolbox_is_imported_only_by_an_attack_and_without_a_warning() -> None:
         "print('foolbox' in sys.modules, warnings.filters == filters)",
     )
     assert told.split() == ["False", "True", "True"]
-
-
-def test_the_catalog_needs_no_torch() -> None:
-    assert run("import sys, nsbench.attacks.catalog", "print('torch' in sys.modules)").split() == ["False"]

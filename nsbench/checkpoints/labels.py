@@ -1,0 +1,126 @@
+"""`plan.json`: the labels (study, generation, role, seed) of the networks in a run folder, read without torch."""
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import ValidationError
+
+from nsbench.checkpoints.record import CheckpointName, CheckpointRecord, Record, TrainedNetwork
+from nsbench.config.resolve import read_toml
+from nsbench.errors import UserError
+from nsbench.files import write_text
+
+Role = Literal["teacher", "student", "baseline", "control"]
+
+
+def networks_folder(run: Path) -> Path:
+    """Where the networks of a run lie, each in a folder named after its recipe."""
+    return run / "networks"
+
+
+class Labels(CheckpointName):
+    """One entry of `plan.json`."""
+
+    role: Role
+    folder: str
+    parent: str | None
+
+    def on(self, network: TrainedNetwork) -> CheckpointRecord:
+        """The record of a trained network under these labels."""
+        labels = self.model_dump(exclude={"folder", "network", "seed"})
+        selection = network.selection
+        if selection is not None:
+            selection = selection.model_copy(update={"teacher": self.parent or ""})
+        content = {key: getattr(network, key) for key in TrainedNetwork.model_fields}
+        return CheckpointRecord(**labels, **content | {"selection": selection})
+
+
+class PlanFile(Record):
+    """The content of `plan.json`: labels, and the folders of the networks that they are given to."""
+
+    format: Literal["nsbench-plan"] = "nsbench-plan"
+    format_version: Literal[1] = 1
+    networks: list[Labels]
+
+
+def write_plan(run: Path, labels: Sequence[Labels]) -> None:
+    """Write `plan.json`, from which the networks of a run folder are found without its configuration."""
+    text = json.dumps(PlanFile(networks=list(labels)).model_dump(mode="json"), indent=1)
+    write_text(run / "plan.json", text + "\n")
+
+
+def read_plan(run: Path) -> list[Labels]:
+    """The labels of a run's networks.
+
+    Raises UserError when there is no plan, or it is damaged.
+    """
+    path = run / "plan.json"
+    try:
+        return PlanFile.model_validate_json(path.read_text()).networks
+    except OSError:
+        raise UserError(
+            f"{run} is not a run folder (it has no plan.json): name one that `nsbench train` made."
+        ) from None
+    except (ValidationError, UnicodeDecodeError):
+        raise UserError(f"{path} is damaged: delete it and run the same command again.") from None
+
+
+def planned_labels(folder: Path) -> Labels | None:
+    """The first labels that the plan of the run around a network's folder gives to it; None where there is none."""
+    run = folder.resolve().parent.parent
+    if not (run / "plan.json").is_file():
+        return None
+    return next((labels for labels in read_plan(run) if labels.folder == folder.resolve().name), None)
+
+
+def labels_of(folder: Path, network: TrainedNetwork, recipe: dict[str, Any], teacher: str | None) -> Labels:
+    """The labels of one network's folder: its plan's, else some made from its recipe."""
+    found = planned_labels(folder)
+    if found is not None:
+        return found
+    generation = 0
+    while recipe["parent"] is not None:
+        generation, recipe = generation + 1, recipe["parent"]
+    return Labels(
+        study=network.method,
+        generation=generation,
+        network=network.network,
+        seed=network.seed,
+        role="student" if teacher else "teacher",
+        folder=folder.resolve().name,
+        parent=teacher,
+    )
+
+
+def refuse_earlier(run: Path) -> None:
+    """Raise UserError for a run folder of an earlier version, whose networks were named after their study."""
+    path = run / "config.toml"
+    if path.is_file() and not (run / "plan.json").is_file() and "study" in read_toml(path):
+        raise UserError(
+            f"{run} was made by an earlier version of nsbench, which named networks otherwise: choose another folder "
+            "with --out and train again; its results.json is still read, by `nsbench report` too."
+        )
+
+
+def network_folder(run: Path, name: str) -> Path:
+    """The folder of the network that a run's plan calls by these labels, such as `hard/seed0/gen1-resnet26`.
+
+    Raises UserError when the plan has no such labels.
+    """
+    known = {str(labels): labels.folder for labels in read_plan(run)}
+    if name not in known:
+        raise UserError(f"{run} has no network {name!r}: name one of {', '.join(known)}.")
+    return networks_folder(run) / known[name]
+
+
+def named_folder(path: Path) -> Path:
+    """The folder that a user means: `RUN/hard/seed0/gen1-resnet26` is where the network with these labels lies.
+
+    Any other path is given back as it is.
+    """
+    for run in path.parents[:3]:
+        if not path.exists() and (run / "plan.json").is_file():
+            return network_folder(run, path.relative_to(run).as_posix())
+    return path

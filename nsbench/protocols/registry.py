@@ -1,0 +1,60 @@
+"""The benchmarks there are, by name; a program may add its own."""
+
+import difflib
+
+from nsbench.errors import UserError
+from nsbench.protocols.cifar import PROTOCOLS, corruptions_of, perturbations_of
+from nsbench.protocols.protocol import Protocol
+
+_REGISTERED: dict[str, Protocol] = {protocol.name: protocol for protocol in PROTOCOLS}
+
+
+def register(protocol: Protocol) -> None:
+    """Add a benchmark; the same one twice is no mistake.
+
+    Raises:
+        UserError: another one has this name.
+    """
+    if _REGISTERED.setdefault(protocol.name, protocol) != protocol:
+        raise UserError(f"There is another benchmark called {protocol.name!r}: choose another name.")
+
+
+def registered() -> tuple[Protocol, ...]:
+    """All benchmarks, in the order in which they were added."""
+    return tuple(_REGISTERED.values())
+
+
+def find_protocol(name: str) -> Protocol:
+    """The benchmark of this name.
+
+    Raises:
+        UserError: there is none; the nearest name is given.
+
+    >>> find_protocol("cifar10-c").title
+    'CIFAR-10-C'
+    """
+    if name not in _REGISTERED:
+        near = difflib.get_close_matches(name, _REGISTERED, n=1)
+        hint = f" Did you mean {near[0]}?" if near else ""
+        raise UserError(f"There is no benchmark {name!r}: choose from {', '.join(_REGISTERED)}.{hint}")
+    return _REGISTERED[name]
+
+
+def protocols_of(data_set: str) -> tuple[Protocol, ...]:
+    """The benchmarks that belong to a data set."""
+    return tuple(protocol for protocol in registered() if data_set in protocol.data_sets)
+
+
+def corruption_protocol(data_set: str, title: str) -> Protocol:
+    """The corruptions that a data set has unless others are asked for: its own, or those of CIFAR-10-C under its name.
+
+    Args:
+        data_set: its name.
+        title: what a report calls it.
+    """
+    return _REGISTERED.get(f"{data_set}-c") or corruptions_of(data_set, title)
+
+
+def perturbation_protocol(data_set: str, title: str) -> Protocol:
+    """The same of perturbations."""
+    return _REGISTERED.get(f"{data_set}-p") or perturbations_of(data_set, title)
