@@ -49,6 +49,8 @@ def test_every_row_is_its_measurement(results: Results) -> None:
     for row, one in zip(results.to_pandas().to_dict("records"), results.measurements, strict=True):
         own = {name: None if pd.isna(row[name]) else row[name] for name in row}
         assert {name: own[name] for name in KEY} == {name: getattr(one.key, name) for name in KEY}
+        fields = ("ci_low", "ci_high", "unbiased", "n", "baseline", "note")
+        assert [own[name] for name in fields] == [getattr(one, name) for name in fields]
         assert (own["model"], own["metric"], own["value"], own["floor"]) == (
             one.model,
             one.metric,

@@ -71,6 +71,14 @@ def test_strengths_differ_unless_rounding_made_the_difference() -> None:
     assert not at(0.1).matches(Key("attack", "top1_error", member="pgd", strength=0.1))
 
 
+def test_a_strength_that_text_has_rounded_is_read_as_the_exact_one() -> None:
+    for steps in (1, 2, 4, 8, 16):
+        assert parsed(f"fgsm/{steps / 255:g}", "top1_error", "cifar10").strength == steps / 255
+    assert parsed("fgsm/0.03", "top1_error", "cifar10").strength == 0.03
+    assert parsed("fgsm/0", "top1_error", "cifar10").strength == 0
+    assert parsed("fgsm", "zero_gradients", "cifar10").strength is None
+
+
 def test_only_the_c_and_p_of_a_data_set_are_standard() -> None:
     assert Key("corruption", "mean_error", own_protocol("corruption", "digits")).standard
     assert not Key("corruption", "mean_error", "cifar10-c-bar").standard
