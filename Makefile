@@ -34,7 +34,7 @@ test-foreign: $(VENV)/installed-test
 		$(VENV)/bin/python -m pytest -m 'training and not slow and not gpu' --durations=10
 
 test-slow: $(VENV)/installed-test
-	$(VENV)/bin/python -m pytest -m 'slow and not gpu' --durations=10
+	$(VENV)/bin/python -m pytest -m 'slow and not gpu' --dist=loadgroup --durations=10
 
 check: $(VENV)/installed-dev
 	$(VENV)/bin/ruff check

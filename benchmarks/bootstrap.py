@@ -28,7 +28,7 @@ from nsbench.protocols.cifar import CIFAR10_C, CIFAR10_P
 from nsbench.results.measure.everything import Measurer, measurement
 from nsbench.results.measure.numbers import Resampler
 from nsbench.results.measure.predicted import Predicted
-from nsbench.results.record import Measurement
+from nsbench.results.measured import Measurement
 
 CLASSES = 10
 Array = NDArray[Any]
@@ -80,7 +80,7 @@ def write_model(run: Path, name: str, labels: Array, held_out: Array, config: Ev
 
 def measured(run: Path, names: Sequence[str], config: EvaluationConfig) -> list[Measurement]:
     """Every number of all models, with its interval."""
-    measurer = Measurer(run, config, Resampler(config.bootstrap_resamples, seed=0), names[0])
+    measurer = Measurer(run, config, Resampler(config.bootstrap_resamples, seed=0), names[0], "cifar10")
     return [
         measurement(number, name, names[0]) for name in names for number in measurer.numbers(measurer.predicted(name))
     ]

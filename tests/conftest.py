@@ -1,15 +1,17 @@
 """What every test may use: a run small enough to make in seconds."""
 
 import os
-import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from subprocess import CompletedProcess
 
 import pytest
 import torch
+from filelock import FileLock
 
 from nsbench.checkpoints.store import load_network
+from nsbench.cli.app import main
 from nsbench.config.resolve import resolve
 from nsbench.config.schema import Config
 from nsbench.data.load import load_dataset
@@ -23,6 +25,9 @@ os.environ["OMP_NUM_THREADS"] = str(THREADS)
 torch.set_num_threads(THREADS)
 # Said, so that a machine's own preference (`auto`) does not decide what is tested.
 PRECISION = os.environ.get("NSBENCH_TEST_PRECISION", "float32")
+
+MadeOnce = Callable[[str, Callable[[Path], None]], Path]
+Command = Callable[..., "CompletedProcess[str]"]
 
 TINY = (
     "name=tiny",
@@ -107,21 +112,40 @@ def tiny() -> Config:
 
 
 @pytest.fixture(scope="session")
-def tiny_run(tiny: Config, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The folder of a finished tiny run; tests read it and never write to it."""
-    folder = tmp_path_factory.mktemp("runs") / "tiny"
-    run_all(tiny, Options(folder, device="cpu", quiet=True))
-    return folder
+def made_once(tmp_path_factory: pytest.TempPathFactory) -> MadeOnce:
+    """Have a folder filled by the first process of this session that asks for it, while the others wait."""
+    base = tmp_path_factory.getbasetemp()
+    shared = base.parent if "PYTEST_XDIST_WORKER" in os.environ else base
+
+    def make(name: str, fill: Callable[[Path], None]) -> Path:
+        folder, done = shared / "made-once" / name, shared / "made-once" / f"{name}.done"
+        folder.parent.mkdir(exist_ok=True)
+        with FileLock(f"{folder}.lock"):
+            if not done.exists():
+                fill(folder)
+                done.touch()
+        return folder
+
+    return make
 
 
 @pytest.fixture(scope="session")
-def nsbench() -> Callable[..., "subprocess.CompletedProcess[str]"]:
-    """Run the command line in a process of its own."""
+def tiny_run(tiny: Config, made_once: MadeOnce) -> Path:
+    """The folder of a finished tiny run; tests read it and never write to it."""
+    return made_once("tiny", lambda folder: run_all(tiny, Options(folder, device="cpu", quiet=True)))
 
-    def run(*arguments: str, **options: object) -> "subprocess.CompletedProcess[str]":
-        command = [sys.executable, "-m", "nsbench", *arguments]
-        settings = {"timeout": 300, **options}
-        return subprocess.run(command, capture_output=True, text=True, check=False, **settings)
+
+@pytest.fixture
+def nsbench(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Command:
+    """Run the command line in this process: another one would import PyTorch each time."""
+
+    def run(*arguments: str) -> "CompletedProcess[str]":
+        monkeypatch.setattr(sys, "argv", ["nsbench", *arguments])
+        capsys.readouterr()
+        with pytest.raises(SystemExit) as left:
+            main()
+        written = capsys.readouterr()
+        return CompletedProcess(arguments, int(left.value.code or 0), written.out, written.err)
 
     return run
 

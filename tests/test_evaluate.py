@@ -8,8 +8,6 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
@@ -18,24 +16,11 @@ from safetensors.torch import save_file
 from torch import nn
 
 from nsbench.api import evaluate
-from nsbench.cli.app import main
 from nsbench.config.resolve import resolve
 from nsbench.results.store import load_results
 from nsbench.work.options import Options
 from nsbench.work.runs import run_all
-from tests.conftest import TINY
-
-
-@dataclass(frozen=True)
-class Outcome:
-    """What a command left."""
-
-    returncode: int
-    stdout: str
-    stderr: str
-
-
-Command = Callable[..., Outcome]
+from tests.conftest import TINY, Command
 
 CODE = """
 import torch
@@ -67,21 +52,6 @@ SETTINGS = (
 def network(seed: int) -> nn.Module:
     torch.manual_seed(seed)
     return nn.Sequential(nn.Conv2d(3, 4, 5, 4), nn.ReLU(), nn.Flatten(), nn.Linear(196, 10))
-
-
-@pytest.fixture
-def nsbench(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Command:
-    """Run the command line in this process: another one would import PyTorch each time."""
-
-    def run(*arguments: str) -> Outcome:
-        monkeypatch.setattr(sys, "argv", ["nsbench", *arguments])
-        capsys.readouterr()
-        with pytest.raises(SystemExit) as left:
-            main()
-        written = capsys.readouterr()
-        return Outcome(int(left.value.code or 0), written.out, written.err)
-
-    return run
 
 
 @pytest.fixture

@@ -12,9 +12,9 @@ from nsbench.results.store import load_results
 SCALED = (
     "data.labeled_fraction=0.95",
     "study.control=false",
-    "training.teacher_images=2_500",
-    "training.student_images=7_500",
-    "training.baseline_images=2_500",
+    "training.teacher_images=1_500",
+    "training.student_images=3_000",
+    "training.baseline_images=1_500",
     "method.confidence_threshold=0.1",
     "evaluation.attack_images=100",
     "evaluation.strong_attack_images=5",
@@ -32,7 +32,7 @@ def test_the_paper_preset_runs_whole_with_its_budget_scaled_down(
     settings = [word for setting in SCALED for word in ("--set", setting)]
     data = os.environ["NSBENCH_TEST_CIFAR10"]
     command = ["run-all", "paper", "--data", data, "--out", str(tmp_path / "run"), *settings]
-    outcome = nsbench(*command, timeout=1500)
+    outcome = nsbench(*command)
     assert outcome.returncode == 0, outcome.stderr
     results = load_results(tmp_path / "run")
     networks = [(record.role, record.network, record.parameters) for record in results.checkpoints]

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from nsbench.checkpoints.labels import network_folder
+from tests.conftest import MadeOnce
 
 Train = Callable[..., None]
 Accuracy = Callable[[Path], float]
@@ -48,30 +49,27 @@ def student_in(folder: Path) -> Path:
     return found
 
 
-@pytest.fixture(scope="module")
-def teacher(train_small: Train, tmp_path_factory: pytest.TempPathFactory) -> Path:
+@pytest.fixture(scope="session")
+def teacher(train_small: Train, made_once: MadeOnce) -> Path:
     """A run folder whose teacher is trained; label type, model noise and objective do not concern it."""
-    folder = tmp_path_factory.mktemp("teacher")
-    train_small(folder)
-    return folder
+    return made_once("teacher", train_small)
 
 
 @pytest.mark.parametrize("name", [*LABELS, *MODEL_NOISES, *OBJECTIVES])
 def test_a_student_learns_far_beyond_chance(
     name: str, teacher: Path, train_small: Train, accuracy: Accuracy, tmp_path: Path
 ) -> None:
-    shutil.copytree(teacher / TEACHER, tmp_path / TEACHER)
+    shutil.copytree(teacher / "networks", tmp_path / "networks")
     train_small(tmp_path, *{**LABELS, **MODEL_NOISES, **OBJECTIVES}[name])
-    same = (tmp_path / TEACHER / "weights.safetensors").read_bytes()
-    assert same == (teacher / TEACHER / "weights.safetensors").read_bytes()
+    same = (network_folder(tmp_path, TEACHER) / "weights.safetensors").read_bytes()
+    assert same == (network_folder(teacher, TEACHER) / "weights.safetensors").read_bytes()
     assert accuracy(student_in(tmp_path)) > BEYOND_CHANCE
 
 
 def test_the_control_learns_from_labels_and_noise_alone(
     teacher: Path, train_small: Train, accuracy: Accuracy, tmp_path: Path
 ) -> None:
-    for name in ("hard", "supervised"):
-        shutil.copytree(teacher / name, tmp_path / name)
+    shutil.copytree(teacher / "networks", tmp_path / "networks")
     train_small(tmp_path, "study.control=true")
     assert accuracy(network_folder(tmp_path, "control/seed0/gen1-resnet8-w0.5")) > BEYOND_CHANCE
 
@@ -81,9 +79,15 @@ def test_a_network_that_starts_from_trained_weights_keeps_what_it_knew(
     part: str, teacher: Path, train_small: Train, accuracy: Accuracy, tmp_path: Path
 ) -> None:
     """A tenth of the teacher's budget, which is not enough from scratch, at a tenth of its learning rate."""
-    known = accuracy(teacher / TEACHER)
+    known = accuracy(network_folder(teacher, TEACHER))
     settings = ["training.teacher_images=3_000", "training.student_images=64", "training.learning_rate=0.01"]
     train_small(tmp_path / "scratch", *settings)
-    transfer = [f"transfer.weights={teacher / TEACHER}", f"transfer.train={part}", "transfer.head_rate=2.0"]
+    transfer = [
+        f"transfer.weights={network_folder(teacher, TEACHER)}",
+        f"transfer.train={part}",
+        "transfer.head_rate=2.0",
+    ]
     train_small(tmp_path / "transfer", *settings, *transfer)
-    assert accuracy(tmp_path / "transfer" / TEACHER) > max(known - 0.05, accuracy(tmp_path / "scratch" / TEACHER) + 0.1)
+    assert accuracy(network_folder(tmp_path / "transfer", TEACHER)) > max(
+        known - 0.05, accuracy(network_folder(tmp_path / "scratch", TEACHER)) + 0.1
+    )

@@ -111,7 +111,7 @@ def test_the_baseline_is_one_hundred_percent_of_itself(tmp_path: Path) -> None:
 
 
 def test_a_subset_is_never_called_complete_and_validation_corruptions_never_count(results: Results) -> None:
-    sets = {benchmark.kind: benchmark for benchmark in results.benchmarks}
+    sets = {benchmark.attack or benchmark.kind: benchmark for benchmark in results.benchmarks}
     assert not sets["corruption"].complete
     assert sets["corruption"].shown == ["gaussian_blur"]
     assert "gaussian_blur" not in sets["corruption"].counted
@@ -124,7 +124,8 @@ def test_metrics_csv_is_the_same_numbers_as_tidy_rows(results: Results, tiny_run
     with (tiny_run / "metrics.csv").open() as file:
         rows = list(csv.DictReader(file))
     assert ",".join(rows[0]) == (
-        "model,study,generation,network,seed,benchmark,metric,value,ci_low,ci_high,n,baseline,weights_selection,measured_on"
+        "model,study,generation,network,seed,benchmark,metric,value,ci_low,ci_high,n,baseline,weights_selection,measured_on,"
+        "kind,protocol,member,severity,strength"
     )
     assert len(rows) == len(results.measurements)
     for row, number in zip(rows, results.measurements, strict=True):

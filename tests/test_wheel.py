@@ -17,7 +17,7 @@ import pytest
 
 import nsbench
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("wheel")]  # one process makes the environment
 
 ROOT = Path(__file__).parents[1]
 PRESETS = sorted(path.stem for path in (ROOT / "nsbench" / "presets").glob("*.toml"))

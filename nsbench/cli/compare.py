@@ -35,7 +35,7 @@ def compare(
     from nsbench.errors import UserError
     from nsbench.files import write_text
     from nsbench.results.compare.sides import open_side
-    from nsbench.results.compare.text import to_markdown
+    from nsbench.results.compare.text import to_json, to_markdown
     from nsbench.results.compare.versus import Choice, versus
 
     named = tuple(name for one in metrics or () for name in one.split(",") if name)
@@ -43,7 +43,7 @@ def compare(
         raise UserError("--metrics and --all exclude each other: leave one out.")
     choice = Choice(named, everything)
     found = versus(open_side(candidate), open_side(baseline), choice, strict=fail_on_regression)
-    text = to_markdown(found) if form == "markdown" else found.model_dump_json(indent=1) + "\n"
+    text = to_markdown(found) if form == "markdown" else to_json(found)
     if out is None:
         typer.echo(text, nl=False)
     else:

@@ -6,26 +6,17 @@ from nsbench.checkpoints.record import CheckpointName, CheckpointRecord
 from nsbench.models.record import ModelRecord
 from nsbench.protocols.attacks import sweep_names
 from nsbench.report.stamp import MARK, TEST_SELECTED
-from nsbench.results.record import (
-    BenchmarkSet,
-    Comparison,
-    Diagnostics,
-    Measurement,
-    Results,
-    SeedComparison,
-    SeedMean,
-)
+from nsbench.results.key import Key, Kind, own_protocol
+from nsbench.results.measured import BenchmarkSet, Comparison, Measurement, SeedComparison, SeedMean, unseeded_name
+from nsbench.results.record import Diagnostics, Results
+
+CLEAN = Key("clean", "top1_error")
 
 MOST = 12
 """A figure shows no more models: there are six colours, and each is used twice at most."""
 
 Entry = CheckpointRecord | ModelRecord
 """Whatever was measured; `str` of it is the name by which the record calls it."""
-
-
-def recipe(one: CheckpointRecord) -> str:
-    """The name of a network without its seed."""
-    return f"{one.study}/gen{one.generation}-{one.network}"
 
 
 class Lookup:
@@ -47,11 +38,9 @@ class Lookup:
         chain = [one for one in self.checkpoints if one not in baselines]
         self.entries: list[Entry] = [*chain, *results.models, *baselines]
         self._diagnostics = {diagnostics.model: diagnostics for diagnostics in results.diagnostics}
-        self._measurements = {(one.model, one.benchmark, one.metric): one for one in results.measurements}
-        self._comparisons = {
-            (one.candidate, one.baseline, one.benchmark, one.metric): one for one in results.comparisons
-        }
-        self._means = {(one.group, one.benchmark, one.metric): one for one in results.seed_means}
+        self._measurements = {(one.model, one.key): one for one in results.measurements}
+        self._comparisons = {(one.candidate, one.baseline, one.key): one for one in results.comparisons}
+        self._means = {(one.group, one.key): one for one in results.seed_means}
         one_each = {one.group: one for one in results.seed_means}
         self.groups = {group: self._members(mean) for group, mean in one_each.items()}
         self.drawn = self._drawn()
@@ -65,7 +54,8 @@ class Lookup:
             (
                 one
                 for one in self.checkpoints
-                if one.seed in mean.seeds and re.fullmatch(re.escape(recipe(one)) + r"(\W{1,2}\d+\W?)?", mean.group)
+                if one.seed in mean.seeds
+                and re.fullmatch(re.escape(unseeded_name(one)) + r"(\W{1,2}\d+\W?)?", mean.group)
             ),
             key=lambda one: one.seed,
         )
@@ -74,7 +64,7 @@ class Lookup:
         drawn = [one for one in self.entries if self.first_alike(one) is one]
         if len(drawn) <= MOST:
             return drawn
-        errors = [self.find(one, "clean", "top1_error") for one in drawn]
+        errors = [self.find(one, CLEAN) for one in drawn]
         ranked = sorted(
             range(len(errors)),
             key=lambda place: (
@@ -99,7 +89,7 @@ class Lookup:
 
     @property
     def left_out(self) -> str:
-        """What a figure with room for few says of the models that it lacks; empty where it shows all."""
+        """What a figure with room for few says of the models that it leaves out; empty where it shows all."""
         if len(self.drawn) == len(self.entries):
             return ""
         if len(self.drawn) == len({str(self.first_alike(one)) for one in self.entries}):
@@ -164,8 +154,8 @@ class Lookup:
         return names.index(str(one)) if str(one) in names else [str(other) for other in self.entries].index(str(one))
 
     def students(self) -> list[CheckpointRecord]:
-        """Checkpoints that a teacher's pseudo-labels trained, in reading order."""
-        return [checkpoint for checkpoint in self.checkpoints if checkpoint.parent is not None]
+        """Checkpoints of the chain after the first, in reading order."""
+        return [checkpoint for checkpoint in self.checkpoints if checkpoint.role == "student"]
 
     def last(self) -> CheckpointRecord:
         """The end of the chain: the last student, of several seeds the first; the last checkpoint without a student."""
@@ -173,9 +163,9 @@ class Lookup:
         alike = [one for one in self.students() if (one.study, one.generation) == (last.study, last.generation)]
         return next(iter(alike), last)
 
-    def lowest(self, benchmark: str, metric: str) -> list[Entry]:
+    def lowest(self, key: Key) -> list[Entry]:
         """The models whose number is the smallest: one, several if they share it, none if it was not measured."""
-        found = {str(one): self.find(one, benchmark, metric) for one in self.entries}
+        found = {str(one): self.find(one, key) for one in self.entries}
         values = {name: one.value for name, one in found.items() if one is not None and one.value is not None}
         least = min(values.values(), default=None)
         return [one for one in self.entries if least is not None and values.get(str(one)) == least]
@@ -184,7 +174,7 @@ class Lookup:
         """The model that a page shows in full: the last student of a run, else the one with the lowest clean error."""
         if self.checkpoints:
             return self.last()
-        return (self.lowest("clean", "top1_error") or self.entries)[0]
+        return (self.lowest(CLEAN) or self.entries)[0]
 
     def first_teacher(self, student: CheckpointRecord) -> str:
         """The name of the supervised teacher at the head of a student's chain."""
@@ -240,23 +230,25 @@ class Lookup:
         stamp = f"; {TEST_SELECTED}" if self.test_selected(one) else ""
         return f"{article}{words} ({one.network}{stamp})"
 
-    def find(self, one: Entry, benchmark: str, metric: str) -> Measurement | None:
-        """One number, or None where it was not measured."""
-        return self._measurements.get((str(one), benchmark, metric))
+    def key(self, kind: Kind, metric: str, member: str = "", severity: int | None = None) -> Key:
+        """What a number measures on the data set's own benchmarks, or on none."""
+        return Key(kind, metric, own_protocol(kind, self.results.data.name), member, severity)
 
-    def comparison(
-        self, candidate: Entry | str, baseline: Entry | str, benchmark: str = "clean", metric: str = "top1_error"
-    ) -> Comparison | None:
+    def find(self, one: Entry, key: Key) -> Measurement | None:
+        """One number, or None where it was not measured."""
+        return self._measurements.get((str(one), key))
+
+    def comparison(self, candidate: Entry | str, baseline: Entry | str, key: Key = CLEAN) -> Comparison | None:
         """The paired difference of two models, or None where they were not compared this way round."""
-        return self._comparisons.get((str(candidate), str(baseline), benchmark, metric))
+        return self._comparisons.get((str(candidate), str(baseline), key))
 
     def seed_comparisons(self, candidate: str | None, baseline: str | None) -> list[SeedComparison]:
         """All numbers in which two groups of networks were compared over their seeds."""
         return [one for one in self.results.seed_comparisons if (one.candidate, one.baseline) == (candidate, baseline)]
 
-    def seed_mean(self, group: str, benchmark: str, metric: str) -> SeedMean | None:
+    def seed_mean(self, group: str, key: Key) -> SeedMean | None:
         """One number averaged over a group's seeds, or None."""
-        return self._means.get((group, benchmark, metric))
+        return self._means.get((group, key))
 
     def group_label(self, group: str) -> str:
         """A group by what its networks are for: `gen 2 · resnet14`; its own name where the record has none of them."""
@@ -270,22 +262,32 @@ class Lookup:
         """Reliability bins, signs of gradient masking and confusion matrix, or None."""
         return self._diagnostics.get(str(one))
 
-    def benchmark(self, kind: str) -> BenchmarkSet | None:
-        """The set of images that one kind of number was measured on, or None."""
-        return next((benchmark for benchmark in self.results.benchmarks if benchmark.kind == kind), None)
+    def benchmark(self, kind: Kind, attack: str = "") -> BenchmarkSet | None:
+        """The images behind one kind of number, of a benchmark the data set's own, or None."""
+        wanted = (kind, own_protocol(kind, self.results.data.name), attack)
+        return next((one for one in self.results.benchmarks if (one.kind, one.protocol, one.attack) == wanted), None)
 
-    def measured(self, benchmark: str, metric: str) -> bool:
+    def set_of(self, key: Key) -> BenchmarkSet | None:
+        """The images behind a number of a benchmark, or None."""
+        found = (one for one in self.results.benchmarks if (one.kind, one.protocol) == (key.kind, key.protocol))
+        return next(found, None)
+
+    def further(self, kind: Kind) -> list[BenchmarkSet]:
+        """The benchmarks of one kind that are not the data set's own, in the order of the record."""
+        own = own_protocol(kind, self.results.data.name)
+        return [one for one in self.results.benchmarks if one.kind == kind and one.protocol != own]
+
+    def measured(self, key: Key) -> bool:
         """Whether any model has this number."""
-        return any(self.find(one, benchmark, metric) is not None for one in self.entries)
+        return any(self.find(one, key) is not None for one in self.entries)
 
-    def attacks(self) -> dict[str, list[str]]:
-        """Each attack's strengths as the record spells them, ascending; FGSM before the published one and others."""
-        spelled: dict[str, set[str]] = {name: set() for name in sweep_names()}
-        for _, benchmark, metric in self._measurements:
-            name, _, eps = benchmark.partition("/")
-            if metric == "top1_error" and eps and name not in ("corruption", "perturbation"):
-                spelled.setdefault(name, set()).add(eps)
-        return {name: sorted(found, key=float) for name, found in spelled.items() if found}
+    def attacks(self) -> dict[str, list[float]]:
+        """Each attack's strengths, ascending; FGSM before the published one and others."""
+        found: dict[str, set[float]] = {name: set() for name in sweep_names()}
+        for _, key in self._measurements:
+            if key.kind == "attack" and key.strength is not None:
+                found.setdefault(key.member, set()).add(key.strength)
+        return {name: sorted(strengths) for name, strengths in found.items() if strengths}
 
     def severities(self, benchmark: BenchmarkSet) -> list[int]:
         """Severities of a corruption set, ascending."""

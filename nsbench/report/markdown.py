@@ -2,7 +2,7 @@
 
 import re
 
-from nsbench.report.tables.table import MOST_ROWS, Cell, Table
+from nsbench.report.tables.table import MOST_ROWS, Table, TableCell
 
 
 class Markdown(str):
@@ -25,7 +25,7 @@ def escape_markdown(value: object) -> str:
     return re.sub(r"(?<![^\W_])_|_(?![^\W_])", r"\\_", text)
 
 
-def cell_text(cell: Cell) -> str:
+def cell_text(cell: TableCell) -> str:
     """Number, interval and marks in one line."""
     parts = [escape_markdown(cell.text) + superscript(cell.marks)]
     parts += [escape_markdown(cell.interval)] if cell.interval else []

@@ -33,7 +33,7 @@ def facts(lookup: Lookup) -> list[tuple[str, str]]:
         ("Platform", made.platform),
         ("Device", f"{made.device}, {plural(made.threads, 'thread')}"),
         *(
-            (f"Benchmark, {one.kind}", f"{one.name}; {one.images:,} images" + seed_text(one.seed))
+            (f"Benchmark, {one.attack or one.kind}", f"{one.name}; {one.images:,} images" + seed_text(one.seed))
             for one in lookup.results.benchmarks
         ),
         *weights(lookup),

@@ -17,6 +17,8 @@ from nsbench.report.tables import (
     attacks,
     calibrated,
     comparisons,
+    confusions,
+    further,
     generations,
     members,
     models,
@@ -24,6 +26,7 @@ from nsbench.report.tables import (
     robustness,
 )
 from nsbench.report.tables.table import Table
+from nsbench.results.key import Kind
 from nsbench.results.record import Results, SampleImage
 
 PNG = b"\x89PNG\r\n\x1a\n"
@@ -96,7 +99,10 @@ def explained(block: Table | Picture) -> Table | Picture:
 
 def sections(results: Results, run_folder: Path) -> list[Section]:
     """Every section that the record has something for, in reading order."""
-    lookup, strips = Lookup(results), galleries(results, run_folder)  # a missing image is told before anything is drawn
+    lookup, strips = (
+        Lookup(results),
+        galleries(results, run_folder),
+    )  # a missing image is reported before anything is drawn
     found = [
         Section("generations", "Generations", blocks=generation_blocks(lookup)),
         Section("models", "Models", blocks=model_blocks(lookup)),
@@ -115,6 +121,7 @@ def sections(results: Results, run_folder: Path) -> list[Section]:
             paragraphs=set_text(lookup, "perturbation"),
             blocks=blocks(overview.flips(lookup), *members.by_member(lookup, "perturbation")),
         ),
+        Section("further", "Further benchmarks", blocks=blocks(*further.further(lookup))),
         Section(
             "published",
             "As the published study counted",
@@ -126,7 +133,7 @@ def sections(results: Results, run_folder: Path) -> list[Section]:
             blocks=blocks(members.pseudo_labels(lookup), grids.selection(lookup), members.selection(lookup)),
         ),
         Section("training", "Training", blocks=blocks(curves.training(lookup))),
-        Section("confusion", "Confusion", blocks=blocks(grids.confusion(lookup))),
+        Section("confusion", "Confusion", blocks=blocks(grids.confusion(lookup), *confusions.confusions(lookup))),
         Section("samples", "Sample images", sample_text(results), galleries=strips),
         Section(
             "provenance",
@@ -140,7 +147,7 @@ def sections(results: Results, run_folder: Path) -> list[Section]:
     return [section for section in found if not section.empty]
 
 
-def set_text(lookup: Lookup, kind: str) -> list[str]:
+def set_text(lookup: Lookup, kind: Kind) -> list[str]:
     """What one kind of benchmark covers."""
     benchmark = lookup.benchmark(kind)
     return [] if benchmark is None else [wording.set_text(benchmark)]
@@ -155,7 +162,7 @@ def generation_blocks(lookup: Lookup) -> list[Table | Picture]:
 
 
 def model_blocks(lookup: Lookup) -> list[Table | Picture]:
-    """The answer first: the tables of anybody's models."""
+    """The answer first: the tables of models that nsbench did not train."""
     if not lookup.results.models:
         return []
     return blocks(models.models(lookup), models.glance(lookup)) + everything(lookup)
@@ -193,7 +200,7 @@ def unprinted_notes(results: Results, printed: Sequence[Table | Picture]) -> lis
     """Cautions on numbers that no table and no figure shows, so that none is lost."""
     told = [text for block in printed for _, text in block.notes]
     left = [one for one in results.measurements if one.note and not any(one.note in text for text in told)]
-    return [(f"{one.model}, {one.benchmark}, {one.metric}.", one.note or "") for one in left]
+    return [(f"{one.model}, {one.key.benchmark}, {one.key.metric}.", one.note or "") for one in left]
 
 
 def sample_text(results: Results) -> list[str]:

@@ -12,19 +12,21 @@ from nsbench.config.evaluation import EvaluationConfig
 from nsbench.metrics.calibration import reliability_bins
 from nsbench.metrics.classification import Floats, confusion_matrix, softmax
 from nsbench.models.record import ModelRecord
-from nsbench.results.benchmark_sets import Sets, benchmark_sets
-from nsbench.results.compare.pair import UNDIRECTED, compare, corrected, is_headline
+from nsbench.results.compare.pair import compare, corrected
 from nsbench.results.compare.seed_comparisons import seed_comparisons
 from nsbench.results.compare.seed_groups import seed_groups
+from nsbench.results.confusions import WHOLE, Confusions
+from nsbench.results.described import Sets, benchmark_sets
+from nsbench.results.key import Key
 from nsbench.results.measure.everything import Measurer, measurement
 from nsbench.results.measure.masking import masking_sentences
 from nsbench.results.measure.numbers import Number, Resampler
 from nsbench.results.measure.predicted import Predicted
+from nsbench.results.measured import Comparison, Measurement
+from nsbench.results.quantities import is_headline, metric
 from nsbench.results.record import (
-    Comparison,
     DatasetRecord,
     Diagnostics,
-    Measurement,
     Provenance,
     ReliabilityBin,
     Results,
@@ -34,7 +36,7 @@ from nsbench.results.record import (
 MOST_MODELS = 8
 """Up to so many models, each is compared with each."""
 
-CLEAN = ("clean", "top1_error")
+CLEAN = Key("clean", "top1_error")
 EACH = "clean error, each with each"
 
 
@@ -59,11 +61,11 @@ class Pair:
         """The comparisons that Holm's correction is over."""
         return self.question or f"{self.candidate} against {self.baseline}"
 
-    def takes(self, number: Number) -> bool:
+    def takes(self, key: Key) -> bool:
         """Whether a number is compared."""
-        if number.metric in UNDIRECTED:
+        if not metric(key.metric).directed:
             return False
-        return is_headline(*number.key) if self.headlines else number.key == CLEAN
+        return is_headline(key) if self.headlines else key == CLEAN
 
 
 @dataclass(frozen=True)
@@ -107,9 +109,9 @@ def assemble(setup: Setup) -> Results:
     Raises UserError naming predictions that are missing.
     """
     resampler = Resampler(setup.evaluation.bootstrap_resamples, setup.seed)
-    measurer = Measurer(setup.run, setup.evaluation, resampler, setup.baseline)
+    measurer = Measurer(setup.run, setup.evaluation, resampler, setup.baseline, setup.data.name)
     groups = seed_groups(setup.records)
-    compared: dict[str, dict[tuple[str, str], Number]] = {}
+    compared: dict[str, dict[Key, Number]] = {}
     measurements: list[Measurement] = []
     diagnostics = []
     for record in setup.records:
@@ -118,7 +120,7 @@ def assemble(setup: Setup) -> Results:
         measurements += [measurement(number, name, setup.baseline) for number in numbers]
         diagnostics.append(_diagnostics(model, measurer, len(setup.data.classes)))
         pairs = [pair for pair in setup.pairs if name in (pair.candidate, pair.baseline)]
-        compared[name] = {one.key: one for one in numbers if any(pair.takes(one) for pair in pairs)}
+        compared[name] = {one.key: one for one in numbers if any(pair.takes(one.key) for pair in pairs)}
         for group in groups:
             if isinstance(record, CheckpointRecord) and record in group:
                 group.add(record.seed, numbers)
@@ -131,7 +133,7 @@ def assemble(setup: Setup) -> Results:
         baseline=setup.baseline,
         checkpoints=[record for record in setup.records if isinstance(record, CheckpointRecord)],
         models=[record for record in setup.records if isinstance(record, ModelRecord)],
-        benchmarks=benchmark_sets(setup.evaluation, setup.source, len(measurer.labels), held_out),
+        benchmarks=benchmark_sets(setup.evaluation, setup.source, setup.data.name, len(measurer.labels), held_out),
         measurements=measurements,
         comparisons=corrected([one for pair in setup.pairs for one in _compared(pair, compared)]),
         seed_means=[mean for group in groups for mean in group.means()],
@@ -142,17 +144,17 @@ def assemble(setup: Setup) -> Results:
     )
 
 
-def _compared(pair: Pair, compared: dict[str, dict[tuple[str, str], Number]]) -> Iterator[Comparison]:
+def _compared(pair: Pair, compared: dict[str, dict[Key, Number]]) -> Iterator[Comparison]:
     other = compared[pair.baseline]
     for key, number in compared[pair.candidate].items():
-        if pair.takes(number):
+        if pair.takes(key):
             found = compare(pair.candidate, number, pair.baseline, other[key])
             yield found.model_copy(update={"family": pair.family})
 
 
 def checkpoint_pairs(records: Sequence[CheckpointRecord]) -> list[Pair]:
     """Students of a run, each with its `opponents`, in all headline numbers."""
-    students = [record for record in records if record.parent is not None]
+    students = [record for record in records if record.role == "student"]
     return [Pair(str(student), other, headlines=True) for student in students for other in opponents(student, records)]
 
 
@@ -177,11 +179,12 @@ def opponents(student: CheckpointRecord, records: Sequence[CheckpointRecord]) ->
     by_name = {str(record): record for record in records}
     beside = [record for record in records if record.seed == student.seed]
     controls = [str(one) for one in beside if one.role == "control" and one.network == student.network]
-    teachers = [student.parent or ""]
-    while (parent := by_name[teachers[-1]].parent) is not None:
-        teachers.append(parent)
+    teachers, one = [], student
+    while one.parent is not None:
+        teachers.append(one.parent)
+        one = by_name[one.parent]
     baselines = [str(one) for one in beside if one.role == "baseline"]
-    return list(dict.fromkeys([*controls, teachers[0], teachers[-1], *baselines]))
+    return list(dict.fromkeys([*controls, *teachers[:1], *teachers[-1:], *baselines]))
 
 
 def _diagnostics(model: Predicted, measurer: Measurer, classes: int) -> Diagnostics:
@@ -194,8 +197,13 @@ def _diagnostics(model: Predicted, measurer: Measurer, classes: int) -> Diagnost
         scaled_reliability=_reliability(model.scaled, labels, config.calibration_bins) if measurer.scales else [],
         masking=masking.signs,
         overshoot=masking.overshoot,
-        confusion=confusion_matrix(model.clean.argmax(1), labels, classes).tolist(),
+        **_confusion(confusion_matrix(model.clean.argmax(1), labels, classes)),
     )
+
+
+def _confusion(matrix: np.ndarray) -> dict[str, Any]:
+    """A confusion matrix (K, K) as the record has it."""
+    return {"confusion": matrix.tolist()} if len(matrix) <= WHOLE else {"confusions": Confusions.of(matrix)}
 
 
 def _reliability(logits: Floats, labels: np.ndarray, bins: int) -> list[ReliabilityBin]:

@@ -5,106 +5,19 @@ holds no clock time and no path, so the same command with the same seed on the s
 the same bytes.
 """
 
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from pydantic import Field
 
 from nsbench.checkpoints.record import CheckpointRecord, Count, Record
 from nsbench.models.record import ModelRecord
+from nsbench.results.confusions import Confusions
+from nsbench.results.frames import measurement_frame
+from nsbench.results.key import Key, Kind, own_protocol, parsed
+from nsbench.results.measured import BenchmarkSet, Comparison, Measurement, SeedComparison, SeedMean
 
-
-class Measurement(Record):
-    """One number, with its 95 % interval, what it was measured on and what it is relative to."""
-
-    model: str = Field(description="a checkpoint as STUDY/seedK/genI-NETWORK, or the name of another model")
-    benchmark: str = Field(
-        description="such as clean, scaled, fgsm/0.03, pgd/0.03, corruption, corruption/fog/3, perturbation/tilt"
-    )
-    metric: str = Field(description="a name of METRICS: top1_error, expected_calibration_error, ...")
-    value: float | None = Field(description="None where the number is undefined; `note` says why")
-    unbiased: float | None = Field(
-        default=None,
-        description="of a calibration error: median-unbiased, where `value` is the plug-in, which noise raises",
-    )
-    floor: float | None = Field(
-        default=None,
-        description="of a calibration error: the plug-in value to expect of a calibrated model with these confidences",
-    )
-    ci_low: float | None = Field(
-        description="lower end of the 95 % interval of the true value; None where none is defined"
-    )
-    ci_high: float | None
-    n: Count = Field(description="images (sequences for perturbations) it was measured on")
-    baseline: str | None = Field(description="the model it is relative to")
-    note: str | None = Field(default=None, description="a caution that must be printed beside the number")
-
-
-class Comparison(Record):
-    """One number of two models on the same images: the paired difference, its interval and its p-value."""
-
-    candidate: str = Field(description="the name of a model")
-    baseline: str = Field(description="the model it is compared with")
-    family: str = Field(
-        default="all comparisons",
-        description="the question that it helps to answer; Holm's correction is over a family",
-    )
-    benchmark: str
-    metric: str
-    candidate_value: float | None = Field(description="of a calibration error the median-unbiased value")
-    baseline_value: float | None
-    difference: float | None = Field(description="candidate minus baseline; None where either is undefined")
-    ci_low: float | None = Field(description="lower end of the paired 95 % interval")
-    ci_high: float | None
-    test: Literal["McNemar", "paired bootstrap", "MOVER"]
-    p_value: float | None = Field(gt=0, description="None where no image tells the two apart")
-    p_holm: float | None = Field(description="after Holm's correction over the comparisons of its family")
-    verdict: Literal["better", "worse", "no evidence"] = Field(
-        description="of the candidate, by the corrected p-value at 0.05 and an interval without zero"
-    )
-    detectable: float | None = Field(
-        default=None,
-        description="smallest true difference that this test would have found with 80 % power, at the level that "
-        "its family leaves to one comparison",
-    )
-    n: Count
-
-
-class SeedMean(Record):
-    """One number averaged over networks that differ in their seed alone."""
-
-    group: str = Field(description="STUDY/genI-NETWORK, with a number behind it where two recipes would share it")
-    seeds: list[int]
-    benchmark: str
-    metric: str
-    value: float | None
-    ci_low: float | None = Field(description="95 % interval over both images and seeds")
-    ci_high: float | None
-    image_low: float | None = Field(description="95 % interval over images alone, these networks given")
-    image_high: float | None
-    seed_low: float | None = Field(description="95 % interval over seeds alone, these images given")
-    seed_high: float | None
-    n: Count
-
-
-class SeedComparison(Record):
-    """One number of two groups of networks, each trained from the same seeds: what retraining would leave of it."""
-
-    candidate: str = Field(description="the `group` of a mean over seeds")
-    baseline: str = Field(description="the group it is compared with")
-    seeds: list[int] = Field(description="in both groups; networks of one seed share split and resamples")
-    family: str = Field(description="as in `Comparison`")
-    benchmark: str
-    metric: str
-    candidate_value: float | None
-    baseline_value: float | None
-    difference: float | None = Field(description="mean over seeds of candidate minus baseline")
-    ci_low: float | None = Field(description="lower end of the 95 % interval over both seeds and images")
-    ci_high: float | None
-    p_value: float | None = Field(description="paired by seed, with the variance of training and of images in it")
-    p_holm: float | None
-    verdict: Literal["better", "worse", "no evidence"]
-    detectable: float | None = Field(description="as in `Comparison`")
-    n: Count
+if TYPE_CHECKING:
+    import pandas as pd
 
 
 class ReliabilityBin(Record):
@@ -129,25 +42,10 @@ class Diagnostics(Record):
     overshoot: list[str] = Field(
         default=[], description="one-step attacks that do less at a larger eps, a footnote each; no sign of masking"
     )
-    confusion: list[list[Count]] = Field(description="rows are true classes, columns predicted ones")
-
-
-class BenchmarkSet(Record):
-    """The images a group of numbers was measured on."""
-
-    kind: str = Field(
-        description="what its measurements' `benchmark` begins with: clean, scaled, corruption, perturbation, an attack"
+    confusion: list[list[Count]] = Field(
+        default=[], description="rows are true classes, columns predicted ones; empty where there are many classes"
     )
-    name: str = Field(
-        description="such as `nsbench-c v1 (5 of 15 corruptions, first 500 test images)`; an attack's steps and starts"
-    )
-    images: Count
-    complete: bool = Field(description="False for a subset, which is never printed under the full set's name")
-    counted: list[str] = Field(default=[], description="members that enter the means")
-    shown: list[str] = Field(default=[], description="members measured but never averaged, such as gaussian_blur in -C")
-    missing: list[str] = Field(default=[], description="canonical members that were not measured")
-    severities: list[int] = Field(default=[])
-    seed: int | None = None
+    confusions: Confusions | None = Field(default=None, description="instead, where there are many classes")
 
 
 class SampleImage(Record):
@@ -191,7 +89,7 @@ class Results(Record):
     """Everything a report needs."""
 
     format: Literal["nsbench-results"] = "nsbench-results"
-    format_version: Literal[3] = 3
+    format_version: Literal[4] = 4
     name: str
     config: dict[str, Any]
     data: DatasetRecord
@@ -200,22 +98,53 @@ class Results(Record):
         description="the model that corruption error and flip rate are relative to; None: nothing is relative"
     )
     checkpoints: list[CheckpointRecord] = Field(description="networks that nsbench trained")
-    models: list[ModelRecord] = Field(default=[], description="anybody's models")
+    models: list[ModelRecord] = Field(default=[], description="models that nsbench did not train")
     benchmarks: list[BenchmarkSet]
     measurements: list[Measurement]
     comparisons: list[Comparison] = Field(default=[], description="pairs of models that the report compares")
     seed_means: list[SeedMean] = Field(default=[], description="where networks differ in their seed alone")
-    seed_comparisons: list[SeedComparison] = Field(default=[], description="of groups that share their seeds")
+    seed_comparisons: list[SeedComparison] = Field(default=[], description="groups that share their seeds")
     diagnostics: list[Diagnostics]
     samples: list[SampleImage]
     warnings: list[str] = Field(description="sentences a reader must see, such as an empty selection")
 
-    def number(self, model: str, benchmark: str, metric: str) -> Measurement:
+    def number(
+        self,
+        model: str,
+        benchmark: str = "",
+        metric: str = "",
+        *,
+        kind: Kind | None = None,
+        protocol: str = "",
+        member: str = "",
+        severity: int | None = None,
+        strength: float | None = None,
+    ) -> Measurement:
         """One number, such as `number("resnet20", "corruption", "mean_error")`.
 
-        Raises KeyError when it was not measured.
+        Args:
+            model: its name.
+            benchmark: as text; or else the fields of `Key`, such as `kind="attack", member="fgsm", strength=8 / 255`.
+            metric: its name.
+            kind: of the number.
+            protocol: the benchmark; empty: the data set's own.
+            member: a corruption, a perturbation or an attack; empty: the mean.
+            severity: of a corruption.
+            strength: of an attack.
+
+        Raises:
+            KeyError: it was not measured.
         """
+        if kind is None:
+            key = parsed(benchmark, metric, self.data.name)
+        else:
+            protocol = protocol or own_protocol(kind, self.data.name)
+            key = Key(kind, metric, protocol, member, severity, strength)
         for found in self.measurements:
-            if (found.model, found.benchmark, found.metric) == (model, benchmark, metric):
+            if found.model == model and found.key.matches(key):
                 return found
-        raise KeyError(f"{metric} of {model} on {benchmark} was not measured")
+        raise KeyError(f"{key.metric} of {model} on {key.benchmark} was not measured")
+
+    def to_pandas(self) -> "pd.DataFrame":
+        """One row a measurement, tidy: `nsbench.results.frames.measurement_frame` says which columns."""
+        return measurement_frame(self.measurements, self.checkpoints)

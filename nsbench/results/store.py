@@ -1,34 +1,19 @@
 """`results.json`, and its numbers as one tidy row each in `metrics.csv`, `comparisons.csv`, `seed_comparisons.csv`."""
 
-import csv
-import io
 import json
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
 from pydantic import ValidationError
 
 from nsbench.errors import UserError
 from nsbench.files import write_text
-from nsbench.results.record import BenchmarkSet, Comparison, Results, SeedComparison
+from nsbench.results.frames import comparison_frame, csv_frame, seed_comparison_frame
+from nsbench.results.record import Results
 from nsbench.results.upgrade import upgraded
 
-COLUMNS = (
-    "model",
-    "study",
-    "generation",
-    "network",
-    "seed",
-    "benchmark",
-    "metric",
-    "value",
-    "ci_low",
-    "ci_high",
-    "n",
-    "baseline",
-    "weights_selection",
-    "measured_on",
-)
+if TYPE_CHECKING:
+    import pandas as pd
 
 
 def save_results(run: Path, results: Results) -> None:
@@ -37,60 +22,21 @@ def save_results(run: Path, results: Results) -> None:
     `seed_comparisons.csv` is there only where groups of seeds were compared.
     """
     write_text(run / "results.json", json.dumps(results.model_dump(mode="json"), indent=1, allow_nan=False) + "\n")
-    write_text(run / "metrics.csv", to_csv(results))
-    write_text(run / "comparisons.csv", comparisons_to_csv(results))
+    write_text(
+        run / "metrics.csv",
+        _csv(csv_frame(results.to_pandas(), results.measurements, results.checkpoints, results.benchmarks)),
+    )
+    write_text(run / "comparisons.csv", _csv(comparison_frame(results.comparisons)))
     over_seeds = run / "seed_comparisons.csv"
     if results.seed_comparisons:
-        write_text(over_seeds, seed_comparisons_to_csv(results))
+        write_text(over_seeds, _csv(seed_comparison_frame(results.seed_comparisons)))
     else:
         over_seeds.unlink(missing_ok=True)
 
 
-def to_csv(results: Results) -> str:
-    """One row a measurement; an undefined number is an empty cell.
-
-    A row travels without the record that would tell. So a mean over less than the canonical set says so in its
-    benchmark, such as `corruption (5 of 15)` or `corruption (first 600 images)`; `measured_on` has the set's whole
-    name; and `weights_selection` says where test images chose the weights. What only a network of ours has is empty
-    for any other model.
-    """
-    labels: dict[str, str] = {one.kind: _label(one) for one in results.benchmarks if one.counted and not one.complete}
-    sets: dict[str, str] = {one.kind: one.name for one in results.benchmarks}
-    ours = {str(one): one.model_dump(include=set(COLUMNS)) for one in results.checkpoints}
-    rows = [
-        one.model_dump()
-        | ours.get(one.model, {})
-        | {"benchmark": labels.get(one.benchmark, one.benchmark), "measured_on": sets[one.benchmark.split("/")[0]]}
-        for one in results.measurements
-    ]
-    return _table(COLUMNS, rows)
-
-
-def comparisons_to_csv(results: Results) -> str:
-    """One row a comparison, with the fields of `Comparison`."""
-    return _table(tuple(Comparison.model_fields), [one.model_dump() for one in results.comparisons])
-
-
-def seed_comparisons_to_csv(results: Results) -> str:
-    """One row a comparison of groups, with the fields of `SeedComparison`; seeds are separated by spaces."""
-    rows = [one.model_dump() | {"seeds": " ".join(map(str, one.seeds))} for one in results.seed_comparisons]
-    return _table(tuple(SeedComparison.model_fields), rows)
-
-
-def _table(columns: tuple[str, ...], rows: list[dict[str, Any]]) -> str:
-    buffer = io.StringIO()
-    writer = csv.writer(buffer, lineterminator="\n")
-    writer.writerow(columns)
-    for row in rows:
-        writer.writerow(["" if row.get(column) is None else row[column] for column in columns])
-    return buffer.getvalue()
-
-
-def _label(benchmark: BenchmarkSet) -> str:
-    if not benchmark.missing:
-        return f"{benchmark.kind} (first {benchmark.images} images)"
-    total = len(benchmark.counted) + len(benchmark.missing)
-    return f"{benchmark.kind} ({len(benchmark.counted)} of {total})"
+def _csv(frame: "pd.DataFrame") -> str:
+    """What is missing is an empty cell."""
+    return frame.to_csv(index=False, lineterminator="\n")
 
 
 def load_results(run: Path) -> Results:

@@ -21,8 +21,8 @@ from nsbench.predictions.shown import Source
 from nsbench.predictions.store import Stored
 from nsbench.predictions.strips import write_benchmark_samples
 from nsbench.results.assemble import Pair, Setup, assemble
+from nsbench.results.described import benchmark_samples
 from nsbench.results.record import DatasetRecord, Results, SampleImage
-from nsbench.results.samples import benchmark_samples
 from nsbench.results.store import load_results, save_results
 from nsbench.work.bench import Bench
 from nsbench.work.session import provenance

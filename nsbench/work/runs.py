@@ -22,9 +22,8 @@ from nsbench.predictions.strips import write_noise_sample
 from nsbench.progress import Reporter
 from nsbench.report.render import write_report
 from nsbench.results.assemble import checkpoint_pairs
-from nsbench.results.describe import describe
+from nsbench.results.described import NOISE, describe
 from nsbench.results.record import Results
-from nsbench.results.samples import NOISE
 from nsbench.results.store import load_results
 from nsbench.study.chain import read_networks, train_plan, warnings_of
 from nsbench.study.plan import Planned, make_plan

@@ -15,7 +15,7 @@ from nsbench.predictions.shown import open_source
 from nsbench.progress import Reporter
 from nsbench.report.render import write_report
 from nsbench.results.assemble import model_pairs
-from nsbench.results.describe import describe
+from nsbench.results.described import describe
 from nsbench.results.record import Results
 from nsbench.work.bench import Bench
 from nsbench.work.checks import check_evaluation, check_survey_folder

@@ -315,10 +315,18 @@ def test_an_attack_of_the_users_own_is_run_by_its_own_arithmetic(
         added(lambda *_: [])
 
 
-@pytest.mark.parametrize("factor", [1.5, -40.0])
+def too_far(_: nn.Module, pixels: Tensor, __: Tensor, epsilons: Sequence[float], *___: object) -> list[Tensor]:
+    return [(pixels + 1.5 * epsilon).clamp(0, 1) for epsilon in epsilons]
+
+
+def below_black(_: nn.Module, pixels: Tensor, __: Tensor, epsilons: Sequence[float], *___: object) -> list[Tensor]:
+    return [pixels - 0.9 * epsilon for epsilon in epsilons]
+
+
+@pytest.mark.parametrize("perturb", [too_far, below_black])
 def test_an_attack_of_the_users_own_that_breaks_its_bound_is_refused(
-    factor: float, added: Callable[[Perturb], None], resnet: nn.Module, digits: Batch
+    perturb: Perturb, added: Callable[[Perturb], None], resnet: nn.Module, digits: Batch
 ) -> None:
-    added(lambda _, pixels, __, epsilons, *___: [pixels + factor * epsilon for epsilon in epsilons])
+    added(perturb)
     with pytest.raises(UserError, match=r"own moves a pixel by .* at eps 0.01, or out of"):
         attacked("own", resnet, digits)

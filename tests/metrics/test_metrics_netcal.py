@@ -3,6 +3,7 @@
 import subprocess
 import sys
 import zipfile
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -17,6 +18,7 @@ from nsbench.metrics.calibration import (
 from nsbench.metrics.classification import softmax
 from nsbench.metrics.classwise import classwise_calibration_error
 from nsbench.metrics.top_label import top_label, top_label_calibration_error
+from tests.conftest import MadeOnce
 
 CASES = [(sharpness, bins) for sharpness in (0.5, 2.0, 6.0) for bins in (10, 15)]
 
@@ -52,9 +54,15 @@ def random_case(case: int) -> tuple[Any, Any, int]:
 
 
 @pytest.fixture(scope="module")
-def netcal(tmp_path_factory: pytest.TempPathFactory) -> dict[str, float]:
+def netcal(made_once: MadeOnce) -> dict[str, float]:
     """What netcal says of every case, by the name of its number and the case."""
-    folder = tmp_path_factory.mktemp("netcal")
+    with np.load(made_once("netcal", ask_netcal) / "found.npz") as found:
+        return {name: float(found[name]) for name in found.files}
+
+
+def ask_netcal(folder: Path) -> None:
+    """Write what netcal says of every case to `found.npz` in a folder."""
+    folder.mkdir()
     pip = ["download", "--quiet", "--no-deps", "--only-binary=:all:", "--dest", str(folder), "netcal==1.4.0"]
     subprocess.run([sys.executable, "-m", "pip", *pip], check=True)
     (wheel,) = folder.glob("netcal-*.whl")
@@ -66,8 +74,6 @@ def netcal(tmp_path_factory: pytest.TempPathFactory) -> dict[str, float]:
     np.savez(folder / "given.npz", **given)
     paths = [str(folder / name) for name in ("wheel", "given.npz", "found.npz")]
     subprocess.run([sys.executable, "-c", MEASURED, *paths, str(len(CASES))], check=True)
-    with np.load(folder / "found.npz") as found:
-        return {name: float(found[name]) for name in found.files}
 
 
 @pytest.mark.slow

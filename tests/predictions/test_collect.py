@@ -2,6 +2,7 @@
 
 from collections import Counter
 from pathlib import Path
+from threading import get_ident
 
 import numpy as np
 import pytest
@@ -43,9 +44,11 @@ class Counting(Generated):
     def __init__(self) -> None:
         super().__init__()
         self.made: Counter[str] = Counter()
+        self.threads: set[int] = set()
 
     def corrupted(self, part: Subset, name: str, severity: int) -> Tensor:
         """As ever."""
+        self.threads.add(get_ident())
         self.made[f"{name}-{severity}"] += len(part)
         return super().corrupted(part, name, severity)
 
@@ -92,6 +95,11 @@ def test_each_image_is_made_once_for_all_models(digits: Dataset, tmp_path: Path,
     source = evaluate(tmp_path, digits, {"a": 1, "b": 2, "c": 3}, reads=reads)
     cells = {f"{name}-{severity}": 20 for name in ("contrast", "brightness") for severity in range(1, 6)}
     assert source.made == cells | {"translate": 6}
+
+
+def test_what_waits_for_a_disk_is_read_in_another_thread(digits: Dataset, tmp_path: Path) -> None:
+    assert get_ident() not in evaluate(tmp_path / "files", digits, {"a": 1}, reads=True).threads
+    assert evaluate(tmp_path / "made", digits, {"a": 1}).threads == {get_ident()}
 
 
 def test_stored_predictions_are_those_of_an_obvious_loop(digits: Dataset, tmp_path: Path) -> None:

@@ -1,8 +1,10 @@
 """Where corrupted images come from: made, or read from files that are never taken for what they are not."""
 
 import os
+from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 
@@ -10,16 +12,25 @@ from nsbench.config.evaluation import EvaluationConfig
 from nsbench.config.resolve import resolve
 from nsbench.corruptions.corruptions import corruption_set_version
 from nsbench.corruptions.generate import Request, generate
-from nsbench.data.images import Dataset
+from nsbench.data.images import Dataset, ImageSet
 from nsbench.data.load import load_dataset
 from nsbench.data.npy.folder import DESCRIPTION
 from nsbench.errors import UserError
 from nsbench.predictions.shown import Files, Generated, Source, Subset, open_source
 from nsbench.progress import Reporter
-from nsbench.results.assemble import benchmark_sets
+from nsbench.results.described import benchmark_sets
+from nsbench.results.store import load_results
 from nsbench.work.options import Options
 from nsbench.work.runs import open_run
-from tests.conftest import TINY
+from tests.conftest import TINY, Command
+
+CODE = """
+from torch import nn
+
+
+def network():
+    return nn.Sequential(nn.Conv2d(3, 4, 5, 4), nn.ReLU(), nn.Flatten(), nn.Linear(196, 10))
+"""
 
 
 def config(**changes: object) -> EvaluationConfig:
@@ -58,7 +69,9 @@ def test_files_that_nsbench_made_give_its_images_and_its_name(cifar10: Dataset, 
     assert source.corruptions == corruption_set_version()
     assert agree(source, Generated(), some(cifar10, 7, 9))
     (corrupted,) = (
-        one for one in benchmark_sets(config(corruption_images=30), source, 10_000) if one.kind not in {"clean", "fgsm"}
+        one
+        for one in benchmark_sets(config(corruption_images=30), source, "cifar10", 10_000)
+        if one.kind == "corruption"
     )
     assert corrupted.name == f"{corruption_set_version()} (1 of 15 corruptions, first 30 test images)"
     assert not corrupted.complete
@@ -112,6 +125,34 @@ def test_files_that_are_not_measured_are_named(cifar10: Dataset, tmp_path: Path)
 
 
 @pytest.mark.cifar
+def test_official_files_are_measured_by_the_command_and_those_left_out_are_named(
+    nsbench: Command, tmp_path: Path
+) -> None:
+    written(tmp_path / "CIFAR-10-C", "cifar10-c", Request(("contrast", "fog"), limit=5))
+    (tmp_path / "cifar-10-batches-py").symlink_to(Path(os.environ["NSBENCH_TEST_CIFAR10"]) / "cifar-10-batches-py")
+    (tmp_path / "mine.py").write_text(CODE)
+    few = ["source=official", "corruptions=['contrast']", "corruption_images=5", "bootstrap_resamples=100"]
+    settings = [word for setting in few for word in ("--set", f"evaluation.{setting}")]
+    model = [f"{tmp_path / 'mine.py'}:network", "--inside", "--on", "clean,cifar10-c", "--device", "cpu"]
+    outcome = nsbench("evaluate", *model, "--data", str(tmp_path), "--out", str(tmp_path / "out"), *settings)
+    assert outcome.returncode == 0, outcome.stderr
+    assert f"{tmp_path / 'CIFAR-10-C'}: not measured: fog\n" in outcome.stderr
+    found = {one.benchmark for one in load_results(tmp_path / "out").measurements}
+    assert {f"corruption/contrast/{severity}" for severity in range(1, 6)} <= found
+    assert not any("fog" in benchmark for benchmark in found)
+
+
+@pytest.mark.cifar
+def test_a_run_names_the_files_that_it_will_not_measure(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    written(tmp_path / "CIFAR-10-C", "cifar10-c", Request(("contrast", "fog"), limit=5))
+    (tmp_path / "cifar-10-batches-py").symlink_to(Path(os.environ["NSBENCH_TEST_CIFAR10"]) / "cifar-10-batches-py")
+    few = ["source=official", "corruptions=['contrast']", "perturbations=[]", "corruption_images=5"]
+    settings = [*TINY, "data.name=cifar10", *(f"evaluation.{setting}" for setting in few)]
+    open_run(resolve("quick", settings), Options(tmp_path / "run", tmp_path, device="cpu"))
+    assert "not measured: fog" in capsys.readouterr().err
+
+
+@pytest.mark.cifar
 def test_missing_files_are_told_before_anything_is_trained(tmp_path: Path) -> None:
     data = Path(os.environ["NSBENCH_TEST_CIFAR10"])
     settings = ["data.name=cifar10", "evaluation.source=official"]
@@ -130,3 +171,16 @@ def test_digits_have_no_official_files(tmp_path: Path) -> None:
 def test_frost_of_a_users_photographs_is_another_set(tmp_path: Path) -> None:
     with pytest.raises(UserError, match=r"frost1\.png"):
         open_source(config(source="generated", frost_textures=str(tmp_path)), load_dataset("digits", None), tmp_path)
+
+
+def test_what_is_not_defined_for_images_of_a_size_is_refused_before_any_is_made(tmp_path: Path) -> None:
+    digits = load_dataset("digits", None)
+    small = ImageSet(np.ascontiguousarray(digits.test.images[:, :20, :20]), digits.test.labels)
+    smaller = replace(digits, test=small)
+    generated = config(source="generated", corruptions=("contrast", "motion_blur"), perturbations=("translate",))
+    made = open_source(generated, smaller, tmp_path).corrupted(some(smaller, 0, 2), "motion_blur", 3)
+    assert made.shape == (2, 20, 20, 3)
+    with pytest.raises(UserError, match="fog is defined for images of 32 x 32 pixels, and these have 20 x 20"):
+        open_source(config(source="generated", corruptions=("contrast", "fog")), smaller, tmp_path)
+    with pytest.raises(UserError, match="tilt is defined for images of 32 x 32 pixels, and these have 20 x 20"):
+        open_source(config(source="generated", perturbations=("tilt",)), smaller, tmp_path)

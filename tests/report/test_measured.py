@@ -14,19 +14,16 @@ from nsbench.report.tables import attacks, calibrated, models, published_counts
 from nsbench.report.tables.comparisons import evidence, reading
 from nsbench.report.tables.members import by_member
 from nsbench.report.tables.robustness import robustness
-from nsbench.results.record import Measurement, Results
+from nsbench.results.measured import Measurement
+from nsbench.results.record import Results
 
 
 def without(results: Results, *kinds: str) -> Results:
-    """The record without some benchmarks."""
-
-    def kind(benchmark: str) -> str:
-        return benchmark.partition("/")[0]
-
+    """The record without some kinds of numbers, or some attacks."""
     return results.model_copy(
         update={
-            "measurements": [one for one in results.measurements if kind(one.benchmark) not in kinds],
-            "benchmarks": [one for one in results.benchmarks if one.kind not in kinds],
+            "measurements": [one for one in results.measurements if not {one.key.kind, one.key.member} & {*kinds}],
+            "benchmarks": [one for one in results.benchmarks if not {one.kind, one.attack} & {*kinds}],
         }
     )
 
@@ -173,7 +170,7 @@ def test_attacks_stand_below_each_other_by_strength_with_their_steps_and_restart
 
 
 def test_attacks_on_unlike_images_are_not_compared_without_a_word(model_results: Results) -> None:
-    fewer = [one.model_copy(update={"images": 60}) if one.kind == "pgd" else one for one in model_results.benchmarks]
+    fewer = [one.model_copy(update={"images": 60}) if one.attack == "pgd" else one for one in model_results.benchmarks]
     for benchmarks, told in ((model_results.benchmarks, False), (fewer, True)):
         lookup = Lookup(model_results.model_copy(update={"benchmarks": benchmarks}))
         table, figure = attacks.attack(lookup), attack_figure(lookup)
@@ -231,5 +228,5 @@ def test_what_no_image_tells_apart_is_no_difference_shown_and_says_so(model_resu
     changes = {"difference": 0.0, "ci_low": -0.01, "ci_high": 0.01, "p_value": None, "p_holm": None}
     one = model_results.comparisons[0].model_copy(update=changes | {"verdict": "no evidence"})
     assert reading(one) == "no evidence"
-    assert "no image tells them apart" in evidence(one, quantity(Lookup(model_results), "clean", "top1_error", one.n))
+    assert "no image tells them apart" in evidence(one, quantity(Lookup(model_results), one.key, one.n))
     assert reading(one.model_copy(update={"difference": None})) == "unknown"

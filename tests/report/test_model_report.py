@@ -1,11 +1,11 @@
-"""What a report says of anybody's models: who is first, what was compared, what figures leave out."""
+"""What a report says of foreign models: who is first, what was compared, what figures leave out."""
 
 import re
 from typing import Any
 
 import pytest
 
-from nsbench.report.figures.marks import line_style
+from nsbench.report.figures.drawing import line_style
 from nsbench.report.figures.overview import flips
 from nsbench.report.figures.reliability import reliability
 from nsbench.report.lookup import MOST, Lookup
@@ -14,7 +14,8 @@ from nsbench.report.prose.limits import limits
 from nsbench.report.tables import attacks, comparisons, models
 from nsbench.report.tables.members import by_member
 from nsbench.report.tables.robustness import robustness
-from nsbench.results.record import Measurement, Results
+from nsbench.results.measured import Measurement
+from nsbench.results.record import Results
 
 NAMES = ["resnet20", "resnet32", "vgg16_bn", "small-vit"]
 

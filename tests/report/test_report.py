@@ -25,7 +25,9 @@ from nsbench.report.render import write_report
 from nsbench.report.sections import unprinted_notes
 from nsbench.report.tables.members import by_member
 from nsbench.report.tables.robustness import robustness
-from nsbench.results.record import Measurement, Results
+from nsbench.results.key import Key
+from nsbench.results.measured import Measurement
+from nsbench.results.record import Results
 from nsbench.results.upgrade import upgraded
 
 Writer = Callable[[Results], Any]
@@ -139,7 +141,7 @@ def test_the_caution_of_every_number_is_printed_where_the_number_is(results: Res
 
 
 def test_a_caution_on_a_number_that_no_table_shows_is_printed_at_the_end(results: Results) -> None:
-    odd = results.measurements[0].model_copy(update={"metric": "sharpness", "note": "fitted on few images"})
+    odd = results.measurements[0].model_copy(update={"key": Key("clean", "sharpness"), "note": "fitted on few images"})
     left = unprinted_notes(results.model_copy(update={"measurements": [odd]}), [])
     assert left == [(f"{odd.model}, clean, sharpness.", "fitted on few images")]
 

@@ -12,7 +12,9 @@ from nsbench.report.prose.limits import limits
 from nsbench.report.prose.run_summary import summary
 from nsbench.report.tables import across_seeds, comparisons, generations
 from nsbench.report.tables.members import selection
-from nsbench.results.record import Results, SeedMean
+from nsbench.results.key import Key
+from nsbench.results.measured import SeedMean
+from nsbench.results.record import Results
 
 
 def test_the_headline_is_over_all_trainings(seeded_results: Results) -> None:
@@ -128,8 +130,7 @@ def test_means_over_seeds_tell_both_sources_of_chance(results: Results) -> None:
     mean = SeedMean(
         group="hard/gen3-resnet20",
         seeds=[0, 1, 2],
-        benchmark="corruption",
-        metric="mean_error",
+        key=Key("corruption", "mean_error", "cifar10-c"),
         value=0.33,
         ci_low=0.3,
         ci_high=0.36,

@@ -15,7 +15,8 @@ from nsbench.report.prose.students import effect, headline
 from nsbench.report.tables.generations import generations
 from nsbench.report.tables.members import pseudo_labels, selection
 from nsbench.report.tables.trained import how_trained
-from nsbench.results.record import Comparison, Results
+from nsbench.results.measured import Comparison
+from nsbench.results.record import Results
 
 UNDEFINED = "\N{EN DASH}"
 
@@ -175,7 +176,7 @@ def test_the_control_is_described_under_the_headline_with_what_one_training_leav
 
 
 def test_the_effect_of_distillation_is_not_called_one_of_pseudo_labels(results: Results) -> None:
-    lookup = Lookup(changed(results, 3, objective="distillation"))
+    lookup = Lookup(changed(results, 3, method="distillation"))
     assert "What separates the two is distillation, and" in effect(lookup)
     assert "each on the labelled images and on its teacher's probabilities." in summary(lookup)
 
@@ -219,7 +220,7 @@ def test_a_plain_training_is_told_in_a_few_words(results: Results) -> None:
 @pytest.mark.parametrize(
     ("generation", "update", "sentence"),
     [
-        (3, {"objective": "distillation"}, "Distilled from the teacher at temperature 4, weight 0.9: gen 3."),
+        (3, {"method": "distillation"}, "Distilled from the teacher at temperature 4, weight 0.9: gen 3."),
         (None, {"averaged": True}, "Weights averaged over the steps: all networks."),
         (1, {"precision": "bfloat16"}, "Trained in bfloat16: gen 1."),
         (2, {"micro_batch": 128}, "Batches in parts of 128 images to fit the memory: gen 2."),

@@ -93,7 +93,7 @@ def write_model(
 
 
 def model_record(name: str) -> ModelRecord:
-    """The description of anybody's model."""
+    """The description of a foreign model."""
     return ModelRecord(
         name=name,
         source=f"{name}.py:make",
@@ -116,7 +116,7 @@ def checkpoint_record(name: str, role: str, parent: str | None = None, **changes
         "network": network,
         "seed": int(seed[4:]),
         "role": role,
-        "objective": "self-training" if parent else "supervised",
+        "method": "noisy-student" if parent else "supervised",
         "parent": parent,
         "parameters": 100,
         "images_seen": 1000,

@@ -10,7 +10,7 @@ from nsbench.checkpoints.record import CheckpointRecord
 from nsbench.metrics.uncertainty import holm, mcnemar_p_value
 from nsbench.predictions.store import Stored
 from nsbench.results.assemble import assemble, checkpoint_pairs, model_pairs, opponents
-from nsbench.results.benchmark_sets import benchmark_sets
+from nsbench.results.described import benchmark_sets
 from nsbench.results.record import Results
 from tests.results.small import (
     CONFIG,
@@ -152,9 +152,9 @@ def test_holm_corrects_over_all_comparisons_of_a_question_and_decides_the_verdic
 
 
 def test_every_measurement_belongs_to_a_described_set_of_images(record: Results) -> None:
-    sets = {one.kind: one for one in record.benchmarks}
+    sets = {one.attack or one.kind: one for one in record.benchmarks}
     for one in record.measurements:
-        described = sets[one.benchmark.partition("/")[0]]
+        described = sets[one.key.member if one.key.kind == "attack" else one.key.kind]
         assert one.n == (HELD_OUT if one.metric == "temperature" else described.images)
     assert sets["pgd"].name == "PGD, 20 steps of 0.125 eps, 1 random start (first 150 test images)"
     assert "a temperature fitted on 400 held-out images" in sets["scaled"].name

@@ -41,8 +41,8 @@ def record(folder: Path) -> Results:
 
 
 def numbers(folder: Path, model: str) -> dict[tuple[str, str], Number]:
-    measurer = Measurer(folder, CONFIG, Resampler(CONFIG.bootstrap_resamples, 0), None)
-    return {one.key: one for one in measurer.numbers(measurer.predicted(model))}
+    measurer = Measurer(folder, CONFIG, Resampler(CONFIG.bootstrap_resamples, 0), None, "made-up")
+    return {(one.key.benchmark, one.key.metric): one for one in measurer.numbers(measurer.predicted(model))}
 
 
 def test_calibration_errors_alone_carry_an_unbiased_value_and_a_floor(record: Results) -> None:

@@ -161,11 +161,14 @@ def test_the_table_names_models_numbers_and_verdicts(folder: Path) -> None:
     assert "says nothing of what training either again would give" in text
 
 
-def test_json_is_a_typed_record_and_goes_into_a_file(folder: Path, tmp_path: Path) -> None:
+def test_json_is_a_typed_record_with_the_texts_of_the_table_and_goes_into_a_file(folder: Path, tmp_path: Path) -> None:
     out = tmp_path / "found.json"
     done = command(f"{folder}:good", f"{folder}:base", "--format", "json", "--out", str(out))
     assert (done.exit_code, done.output) == (0, "")
-    found = Versus.model_validate_json(out.read_bytes())
+    content = json.loads(out.read_bytes())
+    texts = [(one.pop("benchmark"), one.pop("metric")) for one in content["comparisons"]]
+    found = Versus.model_validate(content)
+    assert texts == [(one.benchmark, one.metric) for one in found.comparisons]
     assert found == versus(open_side(f"{folder}:good"), open_side(f"{folder}:base"), Choice())
 
 

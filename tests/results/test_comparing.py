@@ -10,7 +10,7 @@ from nsbench.results.compare.pair import compare, corrected
 from nsbench.results.compare.text import to_markdown
 from nsbench.results.compare.versus import Versus
 from nsbench.results.measure.numbers import Number, Place, Resampler, Sampled
-from nsbench.results.record import Comparison
+from nsbench.results.measured import Comparison
 
 N = 400
 RESAMPLER = Resampler(200, 0)

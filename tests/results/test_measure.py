@@ -32,8 +32,8 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def measured(
     run: Path, model: str = "own", baseline: str | None = "base", config: EvaluationConfig = CONFIG
 ) -> Numbers:
-    measurer = Measurer(run, config, Resampler(config.bootstrap_resamples, 0), baseline)
-    return {one.key: one for one in measurer.numbers(measurer.predicted(model))}
+    measurer = Measurer(run, config, Resampler(config.bootstrap_resamples, 0), baseline, "made-up")
+    return {(one.key.benchmark, one.key.metric): one for one in measurer.numbers(measurer.predicted(model))}
 
 
 @pytest.fixture(scope="module")
@@ -310,7 +310,7 @@ def test_predictions_that_do_not_tell_of_which_images_are_refused(
     run: Path, tmp_path: Path, cells: dict[str, Arrays]
 ) -> None:
     replaced(run, tmp_path, "clean", cells["clean"], images="")
-    with pytest.raises(UserError, match="clean do not tell of which images"):
+    with pytest.raises(UserError, match="clean do not say which images they are of"):
         measured(tmp_path)
 
 
@@ -340,14 +340,17 @@ def test_a_ratio_to_a_rise_that_may_be_zero_has_no_value_and_its_means_name_it(r
 
 
 def test_a_ratio_to_a_rise_that_is_clear_but_small_carries_a_caution(run: Path) -> None:
-    measurer = Measurer(run, CONFIG, Resampler(200, 0), "base")
+    measurer = Measurer(run, CONFIG, Resampler(200, 0), "base", "made-up")
     errors = measurer._base_errors
     assert errors is not None
     clean = np.full(200, 0.1)
     cells = np.full((200, 3, 5), 0.105) + np.random.default_rng(0).normal(0, 1e-4, (200, 3, 5))
     small = CorruptionErrors(Sampled(np.full((3, 5), 0.105), cells), Sampled(np.asarray(0.1), clean))
     own = measurer.predicted("own")
-    found = {one.key: one for one in corruption_numbers(own, small, CONFIG, measurer.resampler)}
+    found = {
+        (one.key.benchmark, one.key.metric): one
+        for one in corruption_numbers(own, small, CONFIG, measurer.resampler, "made-up-c")
+    }
     assert "hardly rises here" in str(found["corruption/contrast", "relative_corruption_error"].note)
     assert "on gaussian_noise, contrast" in str(found["corruption", "relative_mean_corruption_error"].note)
     assert np.isfinite(found["corruption", "pooled_relative_corruption_error"].interval).all()

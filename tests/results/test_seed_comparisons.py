@@ -12,11 +12,14 @@ from nsbench.checkpoints.record import CheckpointRecord
 from nsbench.errors import UserError
 from nsbench.metrics.uncertainty import holm
 from nsbench.results.assemble import Pair, assemble
-from nsbench.results.compare.pair import is_headline
 from nsbench.results.compare.seed_comparisons import group_pairs, seed_comparisons
 from nsbench.results.compare.seed_groups import SeedGroup, seed_groups
+from nsbench.results.frames import KEY
+from nsbench.results.key import Key
 from nsbench.results.measure.numbers import Number
-from nsbench.results.record import Results, SeedComparison
+from nsbench.results.measured import SeedComparison
+from nsbench.results.quantities import is_headline
+from nsbench.results.record import Results
 from nsbench.results.store import save_results
 from tests.results.small import N, checkpoint_record, setup_of, write_model
 
@@ -53,9 +56,9 @@ def test_two_groups_are_compared_once_in_every_headline(record: Results) -> None
     assert {(one.candidate, one.baseline, one.family) for one in found} == {
         (STUDENT, BASELINE, f"{STUDENT} against {BASELINE}")
     }
-    measured = {(one.benchmark, one.metric) for one in record.measurements}
-    keys = [(one.benchmark, one.metric) for one in found]
-    assert sorted(keys) == sorted(key for key in measured if is_headline(*key))
+    measured = {one.key for one in record.measurements}
+    keys = [one.key for one in found]
+    assert sorted(keys) == sorted(key for key in measured if is_headline(key))
 
 
 def test_a_difference_is_the_mean_over_the_seeds_that_both_have(record: Results) -> None:
@@ -97,7 +100,8 @@ def test_the_detectable_difference_is_wider_than_the_interval(record: Results) -
 def test_the_rows_are_written_beside_the_comparisons_of_single_networks(record: Results, tmp_path: Path) -> None:
     save_results(tmp_path, record)
     table = pd.read_csv(tmp_path / "seed_comparisons.csv")
-    assert list(table.columns) == list(SeedComparison.model_fields)
+    fields = [name for name in SeedComparison.model_fields if name != "key"]
+    assert list(table.columns) == [*fields[:4], "benchmark", "metric", *fields[4:], *KEY]
     assert table["p_value"].tolist() == [one.p_value for one in record.seed_comparisons]
     save_results(tmp_path / "fewer", record.model_copy(update={"seed_comparisons": []}))
     assert not (tmp_path / "fewer" / "seed_comparisons.csv").exists()
@@ -121,7 +125,7 @@ def test_groups_that_share_fewer_than_two_seeds_are_not_compared() -> None:
 def number(value: float, images: str = "v1") -> Number:
     """An error on ten images that no resample moves."""
     interval = (max(0.0, value - 0.3), min(1.0, value + 0.3))
-    return Number("clean", "top1_error", value, np.full(20, value), 10, images, interval=interval)
+    return Number(Key("clean", "top1_error"), value, np.full(20, value), 10, images, interval=interval)
 
 
 def compared(own: list[Number], other: list[Number]) -> SeedComparison:
@@ -148,7 +152,8 @@ def test_groups_that_were_measured_on_other_images_are_refused_by_name() -> None
 def test_calibration_errors_are_compared_without_their_bias() -> None:
     def calibration(value: float) -> Number:
         ends = (value - 0.01, value + 0.02)
-        return replace(number(0.3 + value), metric="expected_calibration_error", unbiased=value, interval=ends)
+        key = Key("clean", "expected_calibration_error")
+        return replace(number(0.3 + value), key=key, unbiased=value, interval=ends)
 
     found = compared([calibration(0.02), calibration(0.03)], [calibration(0.09), calibration(0.1)])
     assert found.candidate_value == pytest.approx(0.025)

@@ -11,6 +11,7 @@ from nsbench.checkpoints.record import CheckpointRecord
 from nsbench.errors import UserError
 from nsbench.results.assemble import assemble
 from nsbench.results.compare.seed_groups import average, seed_groups
+from nsbench.results.key import Key
 from nsbench.results.measure.numbers import Number
 from tests.results.small import checkpoint_record, setup_of, write_model
 
@@ -72,7 +73,7 @@ def test_a_single_network_is_no_group() -> None:
 
 def number(metric: str) -> Number:
     """Of a network measured on ten images."""
-    return Number("clean", metric, 0.5, np.array([0.25, 0.75]), 10, "v1")
+    return Number(Key("clean", metric), 0.5, np.array([0.25, 0.75]), 10, "v1")
 
 
 def test_a_number_that_one_seed_lacks_is_refused_by_name() -> None:

@@ -8,6 +8,7 @@ import pandas as pd
 import pytest
 
 from nsbench.errors import UserError
+from nsbench.files import write_bytes
 from nsbench.metrics.uncertainty import SMALLEST, holm
 from nsbench.report.render import write_report
 from nsbench.results.assemble import assemble
@@ -16,12 +17,14 @@ from nsbench.results.store import load_results, save_results
 from tests.results.small import checkpoint_record, model_record, setup_of, write_model
 
 COMMITTED = Path(__file__).parent / "version1" / "results.json"
+THIRD = Path(__file__).parent / "version3"
+GOLDEN = Path(__file__).parents[1] / "report" / "golden"
 OURS, THEIRS = "hard/seed3/gen1-resnet8", "theirs"
 
 
 @pytest.fixture(scope="module")
 def results(tmp_path_factory: pytest.TempPathFactory) -> Results:
-    """A network of ours that test images chose, and anybody's model."""
+    """A network of ours that test images chose, and a foreign model."""
     run = tmp_path_factory.mktemp("run")
     write_model(run, OURS, seed=1)
     write_model(run, THEIRS, seed=2)
@@ -53,7 +56,7 @@ def test_a_row_says_how_weights_of_ours_were_selected_and_leaves_it_empty_for_ot
 def test_a_mean_over_a_part_of_the_corruptions_says_so_in_its_row(results: Results, tmp_path: Path) -> None:
     save_results(tmp_path, results)
     table = pd.read_csv(tmp_path / "metrics.csv")
-    assert "corruption (2 of 15)" in set(table["benchmark"])
+    assert {"corruption (2 of 15)", "corruption/contrast", "corruption/contrast/3"} <= set(table["benchmark"])
     assert "corruption" not in set(table["benchmark"])
     assert table["measured_on"].str.contains("made-up-c v1").any()
 
@@ -125,11 +128,21 @@ def test_a_damaged_record_of_version_1_is_refused_in_a_sentence(first: Any, tmp_
         load_results(tmp_path)
 
 
-def test_a_p_value_of_version_2_that_ran_out_of_digits_is_read_as_the_smallest(
-    results: Results, tmp_path: Path
-) -> None:
-    save_results(tmp_path, results)
-    content = json.loads((tmp_path / "results.json").read_text())
+def test_a_record_of_version_3_is_the_record_that_its_report_was_made_from() -> None:
+    assert json.loads((THIRD / "results.json").read_bytes())["format_version"] == 3
+    assert load_results(THIRD) == Results.model_validate_json((GOLDEN / "results.json").read_bytes())
+
+
+def test_a_record_of_version_3_still_renders_its_report(tmp_path: Path) -> None:
+    results = load_results(THIRD)
+    for sample in results.samples:
+        write_bytes(tmp_path / sample.file, b"\x89PNG\r\n\x1a\n")
+    report = write_report(results, tmp_path).with_name("report.md")
+    assert report.read_text() == (GOLDEN / "report.md").read_text()
+
+
+def test_a_p_value_of_version_2_that_ran_out_of_digits_is_read_as_the_smallest(tmp_path: Path) -> None:
+    content = json.loads((THIRD / "results.json").read_text())
     content["comparisons"][0]["p_value"] = 0.0
     (tmp_path / "results.json").write_text(json.dumps(content))
     with pytest.raises(UserError, match="greater than 0"):
@@ -141,11 +154,9 @@ def test_a_p_value_of_version_2_that_ran_out_of_digits_is_read_as_the_smallest(
 def test_a_record_with_another_field_is_refused_in_a_sentence(results: Results, tmp_path: Path) -> None:
     old = results.model_dump(mode="json")
     for checkpoint in old["checkpoints"]:
-        del checkpoint["objective"]
+        del checkpoint["method"]
     (tmp_path / "results.json").write_text(json.dumps(old))
-    with pytest.raises(
-        UserError, match=r"results\.json is not a results file .*checkpoints\.0\.objective.*nsbench eva"
-    ):
+    with pytest.raises(UserError, match=r"results\.json is not a results file .*checkpoints\.0\.method.*nsbench eva"):
         load_results(tmp_path)
 
 

@@ -76,5 +76,7 @@ def _fog(images: torch.Tensor, constant: tuple[float, float], draw: Draw) -> tor
 
 
 FOG = {
-    "fog": Corruption(((0.2, 3.0), (0.5, 3.0), (0.75, 2.5), (1.0, 2.0), (1.5, 1.75)), _fog, (_FIRST_WIDTH,), (SIDE,))
+    "fog": Corruption(
+        ((0.2, 3.0), (0.5, 3.0), (0.75, 2.5), (1.0, 2.0), (1.5, 1.75)), _fog, (_FIRST_WIDTH,), sides=(SIDE,)
+    ),
 }

@@ -62,6 +62,6 @@ def _frost(images: torch.Tensor, constant: tuple[float, float], draw: Draw) -> t
 
 FROST = {
     "frost": Corruption(
-        ((1, 0.2), (1, 0.3), (0.9, 0.4), (0.85, 0.4), (0.75, 0.45)), _frost, (TEXTURES_VERSION,), (SIDE,)
+        ((1, 0.2), (1, 0.3), (0.9, 0.4), (0.85, 0.4), (0.75, 0.45)), _frost, (TEXTURES_VERSION,), sides=(SIDE,)
     ),
 }

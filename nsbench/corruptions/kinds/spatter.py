@@ -226,7 +226,7 @@ SPATTER = {
 }
 SPATTER_SEQUENCES = {
     "spatter": Perturbation(
-        31 * (0.6,), _running_water, (*_RUNNING, *_RUN_DOWN, *_ALGORITHM, "0 / 0 is black"), (SIDE,)
+        31 * (0.6,), _running_water, (*_RUNNING, *_RUN_DOWN, *_ALGORITHM, "0 / 0 is black"), sides=(SIDE,)
     )
 }
 """About one frame in eighteen has no water left. Of the corruption no image of 90,000 did, so its name says nothing."""

@@ -80,9 +80,9 @@ def open_corruption_files(
     folder = find_array_folder(data_folder, dataset, protocol, names)
     folder.check_names([*names, file_of_labels])
     held = _held_severities(folder, severities or protocol.severities, protocol)
-    images = dataset.test.images[: folder.images]
-    arrays = {name: _open_images(folder, name, images, held) for name in names}
     labels = dataset.test.labels[: folder.images]
+    shape = (len(labels), *dataset.test.images.shape[1:])
+    arrays = {name: _open_images(folder, name, shape, held) for name in names}
     _check_labels(folder.open(file_of_labels), labels, held)
     ignored = tuple(stem for stem in folder.stems if stem not in names and stem != file_of_labels)
     return CorruptionFiles(folder.path, tuple(names), held, labels, folder.generated, ignored, arrays)
@@ -105,16 +105,17 @@ def _held_severities(folder: ArrayFolder, wanted: Sequence[int], protocol: Proto
     return tuple(held)
 
 
-def _open_images(folder: ArrayFolder, name: str, clean: NDArray[np.uint8], severities: tuple[int, ...]) -> ArrayFile:
-    array = folder.open(name)
-    blocks, rest = divmod(array.shape[0], len(clean)) if array.shape else (0, 0)
-    if array.dtype == np.uint8 and array.shape[1:] == clean.shape[1:] and 0 < blocks < len(severities) and not rest:
+def _open_images(folder: ArrayFolder, name: str, shape: tuple[int, ...], severities: tuple[int, ...]) -> ArrayFile:
+    """The images of a corruption, blocks of the clean images' shape (n, H, W, 3)."""
+    array, (clean, *one) = folder.open(name), shape
+    blocks, rest = divmod(array.shape[0], clean) if array.shape else (0, 0)
+    if array.dtype == np.uint8 and array.shape[1:] == tuple(one) and 0 < blocks < len(severities) and not rest:
         raise UserError(
-            f"{array.path} has only {blocks} of {len(severities)} blocks of {len(clean)} images, "
+            f"{array.path} has only {blocks} of {len(severities)} blocks of {clean} images, "
             f"severity {_list(severities[blocks:])} {'is' if blocks + 1 == len(severities) else 'are'} missing: "
             f"{folder.remedy}."
         )
-    array.check_pixels((len(severities) * len(clean), *clean.shape[1:]))
+    array.check_pixels((len(severities) * clean, *one))
     return array
 
 

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from nsbench.data.images import Dataset
 from nsbench.data.npy.arrays import ArrayFile
 from nsbench.data.npy.folder import find_array_folder
+from nsbench.data.rows.images import Images
 from nsbench.errors import UserError
 from nsbench.protocols.registry import perturbation_protocol
 
@@ -75,22 +76,22 @@ def open_perturbation_files(data_folder: Path, dataset: Dataset, names: Sequence
     protocol = perturbation_protocol(dataset.name, dataset.title)
     folder = find_array_folder(data_folder, dataset, protocol, names)
     folder.check_names(names)
-    clean = dataset.test.images[: folder.images]
+    clean, count = dataset.test.images, folder.images
     arrays = {name: folder.open(name) for name in names}
     for name, array in arrays.items():
-        array.check_pixels((len(clean), protocol.member(name).frames, *clean.shape[1:]))
+        array.check_pixels((count, protocol.member(name).frames, *clean.shape[1:]))
     for name in names:
         frame = protocol.member(name).clean_frame
         if frame is not None:
-            _check_clean_frame(arrays[name], frame, clean)
+            _check_clean_frame(arrays[name], frame, clean, count)
     ignored = tuple(stem for stem in folder.stems if stem not in names)
-    return PerturbationFiles(folder.path, tuple(names), len(clean), folder.generated, ignored, arrays)
+    return PerturbationFiles(folder.path, tuple(names), count, folder.generated, ignored, arrays)
 
 
-def _check_clean_frame(array: ArrayFile, frame: int, clean: NDArray[np.uint8]) -> None:
-    step = -(-len(clean) // _COMPARED)
-    found = array.read(0, len(clean), slice(None, None, step))[:, frame]
-    different = np.flatnonzero((found != clean[::step]).any(axis=(1, 2, 3)))
+def _check_clean_frame(array: ArrayFile, frame: int, clean: Images, count: int) -> None:
+    step = -(-count // _COMPARED)
+    found = array.read(0, count, slice(None, None, step))[:, frame]
+    different = np.flatnonzero((found != clean[:count:step]).any(axis=(1, 2, 3)))
     if len(different):
         raise UserError(
             f"Frame {frame} of sequence {different[0] * step} in {array.path} is not the clean test image "

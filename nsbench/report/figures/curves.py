@@ -21,14 +21,18 @@ from nsbench.report.figures.drawing import (
     Picture,
     draw,
     heading,
+    interval_ends,
+    legend,
+    legend_height,
+    line_style,
     percent_axis,
 )
-from nsbench.report.figures.marks import interval_ends, legend, legend_height, line_style
 from nsbench.report.lookup import Entry, Lookup
 from nsbench.report.quantities import attack_text
 from nsbench.report.stamp import TEST_SELECTED
 from nsbench.report.tables.attacks import UNLIKE, unlike
-from nsbench.results.record import Measurement
+from nsbench.results.key import Key
+from nsbench.results.measured import Measurement
 
 STRENGTH = "ε, largest change of a pixel in [0, 1]"
 SMALL_LEGEND: dict[str, Any] = {"ncols": 2, "fontsize": 10, "handlelength": 2.4, "handletextpad": 0.5}
@@ -37,9 +41,10 @@ SMALL_LEGEND |= {"columnspacing": 1.0, "borderaxespad": 0.2}
 Line = tuple[list[float], list[Measurement]]
 
 
-def sweep(lookup: Lookup, one: Entry, name: str, strengths: list[str]) -> Line:
+def sweep(lookup: Lookup, one: Entry, name: str, strengths: list[float]) -> Line:
     """Strengths and errors of one attack on one model, as far as they were measured."""
-    found = [(float(eps), lookup.find(one, f"{name}/{eps}", "top1_error")) for eps in strengths]
+    keys = [Key("attack", "top1_error", member=name, strength=eps) for eps in strengths]
+    found = [(eps, lookup.find(one, key)) for eps, key in zip(strengths, keys, strict=True)]
     kept = [(eps, number) for eps, number in found if number is not None and number.value is not None]
     return [eps for eps, _ in kept], [number for _, number in kept]
 
@@ -96,7 +101,7 @@ def attacks(lookup: Lookup) -> Picture | None:
     return Picture("attacks", "Attacks side by side", caption + lookup.left_out, panels, []) if panels else None
 
 
-def attacks_panel(lookup: Lookup, one: Entry, attacks: dict[str, list[str]]) -> Panel | None:
+def attacks_panel(lookup: Lookup, one: Entry, attacks: dict[str, list[float]]) -> Panel | None:
     """Accuracy of one model against strength, one line for each attack."""
     lines = [(name, sweep(lookup, one, name, strengths)) for name, strengths in attacks.items()]
     if not any(line[0] for _, line in lines):

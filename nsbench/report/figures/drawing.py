@@ -1,6 +1,7 @@
 """SVG drawings that fit their page: text stays text, ink follows light and dark mode, ids never clash.
 
-One user unit is one CSS pixel, so a font size of 12 reads like 12-pixel text wherever the drawing is shown.
+A model looks the same in each. One user unit is one CSS pixel, so a font size of 12 reads like 12-pixel text wherever
+the drawing is shown.
 """
 
 import re
@@ -9,6 +10,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from html import escape
 from io import StringIO
+from math import ceil
 from typing import Any
 
 import matplotlib as mpl
@@ -17,7 +19,9 @@ from matplotlib.backends.backend_svg import FigureCanvasSVG
 from matplotlib.figure import Figure
 from matplotlib.ticker import PercentFormatter
 
+from nsbench.report.lookup import Entry, Lookup
 from nsbench.report.stamp import MARK, TEST_SELECTED, spelled_out
+from nsbench.results.measured import Measurement
 
 # Stand-ins in the drawing for colours that the page decides.
 INK, MUTED, FAINT, PAGE = "#010203", "#040506", "#070809", "#0a0b0c"
@@ -109,7 +113,7 @@ def draw(width: int, height: int, title: str, paint: Callable[[Figure], None]) -
     A drawing that shows a checkpoint chosen on test images is a line higher, which says so.
     """
     with mpl.rc_context(STYLE), warnings.catch_warnings():
-        # The reader's browser has fonts for scripts that the layout font lacks.
+        # The reader's browser has fonts for scripts that the layout font does not have.
         warnings.filterwarnings("ignore", message="Glyph .* missing from font")
         figure = Figure(figsize=(width / 72, height / 72), dpi=72)
         paint(figure)
@@ -183,3 +187,38 @@ def heading(axes: Axes, text: str, below: str = "", outdent: float = 0) -> None:
         axes.annotate(
             printable(below, 56), (0, 1), (-outdent, 7), "axes fraction", "offset pixels", color=MUTED, fontsize=11
         )
+
+
+def line_style(lookup: Lookup, one: Entry) -> dict[str, Any]:
+    """Colour, dash and marker of a model, the same in every figure; the baseline is grey.
+
+    Beyond six models colours come again, with another marker and another dash.
+    """
+    index = lookup.position(one)
+    turn = index + index // len(SERIES)
+    style = {"markeredgecolor": PAGE, "markeredgewidth": 1, "label": printable(lookup.label(one), 26)}
+    if lookup.is_baseline(one):
+        return style | {"color": BASELINE, "marker": "X", "linestyle": (0, (1.2, 1.4))}
+    return style | {
+        "color": SERIES[index % len(SERIES)],
+        "marker": MARKERS[turn % len(MARKERS)],
+        "linestyle": DASHES[turn % len(DASHES)],
+    }
+
+
+def interval_ends(found: list[Measurement]) -> tuple[list[float], list[float]]:
+    """Lower and upper ends; a number without an interval stands for its own."""
+    values = [one.value or 0.0 for one in found]
+    low = [value if one.ci_low is None else one.ci_low for one, value in zip(found, values, strict=True)]
+    high = [value if one.ci_high is None else one.ci_high for one, value in zip(found, values, strict=True)]
+    return low, high
+
+
+def legend_height(lookup: Lookup) -> int:
+    """Room in pixels for a legend of all models that figures draw."""
+    return max(40, 17 * ceil(len(lookup.drawn) / 3) + 6)
+
+
+def legend(figure: Figure) -> None:
+    """Name the lines above the axes, in rows of three."""
+    figure.legend(loc="upper left", bbox_to_anchor=(0.0, 1.0), ncols=3, fontsize=11, handlelength=3, borderaxespad=0.2)

@@ -25,10 +25,12 @@ from nsbench.report.figures.drawing import (
 )
 from nsbench.report.lookup import Entry, Lookup
 from nsbench.report.tables.table import UNDEFINED, Notes, estimate, number_text
-from nsbench.results.record import BenchmarkSet, Diagnostics
+from nsbench.results.measured import BenchmarkSet
+from nsbench.results.record import Diagnostics
 
 STRONGEST = 0.78  # opacity of the largest value; ink stays readable on it in both modes
 CELL = 26
+MOST_CLASSES = 20  # a matrix of more is a table of its most frequent confusions
 APART = 0.6  # gap, in cells, before the rows that never enter a mean
 
 
@@ -57,7 +59,8 @@ def severity_values(lookup: Lookup, benchmark: BenchmarkSet, one: Entry, metric:
         (name, severity): (found.value, "".join(notes.mark(found.note)))
         for name in benchmark.counted + benchmark.shown
         for severity in lookup.severities(benchmark)
-        if (found := estimate(lookup.find(one, f"corruption/{name}/{severity}", metric))) and found.value is not None
+        if (found := estimate(lookup.find(one, lookup.key("corruption", metric, name, severity))))
+        and found.value is not None
     }
 
 
@@ -153,7 +156,7 @@ def confusion(lookup: Lookup) -> Picture | None:
     """The confusion matrix of the foremost model."""
     last = lookup.foremost()
     found = lookup.diagnostics(last)
-    if found is None or not found.confusion:
+    if found is None or not 0 < len(found.confusion) <= MOST_CLASSES:
         return None
     panel = confusion_panel(lookup, last, found)
     caption = (

@@ -16,14 +16,18 @@ from nsbench.report.figures.drawing import (
     Picture,
     draw,
     heading,
+    interval_ends,
+    legend,
+    legend_height,
+    line_style,
     percent_axis,
     printable,
 )
-from nsbench.report.figures.marks import interval_ends, legend, legend_height, line_style
-from nsbench.report.lookup import Entry, Lookup
+from nsbench.report.lookup import CLEAN, Entry, Lookup
 from nsbench.report.stamp import MARK
 from nsbench.report.tables.table import estimate, number_text, places
-from nsbench.results.record import BenchmarkSet, Measurement
+from nsbench.results.key import Key
+from nsbench.results.measured import BenchmarkSet, Measurement
 
 
 @dataclass(frozen=True)
@@ -32,8 +36,7 @@ class Wanted:
 
     title: str
     below: str
-    benchmark: str
-    metric: str
+    key: Key
     complement: bool = False
 
     def turned(self, value: float) -> float:
@@ -42,7 +45,7 @@ class Wanted:
 
     def number(self, lookup: Lookup, one: Entry) -> Measurement | None:
         """The number of a model, or None where it is undefined or was not measured."""
-        found = estimate(lookup.find(one, self.benchmark, self.metric))
+        found = estimate(lookup.find(one, self.key))
         return found if found is not None and found.value is not None else None
 
 
@@ -50,8 +53,8 @@ def wanted_means(lookup: Lookup) -> list[Wanted]:
     """The four numbers that sum a model up, as far as they were measured."""
     corruption, perturbation = lookup.benchmark("corruption"), lookup.benchmark("perturbation")
     wanted = [
-        Wanted("Top-1 accuracy", "%, higher is better", "clean", "top1_error", complement=True),
-        Wanted("Expected calibration error", "%, lower is better", "clean", "expected_calibration_error"),
+        Wanted("Top-1 accuracy", "%, higher is better", CLEAN, complement=True),
+        Wanted("Expected calibration error", "%, lower is better", Key("clean", "expected_calibration_error")),
     ]
     for found, title, metric in (
         (corruption, "Error on corrupted images", "mean_error"),
@@ -59,7 +62,7 @@ def wanted_means(lookup: Lookup) -> list[Wanted]:
     ):
         if found is not None:
             reach = "mean over the full set" if found.complete else reach_in_short(found)
-            wanted.append(Wanted(title, f"%, {reach}", found.kind, metric))
+            wanted.append(Wanted(title, f"%, {reach}", lookup.key(found.kind, metric)))
     return wanted
 
 
@@ -155,7 +158,8 @@ def flips(lookup: Lookup) -> Picture | None:
         (str(one), name): number
         for one in lookup.drawn
         for name in names
-        if (number := lookup.find(one, f"perturbation/{name}", "flip_probability")) and number.value is not None
+        if (number := lookup.find(one, lookup.key("perturbation", "flip_probability", name)))
+        and number.value is not None
     }
     if not found:
         return None

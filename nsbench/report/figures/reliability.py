@@ -1,16 +1,29 @@
 """Reliability diagrams, with a lighter curve after temperature scaling."""
 
+from dataclasses import replace
+
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from nsbench.report.figures.drawing import INK, MUTED, PAGE, Panel, Picture, draw, heading, percent_axis, printable
-from nsbench.report.figures.marks import line_style
+from nsbench.report.figures.drawing import (
+    INK,
+    MUTED,
+    PAGE,
+    Panel,
+    Picture,
+    draw,
+    heading,
+    line_style,
+    percent_axis,
+    printable,
+)
 from nsbench.report.lookup import Entry, Lookup
 from nsbench.report.quantities import is_unbiased
 from nsbench.report.tables.table import Notes, estimate, number_text, places
+from nsbench.results.key import Key
 from nsbench.results.record import Diagnostics, ReliabilityBin
 
-ECE = "expected_calibration_error"
+ECE = Key("clean", "expected_calibration_error")
 FEW = 10
 
 
@@ -27,7 +40,7 @@ def reliability(lookup: Lookup) -> Picture | None:
     )
     if any(found.scaled_reliability for _, found in pairs):
         caption += " The thin line with crosses is the same after temperature scaling."
-    if is_unbiased(lookup, "clean", ECE):
+    if is_unbiased(lookup, ECE):
         caption += " The ECE in a title is the median-unbiased value."
     caption += lookup.left_out
     return Picture("reliability", "Reliability diagrams", caption, panels, notes.marked()) if panels else None
@@ -35,11 +48,11 @@ def reliability(lookup: Lookup) -> Picture | None:
 
 def ece_text(lookup: Lookup, one: Entry, notes: Notes) -> str:
     """Expected calibration error in a few words, and after scaling where it was measured."""
-    error = estimate(lookup.find(one, "clean", ECE))
+    error = estimate(lookup.find(one, ECE))
     if error is None or error.value is None:
         return "ECE not measured"
     marks = f" ({', '.join(notes.mark(error.note))})" if error.note else ""
-    after = estimate(lookup.find(one, "scaled", ECE))
+    after = estimate(lookup.find(one, replace(ECE, kind="scaled")))
     decimals = places(error.n)
     arrow = f" → {number_text(after.value * 100, decimals)}" if after is not None and after.value is not None else ""
     return f"ECE {number_text(error.value * 100, decimals)}{arrow} %{marks}"

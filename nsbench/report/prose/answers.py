@@ -1,15 +1,16 @@
 """What a report answers first: about self-training where students were trained, about models where models were given.
 
-Of models it tells which has the lowest error, clean and corrupted, and whether paired comparisons tell it apart.
+For models: which has the lowest error, clean and corrupted, and whether paired comparisons set it apart.
 """
 
-from nsbench.report.lookup import Entry, Lookup
+from nsbench.report.lookup import CLEAN, Entry, Lookup
 from nsbench.report.prose import run_summary, students
 from nsbench.report.prose.wording import accuracy_text, coverage, listed, numeral, plural, sentence_start
 from nsbench.report.quantities import quantity
 from nsbench.report.tables.comparisons import change, evidence, reading
 from nsbench.report.tables.table import number_text, places
-from nsbench.results.record import Comparison
+from nsbench.results.key import Key
+from nsbench.results.measured import Comparison
 
 MANY = 5
 """More names than this are counted instead of listed."""
@@ -21,16 +22,17 @@ OUTCOMES = {
     "no evidence": "is not shown to differ from {other}",
     "unknown": "cannot be compared with {other}",
 }
-Field = tuple[str, str, str]
-CLEAN: Field = ("clean", "top1_error", "clean images")
+Field = tuple[Key, str]
+"""A number that models are ranked by, and its images in words."""
+CLEAN_FIELD: Field = (CLEAN, "clean images")
 
 
 def headline(lookup: Lookup) -> str:
     """The answer in one sentence."""
     if not lookup.results.models:
         return students.headline(lookup)
-    found = [(benchmark, lookup.lowest(benchmark, metric)) for benchmark, metric, _ in fields(lookup)]
-    best = {benchmark: ones for benchmark, ones in found if ones}
+    found = [(key.kind, lookup.lowest(key)) for key, _ in fields(lookup)]
+    best: dict[str, list[Entry]] = {kind: ones for kind, ones in found if ones}
     if len(lookup.entries) == 1 or "clean" not in best:
         return lone_headline(lookup)
     clean, corrupted = (names(lookup, best.get(kind, [])) for kind in ("clean", "corruption"))
@@ -58,7 +60,7 @@ def told_apart(lookup: Lookup, best: list[Entry], pronoun: str) -> str:
     """Whether comparisons on clean images bear the headline out, as its last words; `pronoun` stands for the best."""
     if len(best) > 1:
         return ""
-    verdicts = outcomes(lookup, best[0], CLEAN)
+    verdicts = outcomes(lookup, best[0], CLEAN_FIELD)
     if even := verdicts.get("no evidence"):
         return f"; on clean images {pronoun} is not told apart from {names(lookup, even, 'other')}"
     if apart := verdicts.get("better"):
@@ -68,20 +70,21 @@ def told_apart(lookup: Lookup, best: list[Entry], pronoun: str) -> str:
 
 
 def fields(lookup: Lookup) -> list[Field]:
-    """Benchmark, metric and words of what models are ranked by: clean error, and error on corrupted images."""
+    """What models are ranked by: clean error, and error on corrupted images."""
     corruption = lookup.benchmark("corruption")
-    if corruption is None or not lookup.measured("corruption", "mean_error"):
-        return [CLEAN]
+    mean = lookup.key("corruption", "mean_error")
+    if corruption is None or not lookup.measured(mean):
+        return [CLEAN_FIELD]
     reach = "" if corruption.complete else f" ({coverage(corruption)})"
-    return [CLEAN, ("corruption", "mean_error", f"corrupted images{reach}")]
+    return [CLEAN_FIELD, (mean, f"corrupted images{reach}")]
 
 
 def outcome(lookup: Lookup, one: Entry, other: Entry, field: Field) -> str:
     """The verdict on one model against another, whichever was the candidate; empty where they were not compared."""
-    benchmark, metric, _ = field
-    if found := lookup.comparison(one, other, benchmark, metric):
+    key, _ = field
+    if found := lookup.comparison(one, other, key):
         return reading(found)
-    found = lookup.comparison(other, one, benchmark, metric)
+    found = lookup.comparison(other, one, key)
     return REVERSED[reading(found)] if found else ""
 
 
@@ -108,13 +111,13 @@ def standings(lookup: Lookup) -> list[str]:
 
 def standing(lookup: Lookup, field: Field) -> str:
     """The model with the lowest error of one kind, and from which others it is told apart."""
-    benchmark, metric, images = field
-    best = lookup.lowest(benchmark, metric)
+    key, images = field
+    best = lookup.lowest(key)
     if not best:
         return ""
     if len(best) > 1:
         return f"On {images} {names(lookup, best)} share the lowest error."
-    found = lookup.find(best[0], benchmark, metric)
+    found = lookup.find(best[0], key)
     error = "" if found is None else f" ({number_text((found.value or 0) * 100, places(found.n))} % error)"
     told = against_others(lookup, best[0], field)
     return f"On {images} {lookup.label(best[0])} is first{error}: {told}." if told else ""
@@ -144,9 +147,7 @@ def comparisons(lookup: Lookup) -> list[str]:
     told = standings(lookup) + (students.comparisons(lookup) if lookup.checkpoints else [])
     ours = {str(one) for one in lookup.checkpoints}
     found = [
-        one
-        for one in lookup.results.comparisons
-        if (one.benchmark, one.metric) == CLEAN[:2] and not {one.candidate, one.baseline} <= ours
+        one for one in lookup.results.comparisons if one.key == CLEAN and not {one.candidate, one.baseline} <= ours
     ]
     if len(found) > MOST_SENTENCES and lookup.results.baseline is not None:
         found = [one for one in found if one.baseline == lookup.results.baseline] or found
@@ -161,7 +162,7 @@ def comparison(lookup: Lookup, found: Comparison) -> str:
     who = f"{lookup.label_of(found.candidate)} {OUTCOMES[reading(found)].format(other=other)}"
     if found.difference is None:
         return f"{who}: the difference is undefined."
-    shown = quantity(lookup, found.benchmark, found.metric, found.n)
+    shown = quantity(lookup, found.key, found.n)
     return f"{who}: top-1 error {change(found, shown)} ({evidence(found, shown)})."
 
 
@@ -184,7 +185,7 @@ def summary(lookup: Lookup) -> str:
 
 def accuracies(lookup: Lookup) -> str:
     """Clean accuracies, of all models or from the lowest to the highest where they are many."""
-    found = [(one, lookup.find(one, "clean", "top1_error")) for one in lookup.results.models]
+    found = [(one, lookup.find(one, CLEAN)) for one in lookup.results.models]
     ranked = sorted(
         ((error.value, place, one) for place, (one, error) in enumerate(found) if error and error.value is not None),
         reverse=True,

@@ -3,7 +3,7 @@
 None of them is left out: what a sentence says of one number it says of all.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from nsbench.checkpoints.record import CheckpointRecord
 from nsbench.report.lookup import Lookup
@@ -11,20 +11,9 @@ from nsbench.report.prose.wording import listed
 from nsbench.report.quantities import quantity
 from nsbench.report.tables.comparisons import Compared, reading
 from nsbench.report.tables.table import estimate
-from nsbench.results.record import Comparison
-
-NAMES = {
-    ("clean", "top1_error"): "clean error",
-    ("clean", "negative_log_likelihood"): "NLL",
-    ("clean", "brier_score"): "Brier score",
-    ("clean", "expected_calibration_error"): "calibration error",
-    ("corruption", "mean_error"): "error on corruptions",
-    ("corruption", "mean_expected_calibration_error"): "calibration error on corruptions",
-    ("perturbation", "mean_flip_probability"): "flip probability",
-    (f"fgsm/{8 / 255:g}", "top1_error"): "error under FGSM",
-    (f"pgd/{8 / 255:g}", "top1_error"): "error under PGD",
-}
-"""Headline numbers in the order of prose; less is better in each."""
+from nsbench.results.key import Key
+from nsbench.results.measured import Comparison
+from nsbench.results.quantities import HEADLINES, headline
 
 
 @dataclass(frozen=True)
@@ -41,10 +30,14 @@ class Standing:
         return min((1 if isinstance(one, Comparison) else len(one.seeds) for one in self.found), default=1)
 
     def where(self, verdict: str) -> list[Compared]:
-        """The comparisons with one verdict, in the order of `NAMES`."""
-        order = list(NAMES)
+        """The comparisons with one verdict, headlines first."""
         found = [one for one in self.found if reading(one) == verdict]
-        return sorted(found, key=lambda one: order.index(key) if (key := (one.benchmark, one.metric)) in order else 99)
+        return sorted(found, key=lambda one: rank(one.key))
+
+
+def rank(key: Key) -> int:
+    """The place of a number in the order of prose."""
+    return next((place for place, known in enumerate(HEADLINES) if known.of(key)), len(HEADLINES))
 
 
 def standing(lookup: Lookup, student: CheckpointRecord, other: CheckpointRecord | None) -> Standing | None:
@@ -65,8 +58,8 @@ def trainings_text(count: int) -> str:
 
 def short_name(lookup: Lookup, found: Compared) -> str:
     """What prose calls a number."""
-    known = NAMES.get((found.benchmark, found.metric))
-    return known or quantity(lookup, found.benchmark, found.metric, found.n).name
+    known = headline(found.key)
+    return known.title if known else quantity(lookup, found.key, found.n).name
 
 
 def named(lookup: Lookup, found: list[Compared]) -> str:
@@ -89,14 +82,15 @@ def outcome(lookup: Lookup, found: Standing) -> str:
 
 def untested(lookup: Lookup, found: Standing) -> list[str]:
     """Headline numbers that the record has of both without comparing them: which are higher and which lower."""
-    tested = {(one.benchmark, one.metric) for one in found.found}
+    tested = [headline(one.key) for one in found.found]
     higher: list[str] = []
     lower: list[str] = []
-    for (benchmark, metric), name in NAMES.items():
-        own, other = (estimate(lookup.find(one, benchmark, metric)) for one in (found.student, found.other))
-        if (benchmark, metric) in tested or own is None or other is None or own.value is None or other.value is None:
+    for known in HEADLINES:
+        key = replace(lookup.key(known.kind, known.metric, known.member), strength=known.strength)
+        own, other = (estimate(lookup.find(one, key)) for one in (found.student, found.other))
+        if known in tested or own is None or other is None or own.value is None or other.value is None:
             continue
         if own.value != other.value:
-            (higher if own.value > other.value else lower).append(name)
+            (higher if own.value > other.value else lower).append(known.title)
     told = [f"{word} in {listed(names)}" for word, names in (("higher", higher), ("lower", lower)) if names]
     return [f"not tested: {', '.join(told)}"] if told else []

@@ -6,7 +6,8 @@ from nsbench.report.stamp import TEST_SELECTED, spelled_out
 from nsbench.report.tables.comparisons import Compared
 from nsbench.report.tables.table import number_text
 from nsbench.report.tables.trained import weights_kept, who
-from nsbench.results.record import BenchmarkSet
+from nsbench.results.key import Key
+from nsbench.results.measured import BenchmarkSet
 
 Topic = tuple[str, str]
 
@@ -68,16 +69,16 @@ def limits(lookup: Lookup) -> list[Topic]:
     if lookup.results.models:
         topics += [ORIGIN, PREPROCESSING]
     classes = len(lookup.results.data.classes)
-    if classes <= 20 and lookup.checkpoints and lookup.measured("clean", "top5_error"):
+    if classes <= 20 and lookup.checkpoints and lookup.measured(Key("clean", "top5_error")):
         topics.append(
             (
                 "Top-5.",
                 f"On {classes} classes top-5 accuracy is close to its ceiling. It is shown and never used to rank.",
             )
         )
-    if lookup.measured("clean", "expected_calibration_error"):
+    if lookup.measured(Key("clean", "expected_calibration_error")):
         topics.append(CALIBRATION)
-    if lookup.measured("scaled", "temperature"):
+    if lookup.measured(Key("scaled", "temperature")):
         topics.append(TEMPERATURE)
     return topics + on_attacks(lookup) + on_shifted_images(lookup)
 

@@ -1,7 +1,7 @@
 """What a run was, in sentences: its data, its chain, how accurate the ends of the chain are."""
 
 from nsbench.checkpoints.record import CheckpointRecord
-from nsbench.report.lookup import Lookup
+from nsbench.report.lookup import CLEAN, Lookup
 from nsbench.report.prose.wording import accuracy_text, listed, numeral, plural, sentence_start
 from nsbench.report.tables.table import number_text, places
 
@@ -66,7 +66,7 @@ def ends(lookup: Lookup) -> list[CheckpointRecord]:
 def name(lookup: Lookup, one: CheckpointRecord) -> str:
     """A network as prose has it, without its seed where its number is a mean over seeds."""
     group = lookup.group_of(one)
-    if group is None or lookup.seed_mean(group, "clean", "top1_error") is None:
+    if group is None or lookup.seed_mean(group, CLEAN) is None:
         return lookup.described(one)
     article = "the " if lookup.is_reference(one) else ""
     return f"{article}{lookup.group_label(group).replace('gen ', 'generation ').replace(' · ', ' (')})"
@@ -74,7 +74,7 @@ def name(lookup: Lookup, one: CheckpointRecord) -> str:
 
 def accuracy(lookup: Lookup, one: CheckpointRecord) -> str | None:
     """Top-1 accuracy with its interval, averaged over seeds where there are several; None where it was not measured."""
-    mean = lookup.seed_mean(lookup.group_of(one) or "", "clean", "top1_error")
+    mean = lookup.seed_mean(lookup.group_of(one) or "", CLEAN)
     if mean is None:
         return accuracy_text(lookup, one)
     if mean.value is None or mean.ci_low is None or mean.ci_high is None:

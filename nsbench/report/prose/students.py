@@ -3,15 +3,15 @@
 from collections.abc import Iterable
 
 from nsbench.checkpoints.record import CheckpointRecord
-from nsbench.report.lookup import Lookup, recipe
-from nsbench.report.prose.headlines import NAMES, Standing, named, outcome, short_name, standing, trainings_text
+from nsbench.report.lookup import CLEAN, Lookup
+from nsbench.report.prose.headlines import Standing, named, outcome, short_name, standing, trainings_text
 from nsbench.report.prose.wording import listed, sentence_start
 from nsbench.report.quantities import quantity
 from nsbench.report.stamp import TEST_SELECTED
 from nsbench.report.tables.comparisons import change, compact, evidence, missable, reading
 from nsbench.report.tables.table import thousands
+from nsbench.results.measured import unseeded_name
 
-CLEAN = next(iter(NAMES))
 OUTCOMES = {
     "better": "makes fewer errors on clean images than {other}",
     "worse": "makes more errors on clean images than {other}",
@@ -139,7 +139,9 @@ def comparisons(lookup: Lookup) -> list[str]:
     for student in one_of_each(lookup):
         for found in opponents(lookup, student):
             to_teacher = str(found.other) == student.parent
-            from_last = recipe(student) == recipe(lookup.last()) and (lead is None or found.other is not lead.other)
+            from_last = unseeded_name(student) == unseeded_name(lookup.last()) and (
+                lead is None or found.other is not lead.other
+            )
             if to_teacher or from_last:
                 told.append(comparison(lookup, found))
     return told
@@ -150,7 +152,7 @@ def details(lookup: Lookup, found: Standing, verdict: str) -> str:
     other = opponent_words(lookup, found.student, found.other)
     parts = []
     for one in found.where(verdict):
-        shown = quantity(lookup, one.benchmark, one.metric, one.n)
+        shown = quantity(lookup, one.key, one.n)
         missed = missable(one, shown) if verdict == "no evidence" else ""
         parts.append(f"{short_name(lookup, one)} {compact(one, shown)}{missed}")
     told = f"{DETAILS[verdict].format(other=other)}: {'; '.join(parts)}"
@@ -161,7 +163,7 @@ def details(lookup: Lookup, found: Standing, verdict: str) -> str:
 def comparison(lookup: Lookup, found: Standing) -> str:
     """One sentence on a student's clean error against another network's, with the size and budget of both."""
     student, other = found.student, found.other
-    clean = next((one for one in found.found if (one.benchmark, one.metric) == CLEAN), None)
+    clean = next((one for one in found.found if one.key == CLEAN), None)
     unequal = size(student) != size(other)
     whom = opponent_words(lookup, student, other) + (f" ({other.network}, {size_text(other)})" if unequal else "")
     if not lookup.test_selected(student):  # whose own name says it already
@@ -175,7 +177,7 @@ def comparison(lookup: Lookup, found: Standing) -> str:
         return f"{who}: the difference was not measured."
     if clean.difference is None:
         return f"{who}: the difference is undefined."
-    shown = quantity(lookup, *CLEAN, clean.n)
+    shown = quantity(lookup, CLEAN, clean.n)
     told = f"{who}: top-1 error {change(clean, shown)} ({evidence(clean, shown)}, {trainings_text(found.trainings)})"
     return "; ".join([told, *beyond(lookup, found)]) + "."
 
@@ -184,6 +186,6 @@ def beyond(lookup: Lookup, found: Standing) -> list[str]:
     """The other headline numbers in which the two are told apart."""
     apart = []
     for verdict in ("better", "worse"):
-        rest = [one for one in found.where(verdict) if (one.benchmark, one.metric) != CLEAN]
+        rest = [one for one in found.where(verdict) if one.key != CLEAN]
         apart += [f"{verdict} in {named(lookup, rest)}"] if rest else []
     return apart

@@ -1,8 +1,8 @@
 """Sentences made from numbers, and headings that never claim more than was measured."""
 
-from nsbench.report.lookup import Entry, Lookup
+from nsbench.report.lookup import CLEAN, Entry, Lookup
 from nsbench.report.tables.table import number_text, places
-from nsbench.results.record import BenchmarkSet
+from nsbench.results.measured import BenchmarkSet
 
 NUMERALS = ("none", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten")
 
@@ -43,7 +43,7 @@ def coverage(benchmark: BenchmarkSet) -> str:
 
 
 def set_text(benchmark: BenchmarkSet) -> str:
-    """What a set counts, shows and lacks, in words."""
+    """What a set counts, what it shows and what is missing, in words."""
     members = "corruptions" if benchmark.kind == "corruption" else "perturbations"
     total = len(benchmark.counted) + len(benchmark.missing)
     counted = f"{len(benchmark.counted)} of the {total} {members} enter the means"
@@ -67,7 +67,7 @@ def probability_text(value: float) -> str:
 
 def accuracy_text(lookup: Lookup, one: Entry) -> str | None:
     """Top-1 accuracy with its interval, in words; None where it was not measured."""
-    error = lookup.find(one, "clean", "top1_error")
+    error = lookup.find(one, CLEAN)
     if error is None or error.value is None:
         return None
     decimals = places(error.n)

@@ -3,10 +3,11 @@
 from collections.abc import Iterable
 
 from nsbench.report.lookup import Lookup
-from nsbench.report.prose.headlines import NAMES
 from nsbench.report.quantities import Quantity, quantity
-from nsbench.report.tables.table import UNDEFINED, Cell, Column, Row, Table, bounded, number_text, words
-from nsbench.results.record import SeedMean
+from nsbench.report.tables.table import UNDEFINED, Column, Row, Table, TableCell, bounded, number_text, words
+from nsbench.results.key import Key
+from nsbench.results.measured import SeedMean
+from nsbench.results.quantities import HEADLINES
 
 HOW = (
     "The mean over networks trained alike but for the seed. Chance has two sources: which test images were drawn, "
@@ -17,10 +18,10 @@ HOW = (
 
 def seed_means(lookup: Lookup) -> list[Table]:
     """Headline numbers averaged over seeds, then every other number, folded; nothing where a run has one seed."""
-    groups: dict[tuple[str, str], list[SeedMean]] = {}
+    groups: dict[Key, list[SeedMean]] = {}
     for one in lookup.results.seed_means:
-        groups.setdefault((one.benchmark, one.metric), []).append(one)
-    first = {key: groups[key] for key in NAMES if key in groups}
+        groups.setdefault(one.key, []).append(one)
+    first = {key: groups[key] for known in HEADLINES for key in groups if known.of(key)}
     rest = {key: found for key, found in groups.items() if key not in first}
     tables = [means_table(lookup, "seeds", "Means over seeds", first.values())]
     tables.append(means_table(lookup, "seed_means", "Means over seeds, all other numbers", rest.values(), folded=True))
@@ -40,7 +41,7 @@ def means_table(
 def group_rows(lookup: Lookup, found: list[SeedMean]) -> list[Row]:
     """Rows on one number; the first opens the group with the number's name, its unit and the count of images."""
     first = found[0]
-    shown = quantity(lookup, first.benchmark, first.metric, first.n)
+    shown = quantity(lookup, first.key, first.n)
     heading = f"{shown.title}, n = {first.n:,}"
     return [mean_row(lookup, one, shown, "" if place else heading) for place, one in enumerate(found)]
 
@@ -52,7 +53,7 @@ def mean_row(lookup: Lookup, found: SeedMean, shown: Quantity, heading: str) -> 
         return None if value is None else value * shown.scale
 
     both = bounded(printed(found.value), printed(found.ci_low), printed(found.ci_high), shown.decimals)
-    seeds = Cell(f"{len(found.seeds)}", float(len(found.seeds)), aside=", ".join(map(str, found.seeds)))
+    seeds = TableCell(f"{len(found.seeds)}", float(len(found.seeds)), aside=", ".join(map(str, found.seeds)))
     alone = [
         interval(printed(low), printed(high), shown)
         for low, high in ((found.image_low, found.image_high), (found.seed_low, found.seed_high))
@@ -60,9 +61,9 @@ def mean_row(lookup: Lookup, found: SeedMean, shown: Quantity, heading: str) -> 
     return Row([words(lookup.group_label(found.group)), seeds, both, *alone], heading=heading)
 
 
-def interval(low: float | None, high: float | None, shown: Quantity) -> Cell:
+def interval(low: float | None, high: float | None, shown: Quantity) -> TableCell:
     """An interval without its number."""
     if low is None or high is None:
-        return Cell(UNDEFINED)
+        return TableCell(UNDEFINED)
     text = " to ".join(number_text(end, shown.decimals) for end in (low, high))
-    return Cell(text, low=low, high=high)
+    return TableCell(text, low=low, high=high)

@@ -4,8 +4,8 @@ from nsbench.report.lookup import Entry, Lookup
 from nsbench.report.quantities import attack_text
 from nsbench.report.tables.robustness import INTERVALS, fitted
 from nsbench.report.tables.table import Column, Notes, Row, Table, measured, places, words
-from nsbench.results.record import Measurement
-from nsbench.results.strength import strength_text
+from nsbench.results.key import Key, strength_text
+from nsbench.results.measured import Measurement
 
 UNLIKE = "Not all attacks were tried on the same images: a difference between two of them may be one of images."
 MASKING = "Signs of gradient masking"
@@ -13,7 +13,7 @@ MASKING = "Signs of gradient masking"
 
 def attacked_images(lookup: Lookup, attack: str) -> int:
     """How many images an attack was tried on."""
-    benchmark = lookup.benchmark(attack)
+    benchmark = lookup.benchmark("attack", attack)
     return benchmark.images if benchmark is not None else lookup.results.data.test
 
 
@@ -23,10 +23,10 @@ def attack(lookup: Lookup) -> Table | None:
     if not attacks:
         return None
     notes = Notes()
-    strengths = sorted({(float(eps), eps) for found in attacks.values() for eps in found})
-    order = [(eps, name) for _, eps in strengths for name, found in attacks.items() if eps in found]
+    strengths = sorted({eps for found in attacks.values() for eps in found})
+    order = [(eps, name) for eps in strengths for name, found in attacks.items() if eps in found]
     rows = [strength_row(lookup, eps, name, notes) for eps, name in order]
-    zero = [lookup.find(one, "fgsm", "zero_gradients") for one in lookup.entries]
+    zero = [lookup.find(one, Key("attack", "zero_gradients", member="fgsm")) for one in lookup.entries]
     if any(one is not None for one in zero):
         cells = [measured(one, notes, places(attacked_images(lookup, "fgsm"))) for one in zero]
         heading = "Share of images whose gradient is all zero"
@@ -41,26 +41,27 @@ def attack(lookup: Lookup) -> Table | None:
     return fitted(lookup, Table("attack", "Accuracy under attack", caption, columns, rows, notes.marked()), naming=2)
 
 
-def strength_row(lookup: Lookup, eps: str, name: str, notes: Notes) -> Row:
+def strength_row(lookup: Lookup, eps: float, name: str, notes: Notes) -> Row:
     """One attack at one strength."""
-    found: list[Measurement | None] = [lookup.find(one, f"{name}/{eps}", "top1_error") for one in lookup.entries]
+    key = Key("attack", "top1_error", member=name, strength=eps)
+    found: list[Measurement | None] = [lookup.find(one, key) for one in lookup.entries]
     digits = places(attacked_images(lookup, name))
     cells = [measured(one, notes, digits, complement=True) for one in found]
-    return Row([words(f"ε = {strength_text(float(eps))}"), words(attack_text(name)), *cells])
+    return Row([words(f"ε = {strength_text(eps)}"), words(attack_text(name)), *cells])
 
 
-def told(lookup: Lookup, attacks: dict[str, list[str]]) -> list[str]:
+def told(lookup: Lookup, attacks: dict[str, list[float]]) -> list[str]:
     """What each attack was measured on, its steps and its restarts, as the record says; a sentence each."""
     sentences = []
     for name in attacks:
-        benchmark = lookup.benchmark(name)
+        benchmark = lookup.benchmark("attack", name)
         if benchmark is not None:
             known = "" if benchmark.name.startswith(attack_text(name)) else f"{attack_text(name)}: "
             sentences.append(f"{known}{benchmark.name}, n = {benchmark.images:,}.")
     return [*sentences, *([UNLIKE] if unlike(lookup, attacks) else [])]
 
 
-def unlike(lookup: Lookup, attacks: dict[str, list[str]]) -> bool:
+def unlike(lookup: Lookup, attacks: dict[str, list[float]]) -> bool:
     """Whether some attacks were tried on fewer images than others."""
     return len({attacked_images(lookup, name) for name in attacks}) > 1
 

@@ -7,11 +7,11 @@ from nsbench.report.prose.wording import mean_heading, sentence_start
 from nsbench.report.quantities import is_unbiased
 from nsbench.report.tables.robustness import decimals, emphasis
 from nsbench.report.tables.table import (
-    Cell,
     Column,
     Notes,
     Row,
     Table,
+    TableCell,
     alone,
     estimate,
     full_columns,
@@ -19,8 +19,10 @@ from nsbench.report.tables.table import (
     number_text,
     words,
 )
+from nsbench.results.key import Key, Kind
 
 ECE = "expected_calibration_error"
+TEMPERATURE = Key("scaled", "temperature")
 OTHERS = (
     ("Adaptive (equal-mass)", "adaptive_calibration_error"),
     ("Class-wise", "classwise_calibration_error"),
@@ -40,53 +42,52 @@ PLUG_IN_ALONE = (
     "This record is of an earlier version: its calibration errors are plug-in values, which noise raises, and their "
     "intervals need not hold the true value."
 )
-Place = tuple[str, str]
 
 
-def how_to_read(lookup: Lookup, places: list[Place]) -> str:
+def how_to_read(lookup: Lookup, keys: list[Key]) -> str:
     """What the columns of a calibration error are, in a sentence or two."""
-    return HOW if any(is_unbiased(lookup, *place) for place in places) else PLUG_IN_ALONE
+    return HOW if any(is_unbiased(lookup, key) for key in keys) else PLUG_IN_ALONE
 
 
-def error_columns(lookup: Lookup, place: Place, group: str) -> list[Column]:
+def error_columns(lookup: Lookup, key: Key, group: str) -> list[Column]:
     """Three columns for one calibration error: unbiased, plug-in, noise floor."""
-    first = [Column("unbiased", "%", group)] if is_unbiased(lookup, *place) else []
+    first = [Column("unbiased", "%", group)] if is_unbiased(lookup, key) else []
     return [*first, Column("plug-in (Guo et al.)", "%", group), Column("noise floor", "%", group)]
 
 
-def error_cells(lookup: Lookup, one: Entry, place: Place, notes: Notes, digits: int) -> list[Cell]:
+def error_cells(lookup: Lookup, one: Entry, key: Key, notes: Notes, digits: int) -> list[TableCell]:
     """The cells under them; the interval stands with the unbiased value, which alone it is about."""
-    found = lookup.find(one, *place)
+    found = lookup.find(one, key)
     floor = measured(alone(found, None if found is None else found.floor), notes, digits)
-    if not is_unbiased(lookup, *place):
+    if not is_unbiased(lookup, key):
         return [measured(found, notes, digits), floor]
     plain = alone(found, None if found is None else found.value)
     return [measured(estimate(found), notes, digits), measured(plain, notes, digits), floor]
 
 
-def other_columns(lookup: Lookup, benchmark: str) -> list[Column]:
+def other_columns(lookup: Lookup, images: Kind) -> list[Column]:
     """The further errors, each named as what it is, then the scores."""
-    named = [f"{name}, {kind(lookup, (benchmark, metric))}" for name, metric in OTHERS]
+    named = [f"{name}, {kind(lookup, Key(images, metric))}" for name, metric in OTHERS]
     return [*(Column(name, "%") for name in named), *(Column(name) for name, _ in SCORES)]
 
 
-def kind(lookup: Lookup, place: Place) -> str:
+def kind(lookup: Lookup, key: Key) -> str:
     """Whether a number is the median-unbiased one or the plug-in."""
-    return "unbiased" if is_unbiased(lookup, *place) else "plug-in"
+    return "unbiased" if is_unbiased(lookup, key) else "plug-in"
 
 
-def other_cells(lookup: Lookup, one: Entry, benchmark: str, notes: Notes, digits: int) -> list[Cell]:
+def other_cells(lookup: Lookup, one: Entry, images: Kind, notes: Notes, digits: int) -> list[TableCell]:
     """The cells under them."""
-    errors = [measured(estimate(lookup.find(one, benchmark, metric)), notes, digits) for _, metric in OTHERS]
-    return errors + [measured(lookup.find(one, benchmark, metric), notes, 3, 1) for _, metric in SCORES]
+    errors = [measured(estimate(lookup.find(one, Key(images, metric))), notes, digits) for _, metric in OTHERS]
+    return errors + [measured(lookup.find(one, Key(images, metric)), notes, 3, 1) for _, metric in SCORES]
 
 
 def calibration(lookup: Lookup) -> Table | None:
     """Calibration errors beside the scores that have no bins; nothing where none was measured."""
-    if not any(lookup.measured("clean", metric) for metric in (ECE, *(metric for _, metric in OTHERS))):
+    if not any(lookup.measured(Key("clean", metric)) for metric in (ECE, *(metric for _, metric in OTHERS))):
         return None
     notes, digits = Notes(), decimals(lookup, "clean")
-    clean, corrupted = ("clean", ECE), ("corruption", f"mean_{ECE}")
+    clean, corrupted = Key("clean", ECE), lookup.key("corruption", f"mean_{ECE}")
     columns = [Column(lookup.noun.capitalize(), numeric=False)]
     columns += [*error_columns(lookup, clean, "Expected calibration error"), *other_columns(lookup, "clean")]
     corruption = lookup.benchmark("corruption")
@@ -112,15 +113,15 @@ def calibration(lookup: Lookup) -> Table | None:
 
 def scaled(lookup: Lookup) -> Table | None:
     """Temperature, and calibration after it."""
-    if not lookup.measured("scaled", "temperature"):
+    if not lookup.measured(TEMPERATURE):
         return None
-    notes, digits, place = Notes(), decimals(lookup, "clean"), ("scaled", ECE)
+    notes, digits, key = Notes(), decimals(lookup, "clean"), Key("scaled", ECE)
     columns = [Column(lookup.noun.capitalize(), numeric=False), Column("Temperature")]
-    columns += [*error_columns(lookup, place, "Expected calibration error"), *other_columns(lookup, "scaled")]
+    columns += [*error_columns(lookup, key, "Expected calibration error"), *other_columns(lookup, "scaled")]
     rows = []
     for one in lookup.entries:
-        cells = [words(lookup.label(one)), measured(lookup.find(one, "scaled", "temperature"), notes, 3, 1)]
-        cells += error_cells(lookup, one, place, notes, digits) + other_cells(lookup, one, "scaled", notes, digits)
+        cells = [words(lookup.label(one)), measured(lookup.find(one, TEMPERATURE), notes, 3, 1)]
+        cells += error_cells(lookup, one, key, notes, digits) + other_cells(lookup, one, "scaled", notes, digits)
         rows.append(Row(cells, emphasis(lookup, one)))
     fitted = lookup.benchmark("scaled")
     on = f"{sentence_start(fitted.name)}. " if fitted is not None else ""
@@ -128,7 +129,7 @@ def scaled(lookup: Lookup) -> Table | None:
         f"{on}Held-out images chose the temperature by their likelihood, never test images; predictions stay as they "
         "are. A temperature above 1 means that the model was overconfident. The interval of a temperature is over "
         "held-out images; the others are over test images, this temperature given. Lower is better but for the "
-        f"temperature; n = {lookup.results.data.test:,}; 95 % intervals in brackets. {how_to_read(lookup, [place])}"
+        f"temperature; n = {lookup.results.data.test:,}; 95 % intervals in brackets. {how_to_read(lookup, [key])}"
     )
     return Table(
         "scaled", "Calibration after temperature scaling", caption, *full_columns(columns, rows), notes.marked()
@@ -137,7 +138,7 @@ def scaled(lookup: Lookup) -> Table | None:
 
 def fitting_text(lookup: Lookup) -> list[str]:
     """Why there is nothing after scaling, where there is nothing."""
-    missing = lookup.measured("clean", ECE) and not lookup.measured("scaled", "temperature")
+    missing = lookup.measured(Key("clean", ECE)) and not lookup.measured(TEMPERATURE)
     return [NOT_FITTED] if missing else []
 
 
@@ -172,7 +173,7 @@ def floor_text(lookup: Lookup) -> str:
     floors = [
         one.floor
         for one in lookup.results.measurements
-        if one.floor is not None and one.metric == ECE and one.benchmark.startswith("corruption/")
+        if one.floor is not None and one.key.metric == ECE and one.key.kind == "corruption" and one.key.standard
     ]
     if not floors:
         return PLUG_IN_ALONE

@@ -9,16 +9,16 @@ from nsbench.report.quantities import Quantity, quantity
 from nsbench.report.tables.table import (
     MOST_ROWS,
     UNDEFINED,
-    Cell,
     Column,
     Row,
     Table,
+    TableCell,
     bounded,
     full_columns,
     number_text,
     words,
 )
-from nsbench.results.record import Comparison, SeedComparison
+from nsbench.results.measured import Comparison, SeedComparison
 
 SIGNIFICANT = 0.05
 Compared = Comparison | SeedComparison
@@ -86,14 +86,14 @@ def missable(found: Compared, shown: Quantity) -> str:
     return f", detectable from {number_text(found.detectable * shown.scale, shown.decimals)}{unit}"
 
 
-def probability(value: float | None) -> Cell:
+def probability(value: float | None) -> TableCell:
     """A p-value; never 0.000."""
     if value is None:
-        return Cell(UNDEFINED)
-    return Cell("<0.001" if value < 0.001 else number_text(value, 3), value)
+        return TableCell(UNDEFINED)
+    return TableCell("<0.001" if value < 0.001 else number_text(value, 3), value)
 
 
-def difference(found: Compared, shown: Quantity) -> Cell:
+def difference(found: Compared, shown: Quantity) -> TableCell:
     """Candidate minus baseline with its interval, in the unit of the number."""
     ends = (found.difference, found.ci_low, found.ci_high)
     value, low, high = (None if end is None else end * shown.scale for end in ends)
@@ -191,7 +191,7 @@ def family_rows(lookup: Lookup, found: list[Compared]) -> list[Row]:
 
 def comparison_row(lookup: Lookup, found: Compared, heading: str) -> Row:
     """One comparison."""
-    shown = quantity(lookup, found.benchmark, found.metric, found.n)
+    shown = quantity(lookup, found.key, found.n)
     scaled = [
         None if value is None else value * shown.scale
         for value in (found.candidate_value, found.baseline_value, found.detectable)

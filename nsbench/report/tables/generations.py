@@ -9,11 +9,11 @@ from nsbench.report.tables.calibrated import ECE, kind
 from nsbench.report.tables.robustness import INTERVALS, decimals, emphasis
 from nsbench.report.tables.table import (
     UNDEFINED,
-    Cell,
     Column,
     Notes,
     Row,
     Table,
+    TableCell,
     bounded,
     count,
     estimate,
@@ -23,6 +23,7 @@ from nsbench.report.tables.table import (
     words,
 )
 from nsbench.report.tables.trained import how_trained
+from nsbench.results.key import Key
 
 
 @dataclass(frozen=True)
@@ -45,7 +46,7 @@ def clean_numbers(lookup: Lookup) -> list[Clean]:
         Clean("Top-5 accuracy", "top5_error", "%", digits, 100, complement=True),
         Clean("NLL", "negative_log_likelihood"),
         Clean("Brier score", "brier_score"),
-        Clean(f"ECE, {kind(lookup, ('clean', ECE))}", ECE, "%", digits, 100),
+        Clean(f"ECE, {kind(lookup, Key('clean', ECE))}", ECE, "%", digits, 100),
     ]
 
 
@@ -95,7 +96,7 @@ def columns(lookup: Lookup) -> list[Column]:
 
 def network_row(lookup: Lookup, one: CheckpointRecord, notes: Notes) -> Row:
     """One network."""
-    found = [(number, lookup.find(one, "clean", number.metric)) for number in clean_numbers(lookup)]
+    found = [(number, lookup.find(one, Key("clean", number.metric))) for number in clean_numbers(lookup)]
     cells = [
         measured(estimate(value), notes, number.decimals, number.scale, complement=number.complement)
         for number, value in found
@@ -116,20 +117,20 @@ def mean_row(lookup: Lookup, group: str) -> Row:
     return Row([*named, *size_cells(first), *images, *cells], emphasis(lookup, first))
 
 
-def mean_cell(lookup: Lookup, group: str, number: Clean) -> Cell:
+def mean_cell(lookup: Lookup, group: str, number: Clean) -> TableCell:
     """One number averaged over seeds."""
-    found = lookup.seed_mean(group, "clean", number.metric)
+    found = lookup.seed_mean(group, Key("clean", number.metric))
     if found is None:
-        return Cell(UNDEFINED)
+        return TableCell(UNDEFINED)
     ends = (found.value, found.ci_low, found.ci_high)
     value, low, high = (None if end is None else (1 - end if number.complement else end) * number.scale for end in ends)
     return bounded(value, *((high, low) if number.complement else (low, high)), number.decimals)
 
 
-def mean_count(found: list[Cell]) -> Cell:
+def mean_count(found: list[TableCell]) -> TableCell:
     """The mean of counts, which may differ with the seed."""
     values = [cell.number for cell in found if cell.number is not None]
-    return count(round(sum(values) / len(values))) if len(values) == len(found) else Cell(UNDEFINED)
+    return count(round(sum(values) / len(values))) if len(values) == len(found) else TableCell(UNDEFINED)
 
 
 def role(lookup: Lookup, one: CheckpointRecord) -> str:
@@ -137,18 +138,18 @@ def role(lookup: Lookup, one: CheckpointRecord) -> str:
     return "supervised" if lookup.is_reference(one) else one.role
 
 
-def size_cells(one: CheckpointRecord) -> list[Cell]:
+def size_cells(one: CheckpointRecord) -> list[TableCell]:
     """Parameters and images seen."""
     return [magnitude(one.parameters), magnitude(one.images_seen)]
 
 
-def training_cells(lookup: Lookup, one: CheckpointRecord) -> list[Cell]:
+def training_cells(lookup: Lookup, one: CheckpointRecord) -> list[TableCell]:
     """Labelled, pseudo-labelled and duplicated images of a training set; balancing makes copies for a control too."""
     chosen = one.selection
     if chosen is None:
         if not lookup.trained_here:
-            return [count(one.training_images), Cell(UNDEFINED), Cell(UNDEFINED)]
+            return [count(one.training_images), TableCell(UNDEFINED), TableCell(UNDEFINED)]
         labeled = min(one.training_images, lookup.results.data.labeled)
         copies = one.training_images - labeled
-        return [count(labeled), Cell(UNDEFINED), count(copies) if copies else Cell(UNDEFINED)]
+        return [count(labeled), TableCell(UNDEFINED), count(copies) if copies else TableCell(UNDEFINED)]
     return [count(sum(chosen.labeled)), count(sum(chosen.kept)), count(sum(chosen.duplicates))]

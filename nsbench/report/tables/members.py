@@ -3,18 +3,18 @@
 from dataclasses import dataclass, replace
 
 from nsbench.checkpoints.record import CheckpointRecord, SelectionRecord
-from nsbench.report.lookup import Entry, Lookup
+from nsbench.report.lookup import CLEAN, Entry, Lookup
 from nsbench.report.prose.wording import coverage
 from nsbench.report.quantities import is_unbiased
 from nsbench.report.tables.robustness import INTERVALS, POOLED, SAME_IMAGES, fitted
 from nsbench.report.tables.table import (
     UNDEFINED,
-    Cell,
     Column,
     Emphasis,
     Notes,
     Row,
     Table,
+    TableCell,
     count,
     estimate,
     measured,
@@ -22,7 +22,8 @@ from nsbench.report.tables.table import (
     places,
     words,
 )
-from nsbench.results.record import BenchmarkSet
+from nsbench.results.key import Key, Kind
+from nsbench.results.measured import BenchmarkSet
 
 SCORING = "The true labels of unlabelled images are used for this score only, never in training."
 ASIDE = "Validation only, never averaged"
@@ -97,7 +98,7 @@ CALIBRATION = Reading(
 )
 
 
-def by_member(lookup: Lookup, kind: str) -> list[Table]:
+def by_member(lookup: Lookup, kind: Kind) -> list[Table]:
     """The tables of one kind of benchmark; those without a single number are left out."""
     benchmark = lookup.benchmark(kind)
     if benchmark is None:
@@ -114,20 +115,23 @@ def calibration(lookup: Lookup) -> Table | None:
 
 def member_table(lookup: Lookup, benchmark: BenchmarkSet, reading: Reading) -> Table | None:
     """One row a member, one column a model; members that are never averaged stand apart at the end."""
-    notes, kind = Notes(), benchmark.kind
+    notes, kind, mean = Notes(), benchmark.kind, Key(benchmark.kind, reading.mean, benchmark.protocol)
 
-    def row(name: str, path: str, metric: str, emphasis: Emphasis = "", heading: str = "") -> Row:
+    def row(name: str, key: Key, emphasis: Emphasis = "", heading: str = "") -> Row:
         found = [
-            member_cell(lookup, one, (path, metric), notes, reading.ratio and lookup.is_baseline(one))
-            for one in lookup.entries
+            member_cell(lookup, one, key, notes, reading.ratio and lookup.is_baseline(one)) for one in lookup.entries
         ]
         return Row([words(name), *found], emphasis, heading)
 
-    rows = [row(name, f"{kind}/{name}", reading.metric) for name in benchmark.counted]
-    rows.append(row("mean" if benchmark.complete else coverage(benchmark), kind, reading.mean, "mean"))
-    rows += [row(name, kind, metric, "mean") for name, metric in reading.other_means if lookup.measured(kind, metric)]
+    def member(name: str) -> Key:
+        return Key(kind, reading.metric, benchmark.protocol, name)
+
+    rows = [row(name, member(name)) for name in benchmark.counted]
+    rows.append(row("mean" if benchmark.complete else coverage(benchmark), mean, "mean"))
+    others = [(name, replace(mean, metric=metric)) for name, metric in reading.other_means]
+    rows += [row(name, key, "mean") for name, key in others if lookup.measured(key)]
     for index, name in enumerate(benchmark.shown):
-        rows.append(row(name, f"{kind}/{name}", reading.metric, "aside", "" if index else ASIDE))
+        rows.append(row(name, member(name), "aside", "" if index else ASIDE))
     if all(cell.text == UNDEFINED for one in rows for cell in one.cells[1:]):
         return None
     if reading.with_accuracy or reading.metric == "mean_error":
@@ -135,14 +139,14 @@ def member_table(lookup: Lookup, benchmark: BenchmarkSet, reading: Reading) -> T
     columns = [Column(kind.capitalize(), numeric=False)]
     columns += [Column(lookup.label(one), "% of baseline" if reading.ratio else "%") for one in lookup.entries]
     caption = f"{reading.caption} {benchmark.name}, n = {benchmark.images:,}; {INTERVALS}."
-    if is_unbiased(lookup, kind, reading.mean):
+    if is_unbiased(lookup, mean):
         caption += " The value is the median-unbiased one; plug-in and noise floor stand behind it."
     return fitted(lookup, Table(reading.metric, reading.title, caption, columns, rows, notes.marked()))
 
 
-def member_cell(lookup: Lookup, one: Entry, place: tuple[str, str], notes: Notes, baseline: bool) -> Cell:
+def member_cell(lookup: Lookup, one: Entry, key: Key, notes: Notes, baseline: bool) -> TableCell:
     """One number of one model; a calibration error with its plug-in value and its noise floor in a smaller line."""
-    found = lookup.find(one, *place)
+    found = lookup.find(one, key)
     digits = places(0 if found is None else found.n)
     cell = measured(estimate(found), notes, digits, baseline=baseline)
     if found is None or found.unbiased is None or found.value is None:
@@ -156,9 +160,9 @@ def clean_row(lookup: Lookup, benchmark: BenchmarkSet, notes: Notes, complement:
 
     A record of an earlier version has it of all test images alone.
     """
-    same = lookup.measured(benchmark.kind, SAME_IMAGES)
-    place = (benchmark.kind, SAME_IMAGES) if same else ("clean", "top1_error")
-    found = [lookup.find(one, *place) for one in lookup.entries]
+    key = Key(benchmark.kind, SAME_IMAGES, benchmark.protocol)
+    same = lookup.measured(key)
+    found = [lookup.find(one, key if same else CLEAN) for one in lookup.entries]
     n = next((one.n for one in found if one is not None), 0)
     cells = [measured(one, notes, places(n), complement=complement) for one in found]
     which = "same images" if same or n == benchmark.images else f"all {n:,} test images"
@@ -191,14 +195,14 @@ def selection(lookup: Lookup) -> Table | None:
     return Table("selection", "Images per class and generation", caption, columns, rows, [])
 
 
-def class_cells(found: SelectionRecord, index: int) -> list[Cell]:
+def class_cells(found: SelectionRecord, index: int) -> list[TableCell]:
     """Three counts of one class and the share of its pseudo-labels that are right."""
     lists = (found.above_threshold, found.kept, found.duplicates)
-    counts = [count(counts[index]) if index < len(counts) else Cell(UNDEFINED) for counts in lists]
+    counts = [count(counts[index]) if index < len(counts) else TableCell(UNDEFINED) for counts in lists]
     return [*counts, share(found.class_accuracy[index] if index < len(found.class_accuracy) else None)]
 
 
-def total_cells(found: SelectionRecord) -> list[Cell]:
+def total_cells(found: SelectionRecord) -> list[TableCell]:
     """The same over all classes."""
     counts = [count(sum(counts)) for counts in (found.above_threshold, found.kept, found.duplicates)]
     return [*counts, share(found.accuracy)]
@@ -230,7 +234,7 @@ def pseudo_labels(lookup: Lookup) -> Table | None:
         above = sum(found.above_threshold)
         cells = [words(lookup.label(one)), words(lookup.label(teacher) if teacher else found.teacher)]
         cells += [
-            Cell(f"{found.confidence_threshold:g}", found.confidence_threshold),
+            TableCell(f"{found.confidence_threshold:g}", found.confidence_threshold),
             count(found.available),
             count(above),
         ]
@@ -247,6 +251,6 @@ def pseudo_labels(lookup: Lookup) -> Table | None:
     return Table("pseudo_labels", "Pseudo-labels", caption, columns, rows, [])
 
 
-def share(value: float | None) -> Cell:
+def share(value: float | None) -> TableCell:
     """A fraction as percent."""
-    return Cell(UNDEFINED) if value is None else Cell(f"{value * 100:.1f}", value * 100)
+    return TableCell(UNDEFINED) if value is None else TableCell(f"{value * 100:.1f}", value * 100)

@@ -1,4 +1,4 @@
-"""Anybody's models: what they are, how they do on clean images, and all of them at a glance."""
+"""Models that nsbench did not train: what they are, how they do on clean images, and all of them at a glance."""
 
 from typing import Any
 
@@ -15,12 +15,13 @@ from nsbench.report.figures.drawing import (
     Picture,
     draw,
     heading,
+    interval_ends,
+    line_style,
     percent_axis,
     printable,
 )
-from nsbench.report.figures.marks import interval_ends, line_style
 from nsbench.report.figures.overview import Wanted, wanted_means
-from nsbench.report.lookup import MOST, Entry, Lookup
+from nsbench.report.lookup import CLEAN, MOST, Entry, Lookup
 from nsbench.report.tables.calibrated import ECE, kind
 from nsbench.report.tables.robustness import INTERVALS, decimals, emphasis
 from nsbench.report.tables.table import (
@@ -36,7 +37,8 @@ from nsbench.report.tables.table import (
     places,
     words,
 )
-from nsbench.results.record import Measurement
+from nsbench.results.key import Key
+from nsbench.results.measured import Measurement
 
 ROW = 19
 
@@ -48,7 +50,7 @@ def models(lookup: Lookup) -> Table | None:
     notes, digits = Notes(), decimals(lookup, "clean")
     columns = [Column("Model", numeric=False), Column("Parameters"), Column("Source", numeric=False)]
     columns += [Column("Preprocessing", numeric=False), Column("Top-1 accuracy", "%"), Column("NLL")]
-    columns += [Column("Brier score"), Column(f"ECE, {kind(lookup, ('clean', ECE))}", "%")]
+    columns += [Column("Brier score"), Column(f"ECE, {kind(lookup, Key('clean', ECE))}", "%")]
     rows = []
     for one in lookup.results.models:
         cells = [
@@ -56,10 +58,10 @@ def models(lookup: Lookup) -> Table | None:
             count(one.parameters),
             words(one.source),
             words(preprocessing(one)),
-            measured(lookup.find(one, "clean", "top1_error"), notes, digits, complement=True),
-            measured(lookup.find(one, "clean", "negative_log_likelihood"), notes, 3, 1),
-            measured(lookup.find(one, "clean", "brier_score"), notes, 3, 1),
-            measured(estimate(lookup.find(one, "clean", ECE)), notes, digits),
+            measured(lookup.find(one, CLEAN), notes, digits, complement=True),
+            measured(lookup.find(one, Key("clean", "negative_log_likelihood")), notes, 3, 1),
+            measured(lookup.find(one, Key("clean", "brier_score")), notes, 3, 1),
+            measured(estimate(lookup.find(one, Key("clean", ECE))), notes, digits),
         ]
         rows.append(Row(cells, emphasis(lookup, one)))
     caption = (

@@ -3,6 +3,7 @@
 from nsbench.report.lookup import Lookup
 from nsbench.report.tables.robustness import INTERVALS, decimals, emphasis, fitted
 from nsbench.report.tables.table import Column, Emphasis, Notes, Row, Table, measured, places, words
+from nsbench.results.key import Key, Kind
 
 FLIPS = "paper_flip_probability"
 COUNTED = "Counted as in the published study, and comparable with nothing else in this report"
@@ -11,7 +12,7 @@ FILES = "mean over all {n} {kind}s measured here, those for validation included"
 FIRST = (
     "every frame is compared with the first one, whatever the perturbation, over all {n} perturbations measured here"
 )
-WANTED = (
+WANTED: tuple[tuple[str, Kind, str, bool, str], ...] = (
     ("Calibration error", "clean", "paper_calibration_error", False, BINS),
     ("Calibration error after scaling", "scaled", "paper_calibration_error", False, BINS),
     ("Mean error", "corruption", "paper_mean_error", False, FILES),
@@ -24,7 +25,7 @@ WANTED = (
 
 def published_counts(lookup: Lookup) -> Table | None:
     """The `paper_*` means, one row a model; nothing where none was measured."""
-    wanted = [one for one in WANTED if lookup.measured(one[1], one[2])]
+    wanted = [one for one in WANTED if lookup.measured(lookup.key(one[1], one[2]))]
     if not wanted:
         return None
     notes = Notes()
@@ -37,7 +38,7 @@ def published_counts(lookup: Lookup) -> Table | None:
     for one in lookup.entries:
         base = lookup.is_baseline(one)
         cells = [
-            measured(lookup.find(one, kind, metric), notes, decimals(lookup, kind), baseline=base and ratio)
+            measured(lookup.find(one, lookup.key(kind, metric)), notes, decimals(lookup, kind), baseline=base and ratio)
             for _, kind, metric, ratio, _ in wanted
         ]
         rows.append(Row([words(lookup.label(one)), *cells], emphasis(lookup, one)))
@@ -45,7 +46,7 @@ def published_counts(lookup: Lookup) -> Table | None:
     return Table("published_counts", "As the published study counted", caption, columns, rows, notes.marked())
 
 
-def filled(lookup: Lookup, kind: str, text: str) -> str:
+def filled(lookup: Lookup, kind: Kind, text: str) -> str:
     """A footnote with the number of corruptions or perturbations that the study's way of counting takes in."""
     found = lookup.benchmark(kind)
     return text.format(n="" if found is None else len(found.counted + found.shown), kind=kind)
@@ -56,17 +57,18 @@ def published_flips(lookup: Lookup) -> Table | None:
     found = lookup.benchmark("perturbation")
     if found is None:
         return None
-    names = [name for name in found.counted + found.shown if lookup.measured(f"perturbation/{name}", FLIPS)]
+    every = [(name, lookup.key("perturbation", FLIPS, name)) for name in found.counted + found.shown]
+    names = [name for name, key in every if lookup.measured(key)]
     if not names:
         return None
     notes, digits = Notes(), places(found.images)
-    lines: list[tuple[str, str, str, Emphasis]] = [(name, f"perturbation/{name}", FLIPS, "") for name in names]
-    mean = f"paper_mean_{FLIPS.removeprefix('paper_')}"
-    if lookup.measured("perturbation", mean):
-        lines.append((f"all {len(names)} averaged", "perturbation", mean, "mean"))
+    lines: list[tuple[str, Key, Emphasis]] = [(name, key, "") for name, key in every if name in names]
+    mean = lookup.key("perturbation", f"paper_mean_{FLIPS.removeprefix('paper_')}")
+    if lookup.measured(mean):
+        lines.append((f"all {len(names)} averaged", mean, "mean"))
     rows = [
-        Row([words(name), *(measured(lookup.find(one, path, metric), notes, digits) for one in lookup.entries)], style)
-        for name, path, metric, style in lines
+        Row([words(name), *(measured(lookup.find(one, key), notes, digits) for one in lookup.entries)], style)
+        for name, key, style in lines
     ]
     columns = [Column("Perturbation", numeric=False), *(Column(lookup.label(one), "%") for one in lookup.entries)]
     caption = (

@@ -1,29 +1,31 @@
 """What all tables of a report share, and the table of robustness."""
 
 from nsbench.models.record import ModelRecord
-from nsbench.report.lookup import Entry, Lookup
+from nsbench.report.lookup import CLEAN, Entry, Lookup
 from nsbench.report.prose.wording import mean_heading
-from nsbench.report.quantities import RATIOS
+from nsbench.report.quantities import unit_text
 from nsbench.report.tables.table import (
-    Cell,
     Column,
     Emphasis,
     Notes,
     Row,
     Table,
+    TableCell,
     full_columns,
     measured,
     places,
     turned,
     words,
 )
-from nsbench.results.record import BenchmarkSet
+from nsbench.results import quantities
+from nsbench.results.key import Kind
+from nsbench.results.measured import BenchmarkSet
 
 MOST_COLUMNS = 8
 INTERVALS = "95 % intervals in brackets"
 
 
-def decimals(lookup: Lookup, kind: str) -> int:
+def decimals(lookup: Lookup, kind: Kind) -> int:
     """Decimals of percentages measured on one set of images."""
     benchmark = lookup.benchmark(kind)
     return places(benchmark.images if benchmark is not None else lookup.results.data.test)
@@ -54,6 +56,7 @@ PERTURBATION_MEANS = (
     ("mean_flip_rate", "mFR", "Flip rate"),
 )
 SAME_IMAGES = "clean_error"
+BENCHMARKS: tuple[Kind, ...] = ("corruption", "perturbation")
 
 
 def means(lookup: Lookup, found: BenchmarkSet) -> list[tuple[Column, str]]:
@@ -64,7 +67,7 @@ def means(lookup: Lookup, found: BenchmarkSet) -> list[tuple[Column, str]]:
     for metric, full, partial in known:
         heading = mean_heading(found, full, partial)
         heading = heading.replace("mean of", "over") if metric == POOLED else heading
-        wanted.append((Column(heading, "% of baseline" if metric.endswith(RATIOS) else "%", group), metric))
+        wanted.append((Column(heading, unit_text(metric), group), metric))
     if found.images < lookup.results.data.test:
         wanted.insert(0, (Column("Clean error on the same images", "%", group), SAME_IMAGES))
     return wanted
@@ -72,7 +75,7 @@ def means(lookup: Lookup, found: BenchmarkSet) -> list[tuple[Column, str]]:
 
 def robustness(lookup: Lookup) -> Table | None:
     """Mean corruption errors and flip rates, one row a model."""
-    sets = [found for kind in ("corruption", "perturbation") if (found := lookup.benchmark(kind)) is not None]
+    sets = [found for kind in BENCHMARKS if (found := lookup.benchmark(kind)) is not None]
     wanted = [(found.kind, *mean) for found in sets for mean in means(lookup, found)]
     if not wanted:
         return None
@@ -81,7 +84,7 @@ def robustness(lookup: Lookup) -> Table | None:
     columns += [column for _, column, _ in wanted]
     rows = []
     for one in lookup.entries:
-        clean = measured(lookup.find(one, "clean", "top1_error"), notes, decimals(lookup, "clean"))
+        clean = measured(lookup.find(one, CLEAN), notes, decimals(lookup, "clean"))
         cells = [mean_cell(lookup, one, kind, metric, notes) for kind, _, metric in wanted]
         rows.append(Row([words(lookup.label(one)), clean, *cells], emphasis(lookup, one)))
     names = " and ".join(f"{one.name} (n = {one.images:,})" for one in sets)
@@ -99,10 +102,10 @@ def robustness(lookup: Lookup) -> Table | None:
     return Table("robustness", "Robustness", caption, *full_columns(columns, rows), notes.marked())
 
 
-def mean_cell(lookup: Lookup, one: Entry, kind: str, metric: str, notes: Notes) -> Cell:
+def mean_cell(lookup: Lookup, one: Entry, kind: Kind, metric: str, notes: Notes) -> TableCell:
     """One mean of one model."""
-    base = lookup.is_baseline(one) and metric.endswith(RATIOS)
-    return measured(lookup.find(one, kind, metric), notes, decimals(lookup, kind), baseline=base)
+    base = lookup.is_baseline(one) and quantities.metric(metric).unit == "ratio"
+    return measured(lookup.find(one, lookup.key(kind, metric)), notes, decimals(lookup, kind), baseline=base)
 
 
 def baseline_name(lookup: Lookup) -> str:

@@ -4,7 +4,7 @@ from dataclasses import dataclass, field, replace
 from itertools import groupby
 from typing import Literal
 
-from nsbench.results.record import Measurement
+from nsbench.results.measured import Measurement
 
 UNDEFINED = "\N{EN DASH}"
 MOST_ROWS = 40
@@ -13,7 +13,7 @@ Emphasis = Literal["", "reference", "mean", "aside"]
 
 
 @dataclass(frozen=True)
-class Cell:
+class TableCell:
     """One printed cell; `number`, `low` and `high` are in the printed unit."""
 
     text: str
@@ -46,7 +46,7 @@ class Column:
 class Row:
     """Cells in the order of the columns; `heading` opens a group of rows."""
 
-    cells: list[Cell]
+    cells: list[TableCell]
     emphasis: Emphasis = ""
     heading: str = ""
 
@@ -126,14 +126,14 @@ def places(n: int) -> int:
     return 2 if n >= 5000 else 1
 
 
-def count(value: int) -> Cell:
+def count(value: int) -> TableCell:
     """A whole number."""
-    return Cell(f"{value:,}", float(value))
+    return TableCell(f"{value:,}", float(value))
 
 
-def magnitude(value: int) -> Cell:
+def magnitude(value: int) -> TableCell:
     """A large whole number in thousands or millions."""
-    return Cell(thousands(value), float(value))
+    return TableCell(thousands(value), float(value))
 
 
 def estimate(found: Measurement | None) -> Measurement | None:
@@ -150,9 +150,9 @@ def alone(found: Measurement | None, value: float | None) -> Measurement | None:
     return found.model_copy(update={"value": value, "ci_low": None, "ci_high": None, "note": None})
 
 
-def words(text: str, aside: str = "") -> Cell:
+def words(text: str, aside: str = "") -> TableCell:
     """A cell of text, with a second, smaller line."""
-    return Cell(text, aside=aside)
+    return TableCell(text, aside=aside)
 
 
 def scaled(found: Measurement, scale: float, complement: bool) -> tuple[float | None, float | None, float | None]:
@@ -169,19 +169,19 @@ def measured(
     scale: float = 100,
     complement: bool = False,
     baseline: bool = False,
-) -> Cell:
+) -> TableCell:
     """A measurement as a cell: percent by default, its interval in brackets, its note as a footnote mark.
 
     A ratio to the baseline is 100 % for the baseline itself by definition: `baseline` says so instead of an interval.
     """
     if found is None:
-        return Cell(UNDEFINED)
+        return TableCell(UNDEFINED)
     marks = notes.mark(found.note)
     value, low, high = scaled(found, scale, complement)
     if value is None:
-        return Cell(UNDEFINED, marks=marks)
+        return TableCell(UNDEFINED, marks=marks)
     if baseline:
-        return Cell(number_text(value, decimals), value, marks=marks, aside="by definition")
+        return TableCell(number_text(value, decimals), value, marks=marks, aside="by definition")
     return bounded(value, low, high, decimals, marks=marks)
 
 
@@ -192,15 +192,15 @@ def bounded(
     decimals: int,
     signed: bool = False,
     marks: tuple[str, ...] = (),
-) -> Cell:
+) -> TableCell:
     """A number in its printed unit, its interval in brackets where it has one."""
     if value is None:
-        return Cell(UNDEFINED, marks=marks)
+        return TableCell(UNDEFINED, marks=marks)
     text = number_text(value, decimals, signed)
     if low is None or high is None:
-        return Cell(text, value, marks=marks)
+        return TableCell(text, value, marks=marks)
     interval = f"[{number_text(low, decimals, signed)}, {number_text(high, decimals, signed)}]"
-    return Cell(text, value, low, high, interval, marks)
+    return TableCell(text, value, low, high, interval, marks)
 
 
 def full_columns(columns: list[Column], rows: list[Row]) -> tuple[list[Column], list[Row]]:
@@ -228,7 +228,7 @@ def turned(table: Table, heading: str, emphases: list[Emphasis], naming: int = 1
         above = group[0].text if group else ""
         columns.append(Column(last.text, last.aside or table.columns[naming].unit, above))
     rows = [
-        Row([Cell(column.heading, marks=column.marks), *(row.cells[place] for row in table.rows)], emphasis)
+        Row([TableCell(column.heading, marks=column.marks), *(row.cells[place] for row in table.rows)], emphasis)
         for place, (column, emphasis) in enumerate(zip(table.columns[naming:], emphases, strict=True), naming)
     ]
     return replace(table, columns=columns, rows=rows)

@@ -1,4 +1,4 @@
-"""How networks were trained, told where it is out of the ordinary."""
+"""How networks were trained, where it is out of the ordinary."""
 
 from typing import Any
 

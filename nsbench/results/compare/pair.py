@@ -10,54 +10,9 @@ from nsbench.metrics.uncertainty import detectable_difference, holm, mcnemar_p_v
 from nsbench.results.measure.calibrated import compare_calibrated
 from nsbench.results.measure.everything import ends, finite
 from nsbench.results.measure.numbers import Number
-from nsbench.results.record import Comparison, SeedComparison
+from nsbench.results.measured import Comparison, SeedComparison
 
 SIGNIFICANT = 0.05
-
-UNDIRECTED = frozenset(
-    {
-        "temperature",
-        "zero_gradients",
-        "relative_corruption_error",
-        "relative_mean_corruption_error",
-        "paper_relative_mean_corruption_error",
-        "pooled_relative_corruption_error",
-    }
-)
-"""Metrics of which less is not better: they are not compared. Of all others less is better.
-
-The relative corruption error falls when the clean error rises, so it names no winner.
-"""
-
-_HEADLINES = frozenset(
-    {
-        ("clean", "top1_error"),
-        ("clean", "negative_log_likelihood"),
-        ("clean", "brier_score"),
-        ("clean", "expected_calibration_error"),
-        ("corruption", "mean_error"),
-        ("corruption", "mean_expected_calibration_error"),
-        ("perturbation", "mean_flip_probability"),
-    }
-)
-
-
-_ATTACKED = frozenset({f"fgsm/{8 / 255:g}", f"pgd/{8 / 255:g}"})
-"""Attacks at 8/255, the usual strength for CIFAR: every strength of a sweep would only weaken what Holm's correction
-leaves."""
-
-
-def is_headline(benchmark: str, metric: str) -> bool:
-    """Whether a number is compared unless told otherwise.
-
-    >>> is_headline("clean", "top1_error"), is_headline("clean", "top5_error")
-    (True, False)
-    >>> is_headline("fgsm/0.0313725", "top1_error"), is_headline("fgsm/0.01", "top1_error")
-    (True, False)
-    """
-    if benchmark in _ATTACKED:
-        return metric == "top1_error"
-    return (benchmark, metric) in _HEADLINES
 
 
 def compare(candidate: str, own: Number, baseline: str, other: Number) -> Comparison:
@@ -72,7 +27,7 @@ def compare(candidate: str, own: Number, baseline: str, other: Number) -> Compar
     assert own.key == other.key
     if not paired(own, other):
         raise UserError(
-            f"{candidate} and {baseline} were not measured on the same images of {own.benchmark}: "
+            f"{candidate} and {baseline} were not measured on the same images of {own.key.benchmark}: "
             "evaluate both on the same ones."
         )
     if own.unbiased is not None and other.unbiased is not None:
@@ -85,8 +40,7 @@ def compare(candidate: str, own: Number, baseline: str, other: Number) -> Compar
     return Comparison(
         candidate=candidate,
         baseline=baseline,
-        benchmark=own.benchmark,
-        metric=own.metric,
+        key=own.key,
         candidate_value=finite(own.value),
         baseline_value=finite(other.value),
         difference=finite(own.value - other.value),
@@ -102,7 +56,7 @@ def compare(candidate: str, own: Number, baseline: str, other: Number) -> Compar
 
 def paired(own: Number, other: Number) -> bool:
     """Whether two numbers are of the same images."""
-    return own.n == other.n and own.images == other.images
+    return own.n == other.n and own.image_identity == other.image_identity
 
 
 def _told_apart(own: Number, other: Number, differences: np.ndarray) -> bool:

@@ -9,11 +9,13 @@ from nsbench.metrics.mover import mover
 from nsbench.metrics.seed_differences import detectable, seed_p_value
 from nsbench.metrics.seeds import SeedEstimate, seed_estimate, seed_estimate_of_intervals
 from nsbench.metrics.uncertainty import holm
-from nsbench.results.compare.pair import SIGNIFICANT, is_headline, paired, verdict
-from nsbench.results.compare.seed_groups import Key, SeedGroup, average, estimate_of, have_intervals
+from nsbench.results.compare.pair import SIGNIFICANT, paired, verdict
+from nsbench.results.compare.seed_groups import SeedGroup, average, estimate_of, have_intervals
+from nsbench.results.key import Key
 from nsbench.results.measure.everything import finite
 from nsbench.results.measure.numbers import Number
-from nsbench.results.record import SeedComparison
+from nsbench.results.measured import SeedComparison
+from nsbench.results.quantities import is_headline
 
 Found = tuple[SeedComparison, SeedEstimate]
 
@@ -31,7 +33,7 @@ def seed_comparisons(pairs: Iterable[tuple[str, str]], groups: Sequence[SeedGrou
     found = []
     for own, other in group_pairs(pairs, groups):
         found += _corrected(
-            [_compare(own, other, key) for key in own.numbers if is_headline(*key) and key in other.numbers]
+            [_compare(own, other, key) for key in own.numbers if is_headline(key) and key in other.numbers]
         )
     return found
 
@@ -56,7 +58,7 @@ def _compare(own: SeedGroup, other: SeedGroup, key: Key) -> Found:
     mine, theirs = ({seed: group.numbers[key][seed] for seed in seeds} for group in (own, other))
     if not all(paired(mine[seed], theirs[seed]) for seed in seeds):
         raise UserError(
-            f"{own.name} and {other.name} were not measured on the same images of {key[0]}: "
+            f"{own.name} and {other.name} were not measured on the same images of {key.benchmark}: "
             "evaluate both on the same ones."
         )
     difference = _difference(list(mine.values()), list(theirs.values()), seeds)
@@ -67,8 +69,7 @@ def _compare(own: SeedGroup, other: SeedGroup, key: Key) -> Found:
         baseline=other.name,
         seeds=seeds,
         family=f"{own.name} against {other.name}",
-        benchmark=key[0],
-        metric=key[1],
+        key=key,
         candidate_value=finite(average(mine, seeds).value),
         baseline_value=finite(average(theirs, seeds).value),
         difference=finite(difference.value),

@@ -10,12 +10,11 @@ from nsbench.checkpoints.record import CheckpointRecord
 from nsbench.errors import UserError
 from nsbench.metrics.ray import RayEstimate
 from nsbench.metrics.seeds import SeedEstimate, seed_estimate, seed_estimate_of_intervals
+from nsbench.results.key import Key
 from nsbench.results.measure.everything import finite
 from nsbench.results.measure.numbers import Number
 from nsbench.results.measure.predicted import REMEDY
-from nsbench.results.record import SeedMean
-
-Key = tuple[str, str]
+from nsbench.results.measured import SeedMean, unseeded_name
 
 
 class SeedGroup:
@@ -34,7 +33,7 @@ class SeedGroup:
 
     @property
     def seeds(self) -> list[int]:
-        """Of the networks, ascending."""
+        """The networks' seeds, ascending."""
         return [record.seed for record in self.records]
 
     def __contains__(self, model: object) -> bool:
@@ -49,21 +48,20 @@ class SeedGroup:
     def means(self) -> Iterator[SeedMean]:
         """Every number averaged over all seeds.
 
-        Raises UserError naming a number that a seed lacks.
+        Raises UserError naming a number that is missing for a seed.
         """
-        for (benchmark, metric), found in self.numbers.items():
+        for key, found in self.numbers.items():
             try:
                 mean = average(found, self.seeds)
             except ValueError as error:
-                raise UserError(f"{self.name}: {benchmark} {metric}: {error}: {REMEDY}.") from None
+                raise UserError(f"{self.name}: {key}: {error}: {REMEDY}.") from None
             low, high = map(finite, mean.both)
             image_low, image_high = map(finite, mean.images)
             seed_low, seed_high = map(finite, mean.seeds)
             yield SeedMean(
                 group=self.name,
                 seeds=self.seeds,
-                benchmark=benchmark,
-                metric=metric,
+                key=key,
                 value=finite(mean.value),
                 ci_low=low,
                 ci_high=high,
@@ -124,18 +122,18 @@ def seed_groups(records: Iterable[object]) -> list[SeedGroup]:
     groups: dict[tuple[object, ...], list[CheckpointRecord]] = {}
     for one in records:
         if isinstance(one, CheckpointRecord) and one.configuration:
-            groups.setdefault(_recipe(one), []).append(one)
+            groups.setdefault(_common(one), []).append(one)
     names: Counter[str] = Counter()
     found = []
     for alike in groups.values():
         if len(alike) > 1:
-            name = f"{alike[0].study}/gen{alike[0].generation}-{alike[0].network}"
+            name = unseeded_name(alike[0])
             names[name] += 1
             found.append(SeedGroup(alike, name if names[name] == 1 else f"{name} ({names[name]})"))
     return found
 
 
-def _recipe(one: CheckpointRecord) -> tuple[object, ...]:
+def _common(one: CheckpointRecord) -> tuple[object, ...]:
     """What networks have in common that differ in their seed alone.
 
     The study is in it because random numbers follow from its name: one configuration may come twice from one seed.

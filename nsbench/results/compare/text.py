@@ -1,9 +1,12 @@
-"""Two compared models as a Markdown table and sentences."""
+"""Two compared models as a Markdown table and sentences, or as JSON."""
+
+import json
 
 from nsbench.results.compare.versus import Versus
-from nsbench.results.record import Comparison
+from nsbench.results.key import Key
+from nsbench.results.measured import Comparison
+from nsbench.results.quantities import metric
 
-_PLAIN = ("negative_log_likelihood", "brier_score")
 _HEADINGS = (
     "benchmark",
     "metric",
@@ -19,6 +22,14 @@ _HEADINGS = (
 )
 _TEXT = 2
 """Columns that are text; those after them are numbers, aligned right, but for the verdict."""
+
+
+def to_json(found: Versus) -> str:
+    """Everything, for programs; each comparison also has its key as the two texts of the table."""
+    content = found.model_dump(mode="json")
+    for one, row in zip(found.comparisons, content["comparisons"], strict=True):
+        row |= {"benchmark": one.key.benchmark, "metric": one.key.metric}
+    return json.dumps(content, indent=1, ensure_ascii=False, allow_nan=False) + "\n"
 
 
 def to_markdown(found: Versus) -> str:
@@ -42,25 +53,25 @@ def _row(cells: tuple[str, ...] | list[str]) -> str:
 
 def _cells(one: Comparison) -> list[str]:
     return [
-        one.benchmark,
-        one.metric,
+        one.key.benchmark,
+        one.key.metric,
         f"{one.n:,}",
-        _amount(one.candidate_value, one.metric),
-        _amount(one.baseline_value, one.metric),
-        _amount(one.difference, one.metric, sign="+"),
-        f"{_amount(one.ci_low, one.metric, sign='+')} to {_amount(one.ci_high, one.metric, sign='+')}",
-        _amount(one.detectable, one.metric),
+        _amount(one.candidate_value, one.key),
+        _amount(one.baseline_value, one.key),
+        _amount(one.difference, one.key, sign="+"),
+        f"{_amount(one.ci_low, one.key, sign='+')} to {_amount(one.ci_high, one.key, sign='+')}",
+        _amount(one.detectable, one.key),
         _p_value(one.p_value),
         _p_value(one.p_holm),
         one.verdict,
     ]
 
 
-def _amount(value: float | None, metric: str, sign: str = "") -> str:
+def _amount(value: float | None, key: Key, sign: str = "") -> str:
     """A fraction in percent, a likelihood or a Brier score as it is."""
     if value is None:
         return "-"
-    return f"{value:{sign}.4f}" if metric in _PLAIN else f"{100 * value:{sign}.2f} %"
+    return f"{value:{sign}.4f}" if metric(key.metric).unit == "plain" else f"{100 * value:{sign}.2f} %"
 
 
 def _p_value(value: float | None) -> str:
@@ -73,7 +84,7 @@ def _p_value(value: float | None) -> str:
 def _summary(found: Versus) -> str:
     """The verdicts counted, those of the worse named."""
     better, worse, unknown = (
-        [f"{one.benchmark} {one.metric}" for one in found.comparisons if one.verdict == verdict]
+        [str(one.key) for one in found.comparisons if one.verdict == verdict]
         for verdict in ("better", "worse", "no evidence")
     )
     parts = [

@@ -1,6 +1,5 @@
 """Two models compared in every number that both have on the same images."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -8,14 +7,15 @@ from pydantic import Field
 
 from nsbench.checkpoints.record import Record
 from nsbench.errors import UserError
-from nsbench.results.compare.pair import UNDIRECTED, compare, corrected, is_headline, paired
+from nsbench.results.compare.pair import compare, corrected, paired
 from nsbench.results.compare.sides import Side
-from nsbench.results.measure.calibrated import UNTESTED
+from nsbench.results.key import Key, parsed
 from nsbench.results.measure.everything import Measurer
 from nsbench.results.measure.numbers import Number, Resampler
-from nsbench.results.record import Comparison
+from nsbench.results.measured import Comparison
+from nsbench.results.quantities import is_headline, metric
 
-Numbers = dict[tuple[str, str], Number]
+Numbers = dict[Key, Number]
 
 
 class Versus(Record):
@@ -43,11 +43,28 @@ class Choice:
     metrics: tuple[str, ...] = ()
     everything: bool = False
 
-    def takes(self, number: Number) -> bool:
+    def takes(self, key: Key) -> bool:
         """Whether a number is asked for."""
-        if self.metrics:
-            return number.metric in self.metrics or f"{number.benchmark}:{number.metric}" in self.metrics
-        return self.everything or is_headline(*number.key)
+        return self.names(key) if self.metrics else self.everything or is_headline(key)
+
+    def names(self, key: Key) -> bool:
+        """Whether a number is asked for by its name."""
+        return any(meant(name, key) for name in self.metrics)
+
+
+def meant(name: str, key: Key) -> bool:
+    """Whether a user's METRIC or BENCHMARK:METRIC is this number.
+
+    >>> meant("fgsm/8/255:top1_error", Key("attack", "top1_error", member="fgsm", strength=8 / 255))
+    True
+    """
+    benchmark, _, last = name.rpartition(":")
+    if last != key.metric:
+        return False
+    try:
+        return not benchmark or parsed(benchmark, last, key.data).matches(key)
+    except ValueError:
+        return False
 
 
 def versus(candidate: Side, baseline: Side, choice: Choice, *, strict: bool = False) -> Versus:
@@ -93,26 +110,26 @@ def versus(candidate: Side, baseline: Side, choice: Choice, *, strict: bool = Fa
         baseline=baseline.model,
         baseline_of=baseline.results.name,
         comparisons=corrected(found),
-        not_compared=[f"{benchmark} {metric}: {reason}" for (benchmark, metric), reason in reasons.items()],
+        not_compared=[f"{key}: {reason}" for key, reason in reasons.items()],
     )
 
 
 def _numbers(side: Side, settings: dict[str, int], resampler: Resampler, choice: Choice) -> Numbers:
     config = side.config.model_copy(update=settings)
-    measurer = Measurer(side.folder, config, resampler, side.results.baseline)
-    return {one.key: one for one in measurer.numbers(measurer.predicted(side.model)) if choice.takes(one)}
+    measurer = Measurer(side.folder, config, resampler, side.results.baseline, side.results.data.name)
+    return {one.key: one for one in measurer.numbers(measurer.predicted(side.model)) if choice.takes(one.key)}
 
 
 OTHER_IMAGES = "measured on other images"
 
 
-def _reasons(own: Numbers, other: Numbers, *, same: bool) -> dict[tuple[str, str], str]:
+def _reasons(own: Numbers, other: Numbers, *, same: bool) -> dict[Key, str]:
     """Why a number that was asked for is not compared."""
     reasons = {}
     for key in dict.fromkeys([*own, *other]):
-        if key[1] in UNDIRECTED:
+        if not metric(key.metric).directed:
             reasons[key] = "less of it is not better"
-        elif key[1] in UNTESTED:
+        elif not metric(key.metric).tested:
             reasons[key] = "no test of it is right"
         elif key not in own or key not in other:
             reasons[key] = f"only the {'candidate' if key in own else 'baseline'} has it"
@@ -123,17 +140,13 @@ def _reasons(own: Numbers, other: Numbers, *, same: bool) -> dict[tuple[str, str
     return reasons
 
 
-def _check(choice: Choice, own: Numbers, other: Numbers, reasons: dict[tuple[str, str], str], *, strict: bool) -> None:
-    asked: Sequence[str] = choice.metrics
+def _check(choice: Choice, own: Numbers, other: Numbers, reasons: dict[Key, str], *, strict: bool) -> None:
     keys = dict.fromkeys([*own, *other])
-    for name in asked:
-        if not any(name in (metric, f"{benchmark}:{metric}") for benchmark, metric in keys):
+    for name in choice.metrics:
+        if not any(meant(name, key) for key in keys):
             raise UserError(
                 f"Neither model has a number {name!r}: name a METRIC or BENCHMARK:METRIC as metrics.csv has."
             )
-    for (benchmark, metric), reason in reasons.items():
-        named = metric in asked or f"{benchmark}:{metric}" in asked
-        if named or (strict and reason == OTHER_IMAGES):
-            raise UserError(
-                f"{benchmark} {metric} cannot be compared ({reason}): leave it out, or evaluate both alike."
-            )
+    for key, reason in reasons.items():
+        if choice.names(key) or (strict and reason == OTHER_IMAGES):
+            raise UserError(f"{key} cannot be compared ({reason}): leave it out, or evaluate both alike.")

@@ -28,15 +28,15 @@ def attack_numbers(model: Predicted, config: EvaluationConfig, resampler: Resamp
         found = model.attacked(attack, epsilons)
         # Other steps or restarts make another attack, which is not compared image by image with this one.
         effort = "" if attack in FGSM else f" {config.attack_steps} steps {config.attack_restarts} restarts"
-        images = model.images(attack, "clean") + effort
+        identity = model.image_identity(attack, "clean") + effort
         if attack == "fgsm":
             zero = found["zero_gradient"]
             share = resampler.sample(partial(weighted_mean, zero), len(zero))
-            yield Place(attack, len(zero), images).share("zero_gradients", share)
+            yield Place("attack", len(zero), identity, member=attack).share("zero_gradients", share)
         wrong = errors_under(model, found)
         errors = resampler.sample(partial(weighted_mean, wrong), wrong.shape[1])
         for row, epsilon in enumerate(epsilons):
-            place = Place(f"{attack}/{epsilon:g}", wrong.shape[1], images)
+            place = Place("attack", wrong.shape[1], identity, member=attack, strength=epsilon)
             yield place.share("top1_error", errors.at(row), wrong[row])
 
 

@@ -11,10 +11,7 @@ from nsbench.metrics.mover import mover
 from nsbench.metrics.noise_floor import expected_gaps
 from nsbench.metrics.ray import RayEstimate, ray_estimate
 from nsbench.results.measure.numbers import Floats, Number, Place, Resampler, Sampled
-from nsbench.results.record import Comparison
-
-UNTESTED = frozenset({"maximum_calibration_error", "paper_calibration_error"})
-"""Calibration errors without a test that is right in simulation: they are not compared."""
+from nsbench.results.measured import Comparison
 
 
 @dataclass(frozen=True)
@@ -69,8 +66,7 @@ def compare_calibrated(candidate: str, own: Number, baseline: str, other: Number
     return Comparison(
         candidate=candidate,
         baseline=baseline,
-        benchmark=own.benchmark,
-        metric=own.metric,
+        key=own.key,
         candidate_value=own.unbiased,
         baseline_value=other.unbiased,
         difference=found.value,

@@ -17,6 +17,7 @@ from nsbench.metrics.uncertainty import resampled_temperature
 from nsbench.results.measure.calibrated import Calibration, without_interval
 from nsbench.results.measure.numbers import Number, Place, Resampler, Sampled, last_mean
 from nsbench.results.measure.predicted import Predicted
+from nsbench.results.quantities import registered
 
 PAPER_BINS = 10
 SHARES = (classification.top1_error, classification.top5_error)
@@ -24,8 +25,12 @@ SHARES = (classification.top1_error, classification.top5_error)
 
 def clean_numbers(model: Predicted, config: EvaluationConfig, resampler: Resampler) -> Iterator[Number]:
     """Error, likelihood and calibration on clean images."""
-    place = Place("clean", len(model.labels), model.images("clean"))
+    place = Place("clean", len(model.labels), model.image_identity("clean"))
     yield from _numbers(place, model.clean, model, config, resampler)
+    for metric in registered():
+        assert metric.function is not None
+        measure = partial(metric.function, model.clean, model.labels)
+        yield place.number(metric.name, resampler.sample(measure, place.n))
 
 
 def scaled_numbers(model: Predicted, config: EvaluationConfig, resampler: Resampler) -> Iterator[Number]:
@@ -35,9 +40,9 @@ def scaled_numbers(model: Predicted, config: EvaluationConfig, resampler: Resamp
     """
     logits, n = model.logits("held-out", model.held_out), len(model.held_out)
     samples = resampled_temperature(logits, model.held_out, model.temperature, resampler.weights(n))
-    place = Place("scaled", n, model.images("held-out"))
+    place = Place("scaled", n, model.image_identity("held-out"))
     yield place.number("temperature", Sampled(np.asarray(model.temperature), samples))
-    place = Place("scaled", len(model.labels), model.images("clean"))
+    place = Place("scaled", len(model.labels), model.image_identity("clean"))
     yield from _numbers(place, model.scaled, model, config, resampler)
 
 

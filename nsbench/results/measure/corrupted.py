@@ -17,11 +17,10 @@ from nsbench.metrics.paper import (
     paper_relative_mean_corruption_error,
 )
 from nsbench.metrics.pooled import pooled_relative_corruption_error
-from nsbench.metrics.top_label import top_label_bins
 from nsbench.predictions.store import corruption_cell
 from nsbench.protocols.cifar import CIFAR10_C
-from nsbench.results.measure.calibrated import Calibration
-from nsbench.results.measure.numbers import Number, Place, Resampler, Sampled, last_mean
+from nsbench.results.measure.cells import Cells, calibration_of
+from nsbench.results.measure.numbers import Number, Resampler, Sampled
 from nsbench.results.measure.predicted import Predicted
 from nsbench.results.measure.ratios import NO_VALUE, error_ratios, rise_ratios
 
@@ -53,34 +52,35 @@ def corruption_errors(model: Predicted, config: EvaluationConfig, resampler: Res
 
 
 def corruption_numbers(
-    model: Predicted, base: CorruptionErrors | None, config: EvaluationConfig, resampler: Resampler
+    model: Predicted, base: CorruptionErrors | None, config: EvaluationConfig, resampler: Resampler, protocol: str
 ) -> Iterator[Number]:
-    """Errors and calibration per cell and per corruption, and their means over the corruptions that count."""
+    """Errors and calibration per cell and per corruption, and their means over the corruptions that count.
+
+    Args:
+        model: its predictions.
+        base: errors of the baseline, or None.
+        config: what was measured.
+        resampler: of the images.
+        protocol: the benchmark's name.
+    """
     names = config.corruptions
     predicted, confidence = model.corrupted(names)
     own = _errors(model, predicted, resampler)
     n = predicted.shape[-1]
-    wrong = predicted != model.labels[:n]
-    calibration = _calibration(confidence, wrong, config, resampler)
-    images = _identities(model, names)
-    for row, name in enumerate(names):
-        for column, severity in enumerate(CIFAR10_C.severities):
-            cell = corruption_cell(name, severity)
-            place = Place(f"corruption/{name}/{severity}", n, model.images(cell))
-            yield place.share("top1_error", own.cells.at(row, column), wrong[row, column])
-            if calibration is not None:
-                found = calibration.at(row, column)
-                yield found.number(place, "expected_calibration_error", found.errors())
-        place = Place(f"corruption/{name}", n, images[name])
-        yield place.mean("mean_error", own.cells.at(row).map(last_mean))
-        if calibration is not None:
-            found = calibration.at(row)
-            yield found.number(place, "mean_expected_calibration_error", found.errors().map(last_mean))
-    place = Place("corruption", n, " ".join(images.values()))
-    yield place.share("clean_error", own.clean, model.wrong[:n])
-    yield from _means(names, own, calibration, images, n)
+    cells = Cells(
+        protocol=protocol,
+        names=names,
+        severities=CIFAR10_C.severities,
+        wrong=predicted != model.labels[:n],
+        identities={name: _identities(model, name) for name in names},
+        errors=own.cells,
+        calibration=calibration_of(confidence, predicted != model.labels[:n], config, resampler),
+    )
+    yield from cells.numbers()
+    yield cells.place(names).share("clean_error", own.clean, model.wrong[:n])
+    yield from _means(cells)
     if base is not None:
-        yield from _ratios(names, own, base, images, n)
+        yield from _ratios(cells, own, base)
 
 
 def _errors(model: Predicted, predicted: Integers, resampler: Resampler) -> CorruptionErrors:
@@ -91,42 +91,31 @@ def _errors(model: Predicted, predicted: Integers, resampler: Resampler) -> Corr
     )
 
 
-def _calibration(
-    confidence: NDArray[np.float32], wrong: NDArray[np.bool_], config: EvaluationConfig, resampler: Resampler
-) -> Calibration | None:
-    if not config.calibration:
-        return None
-    return Calibration.of(top_label_bins(confidence, ~wrong, config.calibration_bins), resampler)
+def _identities(model: Predicted, name: str) -> list[str]:
+    return [model.image_identity(corruption_cell(name, one)) for one in CIFAR10_C.severities]
 
 
-def _identities(model: Predicted, names: tuple[str, ...]) -> dict[str, str]:
-    return {name: model.images(*(corruption_cell(name, one) for one in CIFAR10_C.severities)) for name in names}
-
-
-def _means(
-    names: tuple[str, ...], own: CorruptionErrors, calibration: Calibration | None, images: dict[str, str], n: int
-) -> Iterator[Number]:
-    declared = corruption.corruption_set(names)
+def _means(cells: Cells) -> Iterator[Number]:
+    names, declared = cells.names, corruption.corruption_set(cells.names)
     rows, counted = [names.index(name) for name in declared.counted], declared.counted
     if counted:
-        place = Place("corruption", n, " ".join(images[name] for name in counted))
+        place = cells.place(counted)
         error = partial(corruption.mean_error, names=counted, declared=declared)
-        yield place.mean("mean_error", own.cells.at(rows).map(error))
-        if calibration is not None:
+        yield place.mean("mean_error", cells.errors.at(rows).map(error))
+        if cells.calibration is not None:
             gap = partial(corruption.mean_expected_calibration_error, names=counted, declared=declared)
-            found = calibration.at(rows)
+            found = cells.calibration.at(rows)
             yield found.number(place, "mean_expected_calibration_error", found.errors().map(gap))
     if nineteen := _nineteen(names):
-        place = Place("corruption", n, " ".join(images[name] for name in PAPER_CORRUPTIONS.counted))
+        place = cells.place(PAPER_CORRUPTIONS.counted)
         rows = [names.index(name) for name in nineteen]
-        taken = own.cells.map(partial(np.take, indices=rows, axis=-2))
+        taken = cells.errors.map(partial(np.take, indices=rows, axis=-2))
         yield place.mean("paper_mean_error", taken.map(partial(paper_mean_error, names=nineteen)))
 
 
-def _ratios(
-    names: tuple[str, ...], own: CorruptionErrors, base: CorruptionErrors, images: dict[str, str], n: int
-) -> Iterator[Number]:
+def _ratios(cells: Cells, own: CorruptionErrors, base: CorruptionErrors) -> Iterator[Number]:
     """Corruption errors, per corruption, averaged and pooled."""
+    names = cells.names
     declared, shaky = corruption.corruption_set(names), base.shaky(names)
     found = own.cells.map(corruption.corruption_error, base.cells)
     ratios = error_ratios(found, own.cells.map(_last_sum), base.cells.map(_last_sum))
@@ -134,12 +123,12 @@ def _ratios(
     rises = rise_ratios(found, own.rises, base.rises)
     unclear = [name for name, value in zip(names, rises.found.value, strict=True) if np.isnan(value)]
     for row, name in enumerate(names):
-        place = Place(f"corruption/{name}", n, images[name])
+        place = cells.place([name], member=name)
         yield ratios.number(place, "corruption_error", row)
         yield rises.number(place, "relative_corruption_error", row, _caution([name], shaky, unclear, "here"))
     rows, counted = [names.index(name) for name in declared.counted], declared.counted
     if counted:
-        place = Place("corruption", n, " ".join(images[name] for name in counted))
+        place = cells.place(counted)
         mean = partial(corruption.mean_corruption_error, names=counted, declared=declared)
         yield ratios.mean(place, "mean_corruption_error", mean, rows)
         mean = partial(corruption.relative_mean_corruption_error, names=counted, declared=declared)
@@ -151,7 +140,7 @@ def _ratios(
         note = NO_VALUE.format(where="over all corruptions") if np.isnan(pooled.found.value[0]) else None
         yield pooled.number(place, "pooled_relative_corruption_error", 0, note)
     if nineteen := _nineteen(names):
-        place = Place("corruption", n, " ".join(images[name] for name in PAPER_CORRUPTIONS.counted))
+        place = cells.place(PAPER_CORRUPTIONS.counted)
         rows = [names.index(name) for name in nineteen]
         mean = partial(paper_mean_corruption_error, names=nineteen)
         yield ratios.mean(place, "paper_mean_corruption_error", mean, rows)

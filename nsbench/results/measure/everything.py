@@ -12,13 +12,14 @@ from numpy.typing import ArrayLike
 from nsbench.config.evaluation import EvaluationConfig
 from nsbench.metrics.uncertainty import interval
 from nsbench.predictions.store import load_labels
+from nsbench.results.key import own_protocol
 from nsbench.results.measure.attacked import attack_numbers
 from nsbench.results.measure.clean import clean_numbers, scaled_numbers
 from nsbench.results.measure.corrupted import CorruptionErrors, corruption_errors, corruption_numbers
 from nsbench.results.measure.numbers import Number, Resampler
 from nsbench.results.measure.perturbed import Flips, flips_of, perturbation_numbers
 from nsbench.results.measure.predicted import Predicted
-from nsbench.results.record import Measurement
+from nsbench.results.measured import Measurement
 
 NO_INTERVAL = "it has no interval, because its denominator is zero on some resamples"
 NO_OPTIMUM = "no temperature is best on the held-out images, so this is the bound of those tried"
@@ -32,10 +33,13 @@ class Measurer:
         config: what was measured.
         resampler: of the images.
         baseline: the model that ratios are relative to; None: there are none.
+        data: the name of the data set.
     """
 
-    def __init__(self, run: Path, config: EvaluationConfig, resampler: Resampler, baseline: str | None) -> None:
-        self.run, self.config, self.resampler, self.baseline = run, config, resampler, baseline
+    def __init__(
+        self, run: Path, config: EvaluationConfig, resampler: Resampler, baseline: str | None, data: str
+    ) -> None:
+        self.run, self.config, self.resampler, self.baseline, self.data = run, config, resampler, baseline, data
         self.labels, self.held_out = load_labels(run)
 
     def predicted(self, model: str) -> Predicted:
@@ -58,10 +62,12 @@ class Measurer:
         yield from attack_numbers(model, self.config, self.resampler)
         itself = model.model == self.baseline
         if self.config.corruptions:
-            found = corruption_numbers(model, self._base_errors, self.config, self.resampler)
+            own = own_protocol("corruption", self.data)
+            found = corruption_numbers(model, self._base_errors, self.config, self.resampler, own)
             yield from map(_of_itself, found) if itself else found
         if self.config.perturbations:
-            found = perturbation_numbers(model, self._base_flips, self.config, self.resampler)
+            own = own_protocol("perturbation", self.data)
+            found = perturbation_numbers(model, self._base_flips, self.config, self.resampler, own)
             yield from map(_of_itself, found) if itself else found
 
     @cached_property
@@ -87,12 +93,13 @@ def measurement(number: Number, model: str, baseline: str | None) -> Measurement
     low, high = ends(number.samples) if number.interval is None else map(finite, number.interval)
     note = number.note
     if low is None:
-        why = NO_INTERVAL if number.relative and not note else NO_OPTIMUM if number.metric == "temperature" else None
+        why = (
+            NO_INTERVAL if number.relative and not note else NO_OPTIMUM if number.key.metric == "temperature" else None
+        )
         note = "; ".join(part for part in (note, why) if part) or None
     return Measurement(
         model=model,
-        benchmark=number.benchmark,
-        metric=number.metric,
+        key=number.key,
         value=finite(number.value),
         unbiased=number.unbiased,
         floor=number.floor,

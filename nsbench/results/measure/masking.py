@@ -1,4 +1,4 @@
-"""Signs of gradient masking in a model's stored outcomes, told in sentences."""
+"""Signs of gradient masking in a model's stored outcomes, as sentences."""
 
 from dataclasses import dataclass
 
@@ -14,9 +14,9 @@ from nsbench.metrics.masking import (
     overshoots,
 )
 from nsbench.protocols.attacks import find_attack
+from nsbench.results.key import strength_text
 from nsbench.results.measure.attacked import attacks_of, errors_under
 from nsbench.results.measure.predicted import Predicted
-from nsbench.results.strength import strength_text
 
 
 @dataclass(frozen=True)

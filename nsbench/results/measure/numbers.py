@@ -15,6 +15,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from nsbench.metrics.proportions import share_interval, unanimous_interval
 from nsbench.metrics.uncertainty import resample_weights
+from nsbench.results.key import Key, Kind
 from nsbench.seeds import derive_seed
 
 Floats = NDArray[np.float64]
@@ -51,15 +52,15 @@ def last_mean(values: Floats) -> Floats:
 class Number:
     """One number of one model."""
 
-    benchmark: str
-    metric: str
+    key: Key
+    """What it measures."""
     value: float
     """nan where it is undefined."""
     samples: Floats
     """Shape (B,), on the resamples that all models share."""
     n: int
     """Images (sequences for perturbations) it was measured on."""
-    images: str
+    image_identity: str
     """Identity of these images; numbers of two models with the same one are paired."""
     relative: bool = False
     """Whether it is relative to a baseline."""
@@ -70,23 +71,26 @@ class Number:
     interval: tuple[float, float] | None = None
     """95 % interval where it is not the percentile interval of the samples; (nan, nan): none is defined."""
     unbiased: float | None = None
-    """Of a calibration error: the median-unbiased value, which is what is compared and averaged."""
+    """The median-unbiased value of a calibration error, which is what is compared and averaged."""
     floor: float | None = None
-    """Of a calibration error: what to expect as `value` were the model perfectly calibrated."""
-
-    @property
-    def key(self) -> tuple[str, str]:
-        """What it measures."""
-        return self.benchmark, self.metric
+    """What to expect of a calibration error as `value` were the model perfectly calibrated."""
 
 
 @dataclass(frozen=True)
 class Place:
     """Where numbers are measured: makes them."""
 
-    benchmark: str
+    kind: Kind
     n: int
-    images: str
+    image_identity: str
+    protocol: str = ""
+    member: str = ""
+    severity: int | None = None
+    strength: float | None = None
+
+    def key(self, metric: str) -> Key:
+        """What a number of this metric measures."""
+        return Key(self.kind, metric, self.protocol, self.member, self.severity, self.strength)
 
     def number(
         self,
@@ -100,7 +104,7 @@ class Place:
     ) -> Number:
         """A number from a scalar quantity."""
         value, samples = float(found.value), np.asarray(found.samples, np.float64)
-        return Number(self.benchmark, metric, value, samples, self.n, self.images, relative, note, wrong, interval)
+        return Number(self.key(metric), value, samples, self.n, self.image_identity, relative, note, wrong, interval)
 
     def share(self, metric: str, found: Sampled, wrong: NDArray[np.bool_] | None = None) -> Number:
         """A share of the n images."""

@@ -41,32 +41,41 @@ def flips_of(model: Predicted, config: EvaluationConfig, resampler: Resampler) -
 
 
 def perturbation_numbers(
-    model: Predicted, base: Flips | None, config: EvaluationConfig, resampler: Resampler
+    model: Predicted, base: Flips | None, config: EvaluationConfig, resampler: Resampler, protocol: str
 ) -> Iterator[Number]:
-    """Flip probabilities and, with a baseline, rates; and their means over the perturbations that count."""
+    """Flip probabilities and, with a baseline, rates; and their means over the perturbations that count.
+
+    Args:
+        model: its predictions.
+        base: flips of the baseline, or None.
+        config: what was measured.
+        resampler: of the sequences.
+        protocol: the benchmark's name.
+    """
     names, own = config.perturbations, flips_of(model, config, resampler)
+    place_of = partial(_place, model, own.n, protocol)
     rates = _rates(own.steps, base.steps) if base is not None else None
     for row, name in enumerate(names):
-        place = _place(model, own.n, f"perturbation/{name}", [name])
+        place = place_of([name], member=name)
         yield place.mean("flip_probability", own.steps.at(row))
         yield place.mean("paper_flip_probability", own.first.at(row))
         if rates is not None:
             yield rates.number(place, "flip_rate", row)
     clean = resampler.sample(partial(weighted_mean, model.wrong[: own.n]), own.n)
-    yield _place(model, own.n, "perturbation", names).share("clean_error", clean, model.wrong[: own.n])
+    yield place_of(names).share("clean_error", clean, model.wrong[: own.n])
     declared = perturbation.perturbation_set(names)
     if declared.counted:
         rows = [names.index(name) for name in declared.counted]
-        place = _place(model, own.n, "perturbation", declared.counted)
+        place = place_of(declared.counted)
         mean = partial(perturbation.mean_flip_probability, names=declared.counted, declared=declared)
         yield place.mean("mean_flip_probability", own.steps.at(rows).map(mean))
         if rates is not None:
             mean = partial(perturbation.mean_flip_rate, names=declared.counted, declared=declared)
             yield rates.mean(place, "mean_flip_rate", mean, rows)
     if set(IMAGENET) <= set(names):
-        yield from _imagenet(_place(model, own.n, "perturbation", IMAGENET), names, own.steps, rates)
+        yield from _imagenet(place_of(IMAGENET), names, own.steps, rates)
     if set(ALL_TWENTY) <= set(names):
-        place = _place(model, own.n, "perturbation", ALL_TWENTY)
+        place = place_of(ALL_TWENTY)
         twenty = [name for name in names if name in ALL_TWENTY]
         rows = [names.index(name) for name in twenty]
         mean = partial(paper.paper_mean_flip_probability, names=twenty)
@@ -91,5 +100,6 @@ def _rates(own: Sampled, base: Sampled) -> Ratios:
     return error_ratios(own.map(perturbation.flip_rate, base), own, base)
 
 
-def _place(model: Predicted, n: int, benchmark: str, names: Sequence[str]) -> Place:
-    return Place(benchmark, n, model.images(*(perturbation_cell(name) for name in names)))
+def _place(model: Predicted, n: int, protocol: str, names: Sequence[str], member: str = "") -> Place:
+    identity = model.image_identity(*(perturbation_cell(name) for name in names))
+    return Place("perturbation", n, identity, protocol, member)

@@ -43,17 +43,19 @@ class Predicted:
         if not self._stored.has(cell):
             raise UserError(f"{self.model} has no predictions for {cell}, which is to be measured: {REMEDY}.")
 
-    def images(self, *cells: str) -> str:
+    def image_identity(self, *cells: str) -> str:
         """Identity of the images of some cells.
 
-        Raises UserError naming a cell that does not tell.
+        Raises UserError naming a cell that does not say.
         """
         found = []
         for cell in cells:
             self._require(cell)
             found.append(self._stored.images(cell))
             if not found[-1]:
-                raise UserError(f"{self.model}: the predictions for {cell} do not tell of which images: {REMEDY}.")
+                raise UserError(
+                    f"{self.model}: the predictions for {cell} do not say which images they are of: {REMEDY}."
+                )
         return " ".join(found)
 
     def logits(self, cell: str, labels: Labels) -> NDArray[np.float32]:

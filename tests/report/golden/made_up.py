@@ -6,18 +6,9 @@ from typing import Any
 
 import numpy as np
 
-from nsbench.results.record import (
-    BenchmarkSet,
-    Comparison,
-    DatasetRecord,
-    Measurement,
-    Provenance,
-    ReliabilityBin,
-    Results,
-    SampleImage,
-    SeedComparison,
-    SeedMean,
-)
+from nsbench.results.key import Key, Kind, own_protocol, parsed
+from nsbench.results.measured import BenchmarkSet, Comparison, Measurement, SeedComparison, SeedMean
+from nsbench.results.record import DatasetRecord, Provenance, ReliabilityBin, Results, SampleImage
 
 CLASSES = ["airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck"]
 HARDNESS = (0.52, 0.58, 0.06, 0.31, 0.22, 0.4)
@@ -33,6 +24,11 @@ def write(results: Results, path: Path) -> None:
             text = "[\n  " + ",\n  ".join(json.dumps(one, ensure_ascii=False) for one in value) + "\n ]"
         parts.append(f" {json.dumps(name)}: {text}")
     path.write_text("{\n" + ",\n".join(parts) + "\n}\n")
+
+
+def key(benchmark: str, metric: str) -> Key:
+    """What a number measures, as users write it."""
+    return parsed(benchmark, metric, "cifar10")
 
 
 def rounded(value: float | None) -> float | None:
@@ -71,10 +67,12 @@ class Measured:
         middle = value if unbiased is None else unbiased
         ends = (None, None) if middle is None or spread is None else (max(least, middle - spread), middle + spread)
         low, high = map(rounded, ends)
-        named = {"model": self.model, "benchmark": benchmark, "metric": metric, "n": self.n, "note": note}
         self.found.append(
             Measurement(
-                **named,
+                model=self.model,
+                key=key(benchmark, metric),
+                n=self.n,
+                note=note,
                 value=rounded(value),
                 unbiased=rounded(unbiased),
                 floor=rounded(floor),
@@ -190,8 +188,7 @@ def comparison(
         candidate=pair[0],
         baseline=pair[1],
         family=family,
-        benchmark=quantity[0],
-        metric=quantity[1],
+        key=key(*quantity),
         candidate_value=rounded(values[0]),
         baseline_value=rounded(values[1]),
         difference=rounded(change),
@@ -255,8 +252,7 @@ def seed_mean(group: str, found: list[Measurement], seeds: list[int]) -> SeedMea
     return SeedMean(
         group=group,
         seeds=seeds,
-        benchmark=found[0].benchmark,
-        metric=found[0].metric,
+        key=found[0].key,
         value=rounded(mean),
         **dict(zip(("ci_low", "ci_high", "image_low", "image_high", "seed_low", "seed_high"), ends, strict=True)),
         n=found[0].n,
@@ -273,8 +269,7 @@ def over_seeds(groups: tuple[str, str], found: list[Comparison], seeds: list[int
         baseline=groups[1],
         seeds=seeds,
         family=found[0].family,
-        benchmark=found[0].benchmark,
-        metric=found[0].metric,
+        key=found[0].key,
         candidate_value=rounded(float(np.mean([one.candidate_value or 0.0 for one in found]))),
         baseline_value=rounded(float(np.mean([one.baseline_value or 0.0 for one in found]))),
         difference=rounded(change),
@@ -344,6 +339,8 @@ def provenance() -> Provenance:
     )
 
 
-def plain_set(kind: str, name: str, images: int, complete: bool, **more: Any) -> BenchmarkSet:
+def plain_set(kind: Kind, name: str, images: int, complete: bool, **more: Any) -> BenchmarkSet:
     """A set of images."""
-    return BenchmarkSet(kind=kind, name=name, images=images, complete=complete, **more)
+    return BenchmarkSet(
+        kind=kind, protocol=own_protocol(kind, "cifar10"), name=name, images=images, complete=complete, **more
+    )

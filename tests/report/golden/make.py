@@ -21,7 +21,8 @@ from made_up import (
 )
 
 from nsbench.checkpoints.record import CheckpointName, CheckpointRecord, HistoryPoint, SelectionRecord
-from nsbench.results.record import BenchmarkSet, Comparison, Diagnostics, Measurement, Results
+from nsbench.results.measured import BenchmarkSet, Comparison, Measurement
+from nsbench.results.record import Diagnostics, Results
 
 N, MOVED = 500, 200
 COUNTED = ["gaussian_noise", "impulse_noise", "brightness", "contrast", "jpeg_compression"]
@@ -113,7 +114,7 @@ def checkpoint(name: CheckpointName, parent: CheckpointName | None, chosen: Sele
     return CheckpointRecord(
         **name.model_dump(),
         role=role,
-        objective="self-training" if parent else "supervised",
+        method="noisy-student" if parent else "supervised",
         parent=str(parent) if parent else None,
         parameters={"resnet8": 77850, "resnet14": 173562, "resnet20": 269818}[name.network],
         images_seen=budget,
@@ -146,8 +147,10 @@ def benchmarks() -> list[BenchmarkSet]:
         plain_set(
             "scaled", "test set (500 images), logits divided by a temperature fitted on 500 held-out images", N, False
         ),
-        plain_set("fgsm", "CIFAR-10 test, first 500 images", N, False),
-        plain_set("pgd", "PGD, 20 steps of 0.125 eps, 1 random start (first 500 test images)", N, False),
+        plain_set("attack", "CIFAR-10 test, first 500 images", N, False, attack="fgsm"),
+        plain_set(
+            "attack", "PGD, 20 steps of 0.125 eps, 1 random start (first 500 test images)", N, False, attack="pgd"
+        ),
         plain_set("corruption", corruption, N, False, seed=0, **corruptions),
         plain_set("perturbation", perturbation, MOVED, False, seed=0, counted=PERTURBATIONS, missing=rest),
     ]

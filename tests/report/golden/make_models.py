@@ -18,7 +18,8 @@ from made_up import (
 
 from nsbench.models.record import ModelRecord
 from nsbench.protocols.cifar import CIFAR10_C, CIFAR10_P
-from nsbench.results.record import BenchmarkSet, Comparison, Diagnostics, Measurement, Results
+from nsbench.results.measured import BenchmarkSet, Comparison, Measurement
+from nsbench.results.record import Diagnostics, Results
 
 N, ATTACKED = 10_000, 1_000
 COUNTED, SHOWN = list(CIFAR10_C.counted), list(CIFAR10_C.shown)
@@ -87,7 +88,7 @@ def benchmarks() -> list[BenchmarkSet]:
             True,
         )
     )
-    found += [plain_set(kind, name, ATTACKED, False) for kind, name in attacks.items()]
+    found += [plain_set("attack", name, ATTACKED, False, attack=attack) for attack, name in attacks.items()]
     corruptions = {"counted": COUNTED, "shown": SHOWN, "severities": [1, 2, 3, 4, 5]}
     found.append(plain_set("corruption", "CIFAR-10-C (all 10,000 test images)", N, True, **corruptions))
     moving = {"counted": PERTURBATIONS, "shown": ASIDE}

@@ -19,7 +19,8 @@ from make import (
 )
 
 from nsbench.checkpoints.record import CheckpointName
-from nsbench.results.record import Measurement, Results, SeedMean
+from nsbench.results.measured import Measurement, SeedMean
+from nsbench.results.record import Results
 
 SEEDS = [0, 1, 2]
 KINDS = {"teacher": ("small", 0, "resnet8"), "student": ("small", 1, "resnet20")}

@@ -1,0 +1,140 @@
+"""Numbers on benchmarks beside a data set's own: plain test sets, and further sets of corruptions."""
+
+from collections.abc import Iterator, Sequence
+from functools import partial
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from nsbench.config.evaluation import EvaluationConfig
+from nsbench.errors import UserError
+from nsbench.metrics import classification
+from nsbench.metrics.classification import weighted_mean
+from nsbench.metrics.top_label import top_label, top_label_bins
+from nsbench.results.measure.calibrated import Calibration
+from nsbench.results.measure.cells import Cells, calibration_of
+from nsbench.results.measure.numbers import Number, Place, Resampler
+from nsbench.results.measure.predicted import REMEDY, Predicted
+
+
+class CorruptionProtocol(Protocol):
+    """What numbers need of a benchmark of corruptions."""
+
+    @property
+    def name(self) -> str:
+        """Such as `cifar10-c-bar`."""
+
+    @property
+    def title(self) -> str:
+        """As prose has it."""
+
+    @property
+    def counted(self) -> tuple[str, ...]:
+        """The members that count in the mean."""
+
+    @property
+    def shown(self) -> tuple[str, ...]:
+        """Members that never count."""
+
+    @property
+    def severities(self) -> tuple[int, ...]:
+        """Ascending."""
+
+
+def test_set_cell(protocol: str) -> str:
+    """The cell of a plain test set."""
+    return f"test_set/{protocol}"
+
+
+def further_cell(protocol: str, member: str, severity: int) -> str:
+    """The cell of a further corruption at a severity."""
+    return f"protocol/{protocol}/{member}-{severity}"
+
+
+def test_set_numbers(
+    model: Predicted, protocol: str, labels: NDArray[np.int64], config: EvaluationConfig, resampler: Resampler
+) -> Iterator[Number]:
+    """Error, likelihood, Brier score and calibration error on a plain test set such as CIFAR-10.1.
+
+    Args:
+        model: its predictions, with logits (N, K) in the cell of the test set.
+        protocol: its name.
+        labels: (N,) the true classes.
+        config: what was measured.
+        resampler: of the images.
+
+    Raises:
+        UserError: predictions are missing, or are not as many as the labels.
+    """
+    cell = test_set_cell(protocol)
+    logits = model.logits(cell, labels)
+    place = Place("test_set", len(labels), model.image_identity(cell), protocol)
+    for metric in (classification.top1_error, classification.negative_log_likelihood, classification.brier_score):
+        found = resampler.sample(partial(metric, logits, labels), place.n)
+        if metric is classification.top1_error:
+            yield place.share("top1_error", found, np.asarray(logits.argmax(1) != labels))
+        else:
+            yield place.number(metric.__name__, found)
+    if config.calibration:
+        binned = top_label_bins(*top_label(classification.softmax(logits), labels), config.calibration_bins)
+        calibration = Calibration.of(binned, resampler)
+        yield calibration.number(place, "expected_calibration_error", calibration.errors())
+
+
+def further_numbers(
+    model: Predicted,
+    protocol: CorruptionProtocol,
+    measured: Sequence[str],
+    config: EvaluationConfig,
+    resampler: Resampler,
+) -> Iterator[Number]:
+    """Errors and calibration errors of a further set of corruptions: cells, members, mean over those that count.
+
+    Args:
+        model: its predictions, with predicted classes and confidences (N,) of the first N test images in each cell.
+        protocol: the benchmark.
+        measured: its members that were measured, at all severities.
+        config: what was measured.
+        resampler: of the images.
+
+    Raises:
+        UserError: predictions are missing, or two cells have other numbers of images.
+    """
+    names = tuple(name for name in (*protocol.counted, *protocol.shown) if name in measured)
+    if not names:
+        return
+    files = [[further_cell(protocol.name, name, one) for one in protocol.severities] for name in names]
+    predicted, confidence = _answers(model, files)
+    n = predicted.shape[-1]
+    wrong = predicted != model.labels[:n]
+    cells = Cells(
+        protocol=protocol.name,
+        names=names,
+        severities=protocol.severities,
+        wrong=wrong,
+        identities={name: [model.image_identity(one) for one in row] for name, row in zip(names, files, strict=True)},
+        errors=resampler.sample(partial(weighted_mean, wrong), n),
+        calibration=calibration_of(confidence, wrong, config, resampler),
+    )
+    yield from cells.numbers()
+    clean = resampler.sample(partial(weighted_mean, model.wrong[:n]), n)
+    yield cells.place(names).share("clean_error", clean, model.wrong[:n])
+    counted = [name for name in names if name in protocol.counted]
+    if counted:
+        yield from cells.averaged(cells.place(counted), [names.index(name) for name in counted])
+
+
+def _answers(model: Predicted, files: list[list[str]]) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
+    """Predicted classes and confidences (C, S, N)."""
+    found = [[model.load(cell) for cell in row] for row in files]
+    sizes = {len(one["predicted"]) for row in found for one in row}
+    if len(sizes) > 1:
+        raise UserError(
+            f"{model.model} has predictions for {min(sizes):,} to {max(sizes):,} images in the cells of "
+            f"{files[0][0].split('/')[1]}: {REMEDY}."
+        )
+    predicted, confidence = (
+        np.stack([np.stack([one[name] for one in row]) for row in found]) for name in ("predicted", "confidence")
+    )
+    return predicted, confidence

@@ -1,0 +1,140 @@
+"""Numbers as the record has them, and the images that they were measured on.
+
+Every quantity is a fraction in [0, 1] (never percent) unless its field says otherwise.
+"""
+
+from typing import Annotated, Literal
+
+from pydantic import Field, PlainSerializer
+
+from nsbench.checkpoints.record import CheckpointName, Count, Record
+from nsbench.results.key import Key, Kind
+
+
+class Keyed(Record):
+    """Base of whatever holds a number: what it measures, without the fields that say nothing."""
+
+    key: Annotated[Key, PlainSerializer(Key.dumped)] = Field(
+        description="kind, protocol, member, severity or strength, and metric; a field that does not apply is absent"
+    )
+
+    @property
+    def benchmark(self) -> str:
+        """All of the key but the metric, as text."""
+        return self.key.benchmark
+
+    @property
+    def metric(self) -> str:
+        """The name of the metric."""
+        return self.key.metric
+
+
+class Measurement(Keyed):
+    """One number, with its 95 % interval, what it was measured on and what it is relative to."""
+
+    model: str = Field(description="a checkpoint as STUDY/seedK/genI-NETWORK, or the name of another model")
+    value: float | None = Field(description="None where the number is undefined; `note` says why")
+    unbiased: float | None = Field(
+        default=None,
+        description="median-unbiased calibration error, where `value` is the plug-in, which noise raises",
+    )
+    floor: float | None = Field(
+        default=None,
+        description="plug-in calibration error to expect of a calibrated model with these confidences",
+    )
+    ci_low: float | None = Field(
+        description="lower end of the 95 % interval of the true value; None where none is defined"
+    )
+    ci_high: float | None
+    n: Count = Field(description="images (sequences for perturbations) it was measured on")
+    baseline: str | None = Field(description="the model it is relative to")
+    note: str | None = Field(default=None, description="a caution that must be printed beside the number")
+
+
+class Comparison(Keyed):
+    """One number of two models on the same images: the paired difference, its interval and its p-value."""
+
+    candidate: str = Field(description="the name of a model")
+    baseline: str = Field(description="the model it is compared with")
+    family: str = Field(
+        default="all comparisons",
+        description="the question that it helps to answer; Holm's correction is over a family",
+    )
+    candidate_value: float | None = Field(description="a calibration error is median-unbiased")
+    baseline_value: float | None
+    difference: float | None = Field(description="candidate minus baseline; None where either is undefined")
+    ci_low: float | None = Field(description="lower end of the paired 95 % interval")
+    ci_high: float | None
+    test: Literal["McNemar", "paired bootstrap", "MOVER"]
+    p_value: float | None = Field(gt=0, description="None where no image tells the two apart")
+    p_holm: float | None = Field(description="after Holm's correction over the comparisons of its family")
+    verdict: Literal["better", "worse", "no evidence"] = Field(
+        description="on the candidate, by the corrected p-value at 0.05 and an interval without zero"
+    )
+    detectable: float | None = Field(
+        default=None,
+        description="smallest true difference that this test would have found with 80 % power, at the level that "
+        "its family leaves to one comparison",
+    )
+    n: Count
+
+
+def unseeded_name(one: CheckpointName) -> str:
+    """What networks are called that differ in their seed alone.
+
+    >>> unseeded_name(CheckpointName(study="hard", generation=1, network="resnet8", seed=3))
+    'hard/gen1-resnet8'
+    """
+    return f"{one.study}/gen{one.generation}-{one.network}"
+
+
+class SeedMean(Keyed):
+    """One number averaged over networks that differ in their seed alone."""
+
+    group: str = Field(description="STUDY/genI-NETWORK, with a number behind it where two recipes would share it")
+    seeds: list[int]
+    value: float | None
+    ci_low: float | None = Field(description="95 % interval over both images and seeds")
+    ci_high: float | None
+    image_low: float | None = Field(description="95 % interval over images alone, these networks given")
+    image_high: float | None
+    seed_low: float | None = Field(description="95 % interval over seeds alone, these images given")
+    seed_high: float | None
+    n: Count
+
+
+class SeedComparison(Keyed):
+    """One number of two groups of networks, each trained from the same seeds: what retraining would leave of it."""
+
+    candidate: str = Field(description="the `group` of a mean over seeds")
+    baseline: str = Field(description="the group it is compared with")
+    seeds: list[int] = Field(description="in both groups; networks of one seed share split and resamples")
+    family: str = Field(description="as in `Comparison`")
+    candidate_value: float | None
+    baseline_value: float | None
+    difference: float | None = Field(description="mean over seeds of candidate minus baseline")
+    ci_low: float | None = Field(description="lower end of the 95 % interval over both seeds and images")
+    ci_high: float | None
+    p_value: float | None = Field(description="paired by seed, with the variance of training and of images in it")
+    p_holm: float | None
+    verdict: Literal["better", "worse", "no evidence"]
+    detectable: float | None = Field(description="as in `Comparison`")
+    n: Count
+
+
+class BenchmarkSet(Record):
+    """The images a group of numbers was measured on."""
+
+    kind: Kind
+    protocol: str = Field(default="", description="as in the keys of its measurements")
+    attack: str = Field(default="", description="the name of the attack, where it is one")
+    name: str = Field(
+        description="such as `nsbench-c v1 (5 of 15 corruptions, first 500 test images)`; an attack's steps and starts"
+    )
+    images: Count
+    complete: bool = Field(description="False for a subset, which is never printed under the full set's name")
+    counted: list[str] = Field(default=[], description="members that enter the means")
+    shown: list[str] = Field(default=[], description="members measured but never averaged, such as gaussian_blur in -C")
+    missing: list[str] = Field(default=[], description="canonical members that were not measured")
+    severities: list[int] = Field(default=[])
+    seed: int | None = None

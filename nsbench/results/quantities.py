@@ -1,0 +1,176 @@
+"""Every metric of the record: its name in prose, its unit, its direction, and whether it is compared unless asked.
+
+The one table of them. What a metric is, docs/statistics.md and the functions of `nsbench.metrics` say.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from nsbench.errors import UserError
+from nsbench.results.key import Key, Kind
+
+Function = Callable[[NDArray[np.float32], NDArray[np.int64], NDArray[np.float32] | None], ArrayLike]
+"""A function of logits (N, K), labels (N,) and weights (..., N), or None for every image once; returns (...)."""
+
+
+@dataclass(frozen=True)
+class Metric:
+    """One metric; less is better of each but for the undirected ones."""
+
+    name: str
+    """As the record has it, such as `top1_error`."""
+    title: str
+    """As prose has it."""
+    unit: Literal["share", "ratio", "plain"] = "share"
+    """A share is printed in percent, a ratio in percent of the baseline's, anything else as it is."""
+    directed: bool = True
+    """Whether less is better; what has no direction is not compared."""
+    tested: bool = True
+    """Whether a test of its differences is right in simulation; without one it is not compared."""
+    full: str = ""
+    """What its mean over a full benchmark is called, such as mCE."""
+    headline: bool = False
+    """Whether it is compared on clean images unless others are asked for; see also `HEADLINES`."""
+    function: Function | None = None
+    """Measures a registered metric on clean images."""
+
+
+def _relative(name: str, title: str, full: str = "") -> Metric:
+    """A relative corruption error, which falls when the clean error rises, so that it names no winner."""
+    return Metric(name, title, "ratio", directed=False, full=full)
+
+
+_BUILT_IN = (
+    Metric("top1_error", "top-1 error"),
+    Metric("top5_error", "top-5 error"),
+    Metric("negative_log_likelihood", "negative log-likelihood", "plain"),
+    Metric("brier_score", "Brier score", "plain"),
+    Metric("temperature", "temperature", "plain", directed=False),
+    Metric("expected_calibration_error", "expected calibration error"),
+    Metric("maximum_calibration_error", "maximum calibration error", tested=False),
+    Metric("adaptive_calibration_error", "adaptive calibration error"),
+    Metric("classwise_calibration_error", "class-wise calibration error"),
+    Metric("calibration_error", "calibration error", tested=False),
+    Metric("mean_error", "top-1 error", full="uCE"),
+    Metric("clean_error", "clean error"),
+    Metric("corruption_error", "corruption error", "ratio"),
+    Metric("mean_corruption_error", "corruption error", "ratio", full="mCE"),
+    _relative("relative_corruption_error", "relative corruption error"),
+    _relative("relative_mean_corruption_error", "relative corruption error", "relative mCE"),
+    _relative("pooled_relative_corruption_error", "relative corruption error, ratio of sums,"),
+    Metric("mean_expected_calibration_error", "expected calibration error"),
+    Metric("flip_probability", "flip probability"),
+    Metric("flip_rate", "flip rate", "ratio"),
+    Metric("mean_flip_probability", "flip probability"),
+    Metric("mean_flip_rate", "flip rate", "ratio", full="mFR"),
+    Metric("zero_gradients", "share of zero gradients", directed=False),
+)
+_KNOWN = {one.name: one for one in _BUILT_IN}
+_REGISTERED: dict[str, Metric] = {}
+
+COUNTED = {"paper_": " as the published study counted", "imagenet_": " of ImageNet-P's ten"}
+"""What stands before a metric's name where its members are counted in another way, and the words for it."""
+
+
+def plain_name(name: str) -> str:
+    """A metric's name without the way of counting.
+
+    >>> plain_name("paper_mean_error")
+    'mean_error'
+    """
+    for prefix in COUNTED:
+        name = name.removeprefix(prefix)
+    return name
+
+
+def metric(name: str) -> Metric:
+    """What is known of a metric, in whichever way its members are counted; its own words where nothing is."""
+    plain = plain_name(name)
+    found = _REGISTERED.get(name) or _KNOWN.get(plain)
+    return found or Metric(plain, plain.replace("_", " "))
+
+
+def built_in(name: str) -> bool:
+    """Whether a metric is one of nsbench's own."""
+    return plain_name(name) in _KNOWN
+
+
+def register(new: Metric) -> None:
+    """Add a metric of clean logits, which is measured from then on.
+
+    Raises UserError where the name is taken, or there is no function to measure it by.
+    """
+    if built_in(new.name) or _REGISTERED.get(new.name, new) != new:
+        raise UserError(f"There is a metric {new.name!r} already: give yours another name.")
+    if new.function is None:
+        raise UserError(f"The metric {new.name!r} has no function: give one of logits, labels and weights.")
+    _REGISTERED[new.name] = new
+
+
+def registered() -> list[Metric]:
+    """The metrics that were added, by name."""
+    return [_REGISTERED[name] for name in sorted(_REGISTERED)]
+
+
+@dataclass(frozen=True)
+class Headline:
+    """A number that is compared unless others are asked for; less is better in each."""
+
+    title: str
+    kind: Kind
+    metric: str
+    member: str = ""
+    strength: float | None = None
+
+    @property
+    def where(self) -> dict[str, Any]:
+        """What selects it beside kind and metric."""
+        return {"member": self.member, "strength": self.strength}
+
+    def of(self, key: Key) -> bool:
+        """Whether this is the number; a further benchmark is not meant."""
+        wanted = Key(self.kind, self.metric, key.protocol if key.standard else "", self.member, None, self.strength)
+        return wanted.matches(key)
+
+
+USUAL = 8 / 255
+"""The usual strength for CIFAR: every strength of a sweep would only weaken what Holm's correction leaves."""
+
+HEADLINES = (
+    Headline("clean error", "clean", "top1_error"),
+    Headline("NLL", "clean", "negative_log_likelihood"),
+    Headline("Brier score", "clean", "brier_score"),
+    Headline("calibration error", "clean", "expected_calibration_error"),
+    Headline("error on corruptions", "corruption", "mean_error"),
+    Headline("calibration error on corruptions", "corruption", "mean_expected_calibration_error"),
+    Headline("flip probability", "perturbation", "mean_flip_probability"),
+    Headline("error under FGSM", "attack", "top1_error", "fgsm", USUAL),
+    Headline("error under PGD", "attack", "top1_error", "pgd", USUAL),
+)
+"""In the order of prose."""
+
+_FURTHER = {"corruption": "mean_error", "perturbation": "mean_flip_probability", "test_set": "top1_error"}
+"""By kind, the number that stands for a further benchmark."""
+
+
+def headline(key: Key) -> Headline | None:
+    """The headline that a number is, or None."""
+    return next((one for one in HEADLINES if one.of(key)), None)
+
+
+def is_headline(key: Key) -> bool:
+    """Whether a number is compared unless others are asked for.
+
+    >>> is_headline(Key("clean", "top1_error")), is_headline(Key("clean", "top5_error"))
+    (True, False)
+    >>> [is_headline(Key("attack", "top1_error", member="fgsm", strength=eps)) for eps in (8 / 255, 0.01)]
+    [True, False]
+    """
+    if key.kind == "clean":
+        return headline(key) is not None or metric(key.metric).headline
+    further = not (key.member or key.standard) and _FURTHER.get(key.kind) == key.metric
+    return further or headline(key) is not None
