@@ -1,6 +1,7 @@
 """What a record says of its data, of the images behind each group of numbers, and of the strips of examples."""
 
 from collections.abc import Iterator, Sequence
+from pathlib import Path
 from typing import Literal, Protocol
 
 from nsbench.config.evaluation import EvaluationConfig
@@ -8,9 +9,11 @@ from nsbench.data.images import Dataset
 from nsbench.metrics.corruption import corruption_set
 from nsbench.metrics.declared import DeclaredSet
 from nsbench.metrics.perturbation import perturbation_set
+from nsbench.predictions.store import load_test_set_labels
 from nsbench.predictions.strips import shown_frames
 from nsbench.protocols import attacks
 from nsbench.protocols.cifar import CIFAR10_C
+from nsbench.protocols.registry import find_protocol
 from nsbench.results.key import own_protocol
 from nsbench.results.measure.attacked import FGSM, attacks_of
 from nsbench.results.measure.further import CorruptionProtocol
@@ -73,6 +76,21 @@ def benchmark_sets(
         n, moving = _limited(settings.perturbation_images, test), perturbation_set(settings.perturbations)
         sets.append(_described("perturbation", source, moving, n, test, data))
     return sets
+
+
+def further_sets(config: EvaluationConfig, run: Path, test: int) -> Iterator[BenchmarkSet]:
+    """Every further benchmark behind the numbers of a record.
+
+    Args:
+        config: what was measured.
+        run: the folder with `predictions/`.
+        test: images in the test set.
+    """
+    for protocol in map(find_protocol, config.protocols):
+        if protocol.kind == "test_set":
+            yield plain_test_set(protocol.name, protocol.title, len(load_test_set_labels(run, protocol.name)))
+        else:
+            yield further_set(protocol, protocol.names, _limited(config.corruption_images, test), test)
 
 
 def plain_test_set(protocol: str, title: str, images: int) -> BenchmarkSet:

@@ -17,6 +17,7 @@ from nsbench.devices import choose_device, prepare
 from nsbench.errors import UserError
 from nsbench.models.trained import Trained
 from nsbench.networks.build import build_network
+from nsbench.predictions.further import Further, open_further
 from nsbench.predictions.shown import Source, open_source
 from nsbench.predictions.strips import write_noise_sample
 from nsbench.progress import Reporter
@@ -46,6 +47,7 @@ class Run:
     split: Split
     plan: Sequence[Planned]
     source: Source
+    further: Sequence[Further]
 
     def train(self) -> list[CheckpointRecord]:
         """Train the networks that are missing."""
@@ -86,6 +88,7 @@ class Run:
             pairs=checkpoint_pairs(records),
             samples=[NOISE],
             warnings=[sentence for record in records for sentence in warnings_of(record, self.dataset.classes)],
+            further=self.further,
         )
         return measure(what, self.bench)
 
@@ -106,6 +109,7 @@ def open_run(config: Config, options: Options) -> Run:
     shares = (config.data.labeled_fraction, config.data.validation_fraction)
     divided = split(dataset.train.labels, *shares, config.data.split_seed, dataset.extra)
     source = open_source(config.evaluation, dataset, data_folder(options.data))
+    further = open_further(config.evaluation, dataset, data_folder(options.data))
     for note in source.notes:
         reporter.say(note)
     plan = make_plan(config, dataset.checksum)
@@ -113,7 +117,8 @@ def open_run(config: Config, options: Options) -> Run:
     enter_folder(
         options.claims, {"config.toml": to_toml(config)}, lambda: write_plan(options.out, [one.labels for one in plan])
     )
-    return Run(config, options, Bench(options.out, device, reporter, options.claims), dataset, divided, plan, source)
+    bench = Bench(options.out, device, reporter, options.claims)
+    return Run(config, options, bench, dataset, divided, plan, source, further)
 
 
 def check_initial_weights(config: Config, plan: Sequence[Planned], dataset: Dataset) -> None:

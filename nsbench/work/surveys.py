@@ -11,6 +11,7 @@ from nsbench.devices import choose_device, prepare
 from nsbench.errors import UserError
 from nsbench.models.open import open_models
 from nsbench.models.subject import Subject
+from nsbench.predictions.further import open_further
 from nsbench.predictions.shown import open_source
 from nsbench.progress import Reporter
 from nsbench.report.render import write_report
@@ -72,6 +73,7 @@ def survey(config: SurveyConfig, options: Options, given: Sequence[Subject] = ()
         subjects=subjects,
         baseline=baseline,
         pairs=model_pairs([subject.name for subject in subjects], baseline),
+        further=open_further(config.evaluation, dataset, data_folder(options.data)),
     )
 
 

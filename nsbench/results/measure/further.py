@@ -12,6 +12,7 @@ from nsbench.errors import UserError
 from nsbench.metrics import classification
 from nsbench.metrics.classification import weighted_mean
 from nsbench.metrics.top_label import top_label, top_label_bins
+from nsbench.predictions.store import further_cell, test_set_cell
 from nsbench.results.measure.calibrated import Calibration
 from nsbench.results.measure.cells import Cells, calibration_of
 from nsbench.results.measure.numbers import Number, Place, Resampler
@@ -40,16 +41,6 @@ class CorruptionProtocol(Protocol):
     @property
     def severities(self) -> tuple[int, ...]:
         """Ascending."""
-
-
-def test_set_cell(protocol: str) -> str:
-    """The cell of a plain test set."""
-    return f"test_set/{protocol}"
-
-
-def further_cell(protocol: str, member: str, severity: int) -> str:
-    """The cell of a further corruption at a severity."""
-    return f"protocol/{protocol}/{member}-{severity}"
 
 
 def test_set_numbers(

@@ -5,8 +5,8 @@ from typing import Any
 
 import numpy as np
 import pytest
-
 from nsbench.data.npy.cifar10_1 import load_cifar10_1
+
 from nsbench.errors import UserError
 
 IMAGES, LABELS = "cifar10.1_v6_data.npy", "cifar10.1_v6_labels.npy"
