@@ -20,7 +20,8 @@ from nsbench.networks.inference import predict_logits
 from nsbench.results.record import Results
 from nsbench.results.store import load_results
 from nsbench.work.options import Options
-from nsbench.work.runs import evaluate, open_run, report, run_all, train
+from nsbench.work.reporting import report
+from nsbench.work.runs import evaluate, open_run, run_all, train
 from tests.conftest import TINY
 from tests.results.small import evaluated
 

@@ -20,11 +20,9 @@ from nsbench.networks.build import build_network
 from nsbench.predictions.shown import Source, open_source
 from nsbench.predictions.strips import write_noise_sample
 from nsbench.progress import Reporter
-from nsbench.report.render import write_report
 from nsbench.results.assemble import checkpoint_pairs
 from nsbench.results.described import NOISE, describe
 from nsbench.results.record import Results
-from nsbench.results.store import load_results
 from nsbench.study.chain import read_networks, train_plan, warnings_of
 from nsbench.study.plan import Planned, make_plan
 from nsbench.study.train import RecipeTrainer
@@ -32,6 +30,7 @@ from nsbench.work.bench import Bench
 from nsbench.work.checks import check_config, check_run_folder
 from nsbench.work.measuring import Measuring, find_baseline, measure
 from nsbench.work.options import Options
+from nsbench.work.reporting import write_shared_report
 from nsbench.work.session import Session, enter_folder
 
 
@@ -129,8 +128,7 @@ def run_all(config: Config, options: Options) -> Path:
     run = open_run(config, options)
     with Session(run.bench):
         results = run.measure(run.train())
-    with options.claims.hold("report"):
-        return write_report(results, options.out)
+    return write_shared_report(results, options.claims)
 
 
 def train(config: Config, options: Options) -> Path:
@@ -147,11 +145,6 @@ def evaluate(folder: Path, options: Options) -> Path:
     with Session(run.bench):
         run.measure(read_networks(folder, run.plan))
     return folder / "results.json"
-
-
-def report(folder: Path) -> Path:
-    """Write the report of a measured run folder; returns its path."""
-    return write_report(load_results(folder), folder)
 
 
 def run_config(folder: Path) -> Config:
