@@ -79,9 +79,15 @@ def test_a_network_that_starts_from_trained_weights_keeps_what_it_knew(
     part: str, teacher: Path, train_small: Train, accuracy: Accuracy, tmp_path: Path
 ) -> None:
     """A tenth of the teacher's budget, which is not enough from scratch, at a tenth of its learning rate."""
-    known = accuracy(teacher / TEACHER)
+    known = accuracy(network_folder(teacher, TEACHER))
     settings = ["training.teacher_images=3_000", "training.student_images=64", "training.learning_rate=0.01"]
     train_small(tmp_path / "scratch", *settings)
-    transfer = [f"transfer.weights={teacher / TEACHER}", f"transfer.train={part}", "transfer.head_rate=2.0"]
+    transfer = [
+        f"transfer.weights={network_folder(teacher, TEACHER)}",
+        f"transfer.train={part}",
+        "transfer.head_rate=2.0",
+    ]
     train_small(tmp_path / "transfer", *settings, *transfer)
-    assert accuracy(tmp_path / "transfer" / TEACHER) > max(known - 0.05, accuracy(tmp_path / "scratch" / TEACHER) + 0.1)
+    assert accuracy(network_folder(tmp_path / "transfer", TEACHER)) > max(
+        known - 0.05, accuracy(network_folder(tmp_path / "scratch", TEACHER)) + 0.1
+    )

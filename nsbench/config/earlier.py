@@ -23,15 +23,15 @@ def is_earlier(table: Table) -> bool:
 def modernised(table: Table) -> Table:
     """The same configuration in this version's words; what is malformed is left for the check of its values."""
     sections = {name: table.get(name, {}) for name in _SECTIONS}
-    study = table.get("study", {})
-    if not is_earlier(table) or not all(isinstance(one, dict) for one in (*sections.values(), study)):
+    study, now = table.get("study", {}), table.get("method", {})
+    if not is_earlier(table) or not all(isinstance(one, dict) for one in (*sections.values(), study, now)):
         return table
-    kind = study.get("objective", _SELF_TRAINING)
+    kind = study.get("objective", now.get("kind", _SELF_TRAINING))
     settings = dict(sections["pseudo_labels"])
     if kind == "distillation":
         settings = {key: value for key, value in settings.items() if key not in _OF_LABELS}
         settings |= sections["distillation"]
     kept = {name: section for name, section in table.items() if name not in _SECTIONS}
     kept["study"] = {key: value for key, value in study.items() if key != "objective"}
-    method = {"kind": "noisy-student" if kind == _SELF_TRAINING else kind} | settings
-    return kept | {"method": method | table.get("method", {})}
+    method = now | settings | {"kind": "noisy-student" if kind == _SELF_TRAINING else kind}
+    return kept | {"method": method}

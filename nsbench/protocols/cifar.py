@@ -74,7 +74,7 @@ IMAGENET = "imagenet"
 """The mean of ImageNet-P, the paper's own ten perturbations: snow in spatter's place."""
 
 
-def corruptions_of(data_set: str, title: str, *, side: int | None = None, published: bool = False) -> Protocol:
+def corruptions_of(data_set: str, title: str, *, side: int = 0, published: bool = False) -> Protocol:
     """The corruptions of any data set: the members, severities and means of CIFAR-10-C.
 
     >>> corruptions_of("digits", "Digits").name
@@ -95,7 +95,7 @@ def corruptions_of(data_set: str, title: str, *, side: int | None = None, publis
     )
 
 
-def perturbations_of(data_set: str, title: str, *, side: int | None = None, published: bool = False) -> Protocol:
+def perturbations_of(data_set: str, title: str, *, side: int = 0, published: bool = False) -> Protocol:
     """The perturbations of any data set: the members, frames and means of CIFAR-10-P."""
     return Protocol(
         name=f"{data_set}-p",

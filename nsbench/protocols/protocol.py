@@ -79,7 +79,7 @@ class Protocol:
         members: its corruptions or perturbations in their usual order; none of a test set.
         means: further means; the benchmark's own is over the members that count.
         severities: of each corruption, ascending.
-        side: height and width in pixels, where the benchmark fixes them.
+        side: height and width in pixels; 0 where the benchmark does not fix them.
         layout: of its files.
         published: whether its authors' files can be had; otherwise they can only be generated.
         generator: makes its corrupted images; None where nsbench itself can make them, or nothing can.
@@ -96,7 +96,7 @@ class Protocol:
     members: tuple[Member, ...] = ()
     means: tuple[Mean, ...] = ()
     severities: tuple[int, ...] = ()
-    side: int | None = None
+    side: int = 0
     published: bool = False
     generator: Generator | None = None
 

@@ -154,8 +154,8 @@ class Lookup:
         return names.index(str(one)) if str(one) in names else [str(other) for other in self.entries].index(str(one))
 
     def students(self) -> list[CheckpointRecord]:
-        """Checkpoints that a teacher's pseudo-labels trained, in reading order."""
-        return [checkpoint for checkpoint in self.checkpoints if checkpoint.parent is not None]
+        """Checkpoints of the chain after the first, in reading order."""
+        return [checkpoint for checkpoint in self.checkpoints if checkpoint.role == "student"]
 
     def last(self) -> CheckpointRecord:
         """The end of the chain: the last student, of several seeds the first; the last checkpoint without a student."""

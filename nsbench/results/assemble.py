@@ -154,7 +154,7 @@ def _compared(pair: Pair, compared: dict[str, dict[Key, Number]]) -> Iterator[Co
 
 def checkpoint_pairs(records: Sequence[CheckpointRecord]) -> list[Pair]:
     """Students of a run, each with its `opponents`, in all headline numbers."""
-    students = [record for record in records if record.parent is not None]
+    students = [record for record in records if record.role == "student"]
     return [Pair(str(student), other, headlines=True) for student in students for other in opponents(student, records)]
 
 
@@ -179,11 +179,12 @@ def opponents(student: CheckpointRecord, records: Sequence[CheckpointRecord]) ->
     by_name = {str(record): record for record in records}
     beside = [record for record in records if record.seed == student.seed]
     controls = [str(one) for one in beside if one.role == "control" and one.network == student.network]
-    teachers = [student.parent or ""]
-    while (parent := by_name[teachers[-1]].parent) is not None:
-        teachers.append(parent)
+    teachers, one = [], student
+    while one.parent is not None:
+        teachers.append(one.parent)
+        one = by_name[one.parent]
     baselines = [str(one) for one in beside if one.role == "baseline"]
-    return list(dict.fromkeys([*controls, teachers[0], teachers[-1], *baselines]))
+    return list(dict.fromkeys([*controls, *teachers[:1], *teachers[-1:], *baselines]))
 
 
 def _diagnostics(model: Predicted, measurer: Measurer, classes: int) -> Diagnostics:

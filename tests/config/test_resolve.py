@@ -164,6 +164,7 @@ def test_a_configuration_of_an_earlier_version_means_what_it_meant() -> None:
     earlier = ["pseudo_labels.type=soft", "pseudo_labels.temperature=2.0", "distillation.weight=0.4"]
     assert resolve("quick", earlier).method == resolve("quick", ["method.type=soft", "method.temperature=2.0"]).method
     earlier += ["study.objective=distillation", "pseudo_labels.confidence_threshold=0.3"]
+    assert resolve("quick", ["pseudo_labels.max_class_gap=7"]).method.max_class_gap == 7
     distilled = ["method.kind=distillation", "method.weight=0.4", "method.confidence_threshold=0.3"]
     assert resolve("quick", earlier) == resolve("quick", distilled)
 

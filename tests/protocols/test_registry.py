@@ -57,7 +57,7 @@ def test_a_data_set_of_a_users_own_has_the_usual_corruptions_under_its_name() ->
     assert (corruptions.name, corruptions.title, corruptions.names) == ("shells-c", "Shells-C", CIFAR10_C.names)
     assert (perturbations.name, perturbations.members) == ("shells-p", CIFAR10_P.members)
     assert not corruptions.published
-    assert corruptions.side is None
+    assert corruptions.side == 0
 
 
 @pytest.mark.usefixtures("no_trace")

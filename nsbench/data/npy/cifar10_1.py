@@ -16,7 +16,7 @@ from nsbench.protocols.cifar import CIFAR10_1
 
 _LAYOUT = CIFAR10_1.layout
 _IMAGES, _LABELS = f"{_LAYOUT.images}.npy", f"{_LAYOUT.labels}.npy"
-_CLASSES, _SIDE = 10, 32
+_CLASSES, _SIDE = 10, CIFAR10_1.side
 _REMEDY = "download it again and check it with `nsbench data verify cifar10.1`"
 
 

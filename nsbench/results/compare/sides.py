@@ -86,6 +86,9 @@ def _checkpoint(folder: Path) -> tuple[Path, str]:
     labels = planned_labels(folder)
     if labels is not None and (whole.parent.parent / "results.json").is_file():
         return whole.parent.parent, str(labels)
+    for parent in whole.parents[:3]:  # a run of an earlier version had its networks in folders named after labels
+        if (parent / "results.json").is_file():
+            return parent, whole.relative_to(parent).as_posix()
     raise UserError(f"There is no {folder / 'results.json'}: run `nsbench evaluate {folder}` first.")
 
 
