@@ -11,7 +11,7 @@ from numpy.typing import ArrayLike
 
 from nsbench.config.evaluation import EvaluationConfig
 from nsbench.metrics.uncertainty import interval
-from nsbench.predictions.store import load_labels
+from nsbench.predictions.store import Labels, load_labels
 from nsbench.results.key import own_protocol
 from nsbench.results.measure.attacked import attack_numbers
 from nsbench.results.measure.clean import clean_numbers, scaled_numbers
@@ -40,7 +40,20 @@ class Measurer:
         self, run: Path, config: EvaluationConfig, resampler: Resampler, baseline: str | None, data: str
     ) -> None:
         self.run, self.config, self.resampler, self.baseline, self.data = run, config, resampler, baseline, data
-        self.labels, self.held_out = load_labels(run)
+
+    @cached_property
+    def _labels(self) -> tuple[Labels, Labels]:
+        return load_labels(self.run)
+
+    @property
+    def labels(self) -> Labels:
+        """True classes of the test images."""
+        return self._labels[0]
+
+    @property
+    def held_out(self) -> Labels:
+        """True classes of the held-out images; empty where there are none."""
+        return self._labels[1]
 
     def predicted(self, model: str) -> Predicted:
         """The predictions of a model."""
