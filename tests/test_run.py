@@ -10,12 +10,14 @@ import pytest
 import torch
 from safetensors.numpy import load_file as load_arrays
 
-from nsbench.checkpoints.labels import network_folder
+from nsbench.checkpoints.labels import network_folder, read_plan
 from nsbench.checkpoints.store import load_network, read_checkpoint
+from nsbench.config.models import ModelConfig
 from nsbench.config.resolve import load_file, resolve
 from nsbench.config.schema import Config
 from nsbench.data.load import load_dataset
 from nsbench.errors import UserError
+from nsbench.models.open import open_models
 from nsbench.networks.inference import predict_logits
 from nsbench.results.record import Results
 from nsbench.results.store import load_results
@@ -199,6 +201,34 @@ def test_stages_can_be_run_one_by_one(tiny: Config, tiny_run: Path, tmp_path: Pa
     evaluate(folder, options)
     assert (folder / "results.json").read_bytes() == (tiny_run / "results.json").read_bytes()
     assert report(folder) == folder / "report" / "index.html"
+
+
+def test_networks_that_another_engine_trained_are_measured_as_they_are(tiny_run: Path, tmp_path: Path) -> None:
+    """Their folders have other hashes than the plan of this version would give them."""
+    folder = tmp_path / "run"
+    shutil.copytree(tiny_run, folder)
+    plan = (folder / "plan.json").read_text()
+    for labels in read_plan(folder):
+        other = labels.folder[:-4] + "beef"
+        (folder / "networks" / labels.folder).rename(folder / "networks" / other)
+        plan = plan.replace(labels.folder, other)
+    (folder / "plan.json").write_text(plan)
+    (folder / "results.json").unlink()
+    evaluate(folder, Options(folder, device="cpu", quiet=True))
+    assert (folder / "results.json").read_bytes() == (tiny_run / "results.json").read_bytes()
+    assert (folder / "plan.json").read_text() == plan
+
+
+def test_a_run_folder_of_an_earlier_version_is_refused_and_says_how_to_go_on(tmp_path: Path) -> None:
+    (tmp_path / "config.toml").write_text("[study]\nobjective = 'self-training'\n[pseudo_labels]\ntype = 'hard'\n")
+    for attempt in (
+        lambda: open_run(resolve("quick"), Options(tmp_path)),
+        lambda: evaluate(tmp_path, Options(tmp_path)),
+        lambda: open_models([ModelConfig(source=str(tmp_path))]),
+    ):
+        with pytest.raises(UserError, match=r"by an earlier version of nsbench.*: choose another folder with --out"):
+            attempt()
+    assert [path.name for path in tmp_path.iterdir()] == ["config.toml"]
 
 
 def test_evaluating_before_training_says_so(tiny: Config, tmp_path: Path) -> None:

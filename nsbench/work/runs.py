@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from nsbench.checkpoints.initialise import initialise
-from nsbench.checkpoints.labels import refuse_earlier, write_plan
+from nsbench.checkpoints.labels import networks_folder, plan_text, read_plan, refuse_earlier
 from nsbench.checkpoints.record import CheckpointRecord
 from nsbench.config.resolve import load_file, to_toml
 from nsbench.config.schema import Config
@@ -51,7 +51,7 @@ class Run:
         trainer = RecipeTrainer(
             dataset=self.dataset,
             split=self.split,
-            networks=self.plan[0].folder(self.bench.folder).parent,
+            networks=networks_folder(self.bench.folder),
             device=self.bench.device,
             initial=Path(self.config.transfer.weights) if self.config.transfer.weights else None,
             batch_size=self.config.evaluation.batch_size,
@@ -66,9 +66,8 @@ class Run:
     def measure(self, records: Sequence[CheckpointRecord]) -> Results:
         """Make the predictions that are missing, and measure."""
         folder = self.bench.folder
-        subjects = [
-            Trained(folder, record, planned.folder(folder)) for planned, record in zip(self.plan, records, strict=True)
-        ]
+        places = {str(labels): networks_folder(folder) / labels.folder for labels in read_plan(folder)}
+        subjects = [Trained(folder, record, places[str(record)]) for record in records]
         write_noise_sample(self.config, self.dataset, folder)
         validation = self.split.validation
         what = Measuring(
@@ -89,8 +88,13 @@ class Run:
         return measure(what, self.bench)
 
 
-def open_run(config: Config, options: Options) -> Run:
+def open_run(config: Config, options: Options, *, to_train: bool = True) -> Run:
     """A run folder, ready to work in.
+
+    Args:
+        config: of the run.
+        options: the folder, the data and the device.
+        to_train: whether its networks may be trained; otherwise they stay those that `plan.json` names.
 
     Raises:
         UserError: at once for what would otherwise fail hours later: a name that does not exist, a device that is not
@@ -109,9 +113,8 @@ def open_run(config: Config, options: Options) -> Run:
         reporter.say(note)
     plan = make_plan(config, dataset.checksum)
     check_initial_weights(config, plan, dataset)
-    enter_folder(
-        options.claims, {"config.toml": to_toml(config)}, lambda: write_plan(options.out, [one.labels for one in plan])
-    )
+    described = {"plan.json": plan_text([one.labels for one in plan])} if to_train else {}
+    enter_folder(options.claims, described | {"config.toml": to_toml(config)})
     return Run(config, options, Bench(options.out, device, reporter, options.claims), dataset, divided, plan, source)
 
 
@@ -140,10 +143,10 @@ def train(config: Config, options: Options) -> Path:
 
 
 def evaluate(folder: Path, options: Options) -> Path:
-    """Measure a trained run folder; returns the path of its results."""
-    run = open_run(run_config(folder), options)
+    """Measure a trained run folder, whatever version of the engine trained it; returns the path of its results."""
+    run = open_run(run_config(folder), options, to_train=False)
     with Session(run.bench):
-        run.measure(read_networks(folder, run.plan))
+        run.measure(read_networks(folder, read_plan(folder)))
     return folder / "results.json"
 
 
