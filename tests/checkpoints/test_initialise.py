@@ -55,7 +55,15 @@ def saved(folder: Path, model: Classifier, classes: int = 3) -> Path:
         selection=None,
         history=[],
     )
-    description = {"fingerprint": "f", "classes": classes, "mean": MEAN, "std": STD, "dropout": 0.0, "survival": 1.0}
+    description = {
+        "recipe": {"parent": None},
+        "teacher": None,
+        "classes": classes,
+        "mean": MEAN,
+        "std": STD,
+        "dropout": 0.0,
+        "survival": 1.0,
+    }
     save_checkpoint(folder, model, CheckpointFile(**description, device="cpu", record=record))
     return folder
 
