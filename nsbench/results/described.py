@@ -1,8 +1,9 @@
 """What a record says of its data, of the images behind each group of numbers, and of the strips of examples."""
 
+import typing
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Literal, Protocol
+from typing import Literal
 
 from nsbench.config.evaluation import EvaluationConfig
 from nsbench.data.images import Dataset
@@ -13,10 +14,10 @@ from nsbench.predictions.store import load_test_set_labels
 from nsbench.predictions.strips import shown_frames
 from nsbench.protocols import attacks
 from nsbench.protocols.cifar import CIFAR10_C
+from nsbench.protocols.protocol import Protocol
 from nsbench.protocols.registry import find_protocol
 from nsbench.results.key import own_protocol
 from nsbench.results.measure.attacked import FGSM, attacks_of
-from nsbench.results.measure.further import CorruptionProtocol
 from nsbench.results.measured import BenchmarkSet
 from nsbench.results.record import DatasetRecord, SampleImage
 
@@ -28,7 +29,7 @@ NOISE = SampleImage(
 )
 
 
-class Sets(Protocol):
+class Sets(typing.Protocol):
     """Names of the corrupted and perturbed images, such as a `Source` has them."""
 
     corruptions: str
@@ -99,7 +100,7 @@ def plain_test_set(protocol: str, title: str, images: int) -> BenchmarkSet:
     return BenchmarkSet(kind="test_set", protocol=protocol, name=name, images=images, complete=True)
 
 
-def further_set(protocol: CorruptionProtocol, measured: Sequence[str], images: int, test: int) -> BenchmarkSet:
+def further_set(protocol: Protocol, measured: Sequence[str], images: int, test: int) -> BenchmarkSet:
     """A further set of corruptions, described.
 
     Args:

@@ -14,7 +14,6 @@ from nsbench.models.subject import Subject
 from nsbench.predictions.further import open_further
 from nsbench.predictions.shown import open_source
 from nsbench.progress import Reporter
-from nsbench.report.render import write_report
 from nsbench.results.assemble import model_pairs
 from nsbench.results.described import describe
 from nsbench.results.record import Results
@@ -22,6 +21,7 @@ from nsbench.work.bench import Bench
 from nsbench.work.checks import check_evaluation, check_survey_folder
 from nsbench.work.measuring import Measuring, find_baseline, measure
 from nsbench.work.options import Options
+from nsbench.work.reporting import write_shared_report
 from nsbench.work.session import Session, enter_folder
 
 
@@ -49,8 +49,7 @@ def evaluate_models(config: SurveyConfig, options: Options, given: Sequence[Subj
     enter_folder(options.claims, {"config.toml": to_toml(config)})
     with Session(bench):
         results = measure(what, bench)
-        with options.claims.hold("report"):
-            write_report(results, options.out)
+        write_shared_report(results, options.claims)
     return results
 
 
