@@ -4,6 +4,8 @@ import pytest
 
 from tests.extension.installation import Command, command, installed
 
+collect_ignore = ["package"]  # a look for doctests would import it, and its names would be known to all tests
+
 
 @pytest.fixture(scope="session")
 def nsbench(tmp_path_factory: pytest.TempPathFactory) -> Command:
