@@ -64,6 +64,16 @@ def load_dataset(name: str, folder: Path | None) -> Dataset:
     return load_cifar(manifest, data_folder(folder))
 
 
+def class_count(name: str, folder: Path | None) -> int:
+    """How many classes the data set `name` has; its files are needed only where it is a registered one.
+
+    Arguments and errors as of `load_dataset`.
+    """
+    if name in list_manifests():
+        return len(load_manifest(name).classes)
+    return len(load_dataset(name, folder).classes)
+
+
 def _named(name: str, found: Dataset) -> Dataset:
     """The data set; UserError unless it has this name."""
     if found.name != name:

@@ -6,7 +6,7 @@ from nsbench.config.resolve import to_toml
 from nsbench.config.survey import SurveyConfig
 from nsbench.data.images import Dataset, ImageSet
 from nsbench.data.library.folder import data_folder
-from nsbench.data.load import load_dataset
+from nsbench.data.load import class_count, load_dataset
 from nsbench.devices import choose_device, prepare
 from nsbench.errors import UserError
 from nsbench.models.open import open_models
@@ -55,10 +55,10 @@ def evaluate_models(config: SurveyConfig, options: Options, given: Sequence[Subj
 
 def survey(config: SurveyConfig, options: Options, given: Sequence[Subject] = ()) -> Measuring:
     """What an evaluation measures, with all that is checked before it; arguments and errors as of `evaluate_models`."""
-    dataset = load_dataset(config.data, options.data)
-    subjects = [*open_models(config.models, len(dataset.classes)), *given]
+    subjects = [*open_models(config.models, class_count(config.data, options.data)), *given]
     check_names(subjects)
     baseline = find_baseline(config.baseline, subjects)
+    dataset = load_dataset(config.data, options.data)
     held_out = last_images(dataset, config.evaluation.held_out_images)
     return Measuring(
         name=config.name,
