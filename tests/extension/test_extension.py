@@ -11,23 +11,28 @@ import pytest
 from tests.extension.installation import Command
 
 MODELS = """
+import numpy as np
 import torch
 from torch import nn
+from nsbench.data.load import load_dataset
 
 
-def _pooled(seed):
-    torch.manual_seed(seed)
-    last = nn.Linear(192, 10)
-    last.weight.data *= 30  # sure of most images
-    return nn.Sequential(nn.AvgPool2d(4), nn.Flatten(), last)
+def _fitted(count):
+    train = load_dataset("digits", None).train
+    pooled = nn.Sequential(nn.AvgPool2d(4), nn.Flatten())
+    pixels = pooled(torch.tensor(train.images[:count]).permute(0, 3, 1, 2) / 255)
+    weights = np.linalg.lstsq(pixels.numpy(), 20 * np.eye(10)[train.labels[:count]], rcond=1e-3)[0]
+    last = nn.Linear(192, 10, bias=False)
+    last.weight.data = torch.tensor(weights.T, dtype=torch.float32)
+    return nn.Sequential(*pooled, last)
 
 
 def one():
-    return _pooled(1)
+    return _fitted(1000)
 
 
 def other():
-    return _pooled(2)
+    return _fitted(200)
 """
 FEW = ("corruption_images=40", "attack_images=40", "strong_attack_images=40", "bootstrap_resamples=100")
 BRIEF = (
@@ -50,12 +55,12 @@ BRIEF = (
 def evaluate(nsbench: Command, tmp_path: Path) -> Callable[..., Path]:
     """Evaluate two small models of the digits on something; returns the folder."""
 
-    def run(*options: str) -> Path:
+    def run(*options: str, command: Command = nsbench) -> Path:
         (tmp_path / "models.py").write_text(MODELS, encoding="utf-8")
         sources = [f"{tmp_path}/models.py:{name}" for name in ("one", "other")]
         common = ("--inside", "--data-set", "digits", "--baseline", "one", "--out", str(tmp_path / "out"), "--quiet")
         settings = [word for one in FEW for word in ("--set", f"evaluation.{one}")]
-        done = nsbench("evaluate", *sources, *common, *settings, "--device", "cpu", *options)
+        done = command("evaluate", *sources, *common, *settings, "--device", "cpu", *options)
         assert done.returncode == 0, done.stderr
         return tmp_path / "out"
 
@@ -129,12 +134,21 @@ def test_a_benchmark_of_corruptions_is_generated_measured_and_compared(evaluate:
     assert "Occlusions (2 of 2 corruptions, first 40 test images)" in report(folder)
 
 
-def test_an_attack_is_measured_and_judged(evaluate: Callable[..., Path]) -> None:
+def test_an_attack_is_measured_and_compared(evaluate: Callable[..., Path], nsbench: Command) -> None:
     folder = evaluate("--on", "clean,fgsm", "--attacks", "momentum", "--set", "evaluation.attack_steps=3")
     found = [row for row in rows(folder) if row["member"] == "momentum" and row["model"] == "one"]
     assert len(found) == 4
     assert [float(row["value"]) for row in found] == sorted(float(row["value"]) for row in found)
     assert "MI-FGSM, 3 steps of 0.333 eps" in report(folder)
+    done = nsbench("compare", f"{folder}:other", f"{folder}:one", "--metrics", "momentum/8/255:top1_error")
+    assert "| momentum/0.0313725 | top1_error | 40 |" in done.stdout
+
+
+def test_an_attack_that_falls_behind_a_weaker_one_is_a_sign_of_masking(
+    evaluate: Callable[..., Path], lame: Command
+) -> None:
+    folder = evaluate("--on", "clean,fgsm", "--attacks", "momentum", command=lame)
+    assert "MI-FGSM leaves an accuracy of" in report(folder)
 
 
 def test_a_metric_has_an_interval_a_comparison_and_a_table(evaluate: Callable[..., Path]) -> None:

@@ -6,7 +6,7 @@ from typing import Literal
 from pydantic import Field
 
 from nsbench.checkpoints.record import Record
-from nsbench.errors import UserError
+from nsbench.errors import UserError, hint
 from nsbench.results.compare.pair import compare, corrected, paired
 from nsbench.results.compare.sides import Side
 from nsbench.results.key import Key, parsed
@@ -93,7 +93,8 @@ def versus(candidate: Side, baseline: Side, choice: Choice, *, strict: bool = Fa
     own, other = (_numbers(side, settings, resampler, choice) for side in (candidate, baseline))
     same = candidate.baseline_identity == baseline.baseline_identity != ""
     reasons = _reasons(own, other, same=same)
-    _check(choice, own, other, reasons, strict=strict)
+    known = {one.metric for side in (candidate, baseline) for one in side.results.measurements}
+    _check(choice, own, other, reasons, known, strict=strict)
     common = [key for key in own if key in other and key not in reasons]
     question = {"family": f"{candidate.model} against {baseline.model}"}
     pairs = [compare(candidate.model, own[key], baseline.model, other[key]) for key in common]
@@ -140,12 +141,15 @@ def _reasons(own: Numbers, other: Numbers, *, same: bool) -> dict[Key, str]:
     return reasons
 
 
-def _check(choice: Choice, own: Numbers, other: Numbers, reasons: dict[Key, str], *, strict: bool) -> None:
+def _check(
+    choice: Choice, own: Numbers, other: Numbers, reasons: dict[Key, str], known: set[str], *, strict: bool
+) -> None:
     keys = dict.fromkeys([*own, *other])
     for name in choice.metrics:
         if not any(meant(name, key) for key in keys):
             raise UserError(
                 f"Neither model has a number {name!r}: name a METRIC or BENCHMARK:METRIC as metrics.csv has."
+                + hint(name.rpartition(":")[2], known)
             )
     for key, reason in reasons.items():
         if choice.names(key) or (strict and reason == OTHER_IMAGES):
