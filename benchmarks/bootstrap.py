@@ -108,7 +108,7 @@ def some_in_a_loop(model: Predicted, config: EvaluationConfig, weights: Array) -
 
 
 def seconds(work: Any) -> float:
-    """Of one call."""
+    """Seconds for one call."""
     start = time.perf_counter()
     work()
     return time.perf_counter() - start

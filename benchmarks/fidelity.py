@@ -104,7 +104,7 @@ class Comparer:
         return summarise(images, self._clean, self._score(cell, images))
 
     def _score(self, cell: Cell, images: Pixels) -> NDArray[np.float64]:
-        """Of each image: whether it is misclassified; of each sequence: the share of its frames that flip."""
+        """For each image whether it is misclassified; for each sequence the share of its frames that flip."""
         classes = self._network.classify(images.reshape(-1, *images.shape[-3:]))
         if cell.severity:
             return np.asarray(classes != self._labels, dtype=np.float64)

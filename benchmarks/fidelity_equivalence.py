@@ -15,9 +15,9 @@ class Margins:
     """Differences below these do not count, as fractions."""
 
     cell: float
-    """Of one set."""
+    """Margin of one set."""
     mean: float
-    """Of a mean over sets."""
+    """Margin of a mean over sets."""
 
 
 ERROR = Margins(0.01, 0.0025)
@@ -47,7 +47,7 @@ class Mean:
 
 
 def margins(cell: Cell) -> Margins:
-    """Of errors or of flip probabilities."""
+    """Margins of errors or of flip probabilities."""
     return ERROR if cell.severity else FLIPS
 
 

@@ -35,7 +35,7 @@ class Facts:
 
     images: int
     seeds: range
-    """Of random sets, on either side."""
+    """Seeds of random sets, on either side."""
     network: str
     affine: str
     sets: tuple[str, ...]

@@ -32,7 +32,7 @@ class Network:
     """What the attacks did to one network.
 
     Attributes:
-        name: of the network, behind that of its folder.
+        name: name of the network, after that of its folder.
         attacks: outcomes by name, each on the first images.
         zero_gradient: bool (N,).
         classes: K.

@@ -56,7 +56,7 @@ class RobustBench:
     """Its loop over corruptions and severities, with one network.
 
     Args:
-        checkout: of the repository.
+        checkout: checkout of the repository.
         network: takes images in [0, 1].
         sets: folder that holds `CIFAR-10-C`.
         options: the command line.

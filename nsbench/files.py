@@ -30,7 +30,7 @@ class PartialFile:
     """A file that is written in any order under a temporary name beside `path`, where it appears whole or not at all.
 
     Args:
-        path: of the file.
+        path: path of the file.
 
     Raises:
         UserError: the folder cannot be written; later, the disk is full.

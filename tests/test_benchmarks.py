@@ -166,7 +166,7 @@ def test_the_shares_of_a_profiled_step_add_up_and_most_of_it_is_told_by_name() -
 
 
 def test_alarms_of_masking_are_counted_over_draws_of_images_and_too_many_fail(tmp_path: Path) -> None:
-    """Of 50 images one has no gradient: of 25 that are drawn, two are a sign."""
+    """One of 50 images has no gradient; among 25 drawn, two are a sign."""
     evaluated(tmp_path, {"one": 2.0, "two": 3.0}, None)
     command = [sys.executable, str(FOLDER / "masking_alarms.py"), str(tmp_path), "--draws", "3"]
     done = subprocess.run(command, capture_output=True, text=True, check=False)

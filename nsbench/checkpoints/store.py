@@ -64,7 +64,7 @@ def read_checkpoint(folder: Path, recipe: str | None = None) -> CheckpointFile |
     """The description in a folder; None when there is none.
 
     Args:
-        folder: of one network.
+        folder: folder of one network.
         recipe: the hash that it must have, if any.
 
     Raises UserError when the description is damaged, or is of an earlier version or of another recipe, or the weights

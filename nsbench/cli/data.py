@@ -115,7 +115,7 @@ def generate(
     ] = "",
     severities: Annotated[str, typer.Option("--severities", metavar="1,2", help="Default: 1 to 5.")] = "",
     limit: Annotated[int, typer.Option("--limit", metavar="N", min=0, help="First N test images. 0: all.")] = 0,
-    seed: Annotated[int, typer.Option("--seed", min=0, help="Of all random numbers.")] = 0,
+    seed: Annotated[int, typer.Option("--seed", min=0, help="Seed of all random numbers.")] = 0,
     frost: Annotated[
         Path | None, typer.Option("--frost", metavar="DIR", help="The published frost photographs. Default: our own.")
     ] = None,

@@ -37,10 +37,10 @@ class Contents:
     """What to generate.
 
     Attributes:
-        names: of corruptions or perturbations.
+        names: names of corruptions or perturbations.
         images: the first test images; 0 means all.
-        seed: of the set.
-        severities: of corruptions.
+        seed: seed of the set.
+        severities: severities of corruptions.
         textures: photographs that frost is cut from; () for our own.
     """
 

@@ -74,7 +74,7 @@ class Dataset:
         licence: the terms its authors give.
         citation: the work to cite.
         classes: class names; a label is an index into them.
-        mean: of each channel over the training images, pixels in [0, 1].
+        mean: mean of each channel over the training images, pixels in [0, 1].
         std: standard deviation of each channel, pixels in [0, 1].
         train: training images, all labelled.
         test: test images, all labelled.

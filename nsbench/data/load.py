@@ -12,7 +12,7 @@ def load_dataset(name: str, folder: Path | None) -> Dataset:
     """The data set `name`, read from the data folder where it is not embedded.
 
     Args:
-        name: of a manifest: `digits`, `cifar10` or `cifar100`.
+        name: name of a manifest: `digits`, `cifar10` or `cifar100`.
         folder: the --data option; None stands for the default of `data_folder`.
 
     Raises:

@@ -66,7 +66,7 @@ class ZeroGradients:
     """The gradient is zero in every pixel of many images, so no attack by gradient can move them.
 
     Attributes:
-        share: of all images, in [0, 1].
+        share: share of all images, in [0, 1].
     """
 
     share: float
@@ -124,7 +124,7 @@ class SurvivesAnything:
         attack: its name.
         epsilon: at least `UNBOUNDED`.
         accuracy: in [0, 1].
-        chance: of a guess, in [0, 1].
+        chance: accuracy of guessing, in [0, 1].
         p_value: one-sided, of the difference being noise.
     """
 

@@ -35,7 +35,7 @@ from nsbench.metrics.uncertainty import interval
 
 Ends = tuple[float, float]
 LEVEL = 0.05
-"""Of the intervals: they hold the truth in 95 of 100 cases."""
+"""Level of the intervals: they hold the truth in 95 of 100 cases."""
 NORMAL = float(ndtri(1 - LEVEL / 2))
 """z, 1.96."""
 
@@ -82,7 +82,7 @@ class SeedEstimate:
 
 
 def quantiles(level: float, networks: int) -> Ends:
-    """Of Student's t with S - 1 degrees of freedom and of the normal, exceeded either way in a share `level` of cases.
+    """Quantiles of Student's t (S - 1 degrees of freedom) and the normal, exceeded either way in a share `level`.
 
     >>> [round(quantile, 2) for quantile in quantiles(0.05, 3)]
     [4.3, 1.96]
@@ -97,7 +97,7 @@ def seed_estimate(values: Floats, samples: Floats, seeds: Sequence[int], declare
     Args:
         values: shape (S,), the number of each network.
         samples: shape (S, B), the same on each resample of the images; the networks share the resamples.
-        seeds: of the S networks.
+        seeds: seeds of the S networks.
         declared: the seeds that the mean stands for, in any order.
 
     Raises:
@@ -125,7 +125,7 @@ def seed_estimate_of_intervals(
     Args:
         values: shape (S,), the median-unbiased number of each network.
         intervals: shape (S, 2), its 95 % interval over images, with the value inside.
-        seeds: of the S networks.
+        seeds: seeds of the S networks.
         declared: the seeds that the mean stands for, in any order.
 
     Raises:

@@ -37,7 +37,7 @@ def top_label_calibration_error(
     as corruptions and severities: one resample of the images serves all of them.
 
     Args:
-        confidence: of the predicted class, shape (*O, N), for example (C, S, N), in [0, 1].
+        confidence: confidence in the predicted class, shape (*O, N), for example (C, S, N), in [0, 1].
         correct: bool, shape (*O, N), whether the predicted class is the label.
         bins: M, at least 1.
         weights: shape (*W, N).

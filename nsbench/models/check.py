@@ -13,10 +13,10 @@ from nsbench.models.subject import Subject
 from nsbench.networks.inference import to_float
 
 _SAME = 1e-4
-"""Of the largest logit: what repeated arithmetic in float32 may differ by."""
+"""What repeated arithmetic in float32 may differ by, as a share of the largest logit."""
 
 _ALIKE = 1e-2
-"""Of the largest logit: what another size of batch, and so another algorithm, may differ by."""
+"""What another batch size, and so another algorithm, may differ by, as a share of the largest logit."""
 
 _PAIR = 2
 _DEVIATIONS = 3
@@ -28,9 +28,9 @@ def check_model(subject: Subject, network: nn.Module, images: Tensor, labels: Te
     Args:
         subject: to name in sentences.
         network: as `subject.load` gave it, or with those of its outputs that count.
-        images: uint8 (N, H, W, 3) on the network's device; a hundred tell accuracy from chance, four are the least.
+        images: uint8 (N, H, W, 3) on the network's device; a hundred show accuracy above chance, four are the least.
         labels: int64 (N,).
-        classes: of the data set.
+        classes: number of classes of the data set.
 
     Returns:
         Sentences to show the user, about what is suspicious and may yet be meant.

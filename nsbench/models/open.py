@@ -36,7 +36,7 @@ def open_models(wishes: Sequence[ModelConfig], classes: int | None = None) -> li
 
     Args:
         wishes: what the user names.
-        classes: of the data set, for the heads of timm's and torchvision's networks; None for their own number.
+        classes: classes of the data set, for the heads of timm's and torchvision's networks; None for their own number.
 
     Raises:
         UserError: naming the source, and what to do.

@@ -20,7 +20,7 @@ class Weights:
     """A file of weights.
 
     Attributes:
-        path: of the file.
+        path: path of the file.
         sha256: of its bytes.
     """
 

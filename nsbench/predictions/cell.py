@@ -28,12 +28,12 @@ class Cell(ABC):
     """Some images, and what is kept of the predictions for them.
 
     Attributes:
-        name: of its file.
-        benchmark: what progress is told by.
+        name: name of its file.
+        benchmark: heading under which progress is shown.
         subset: the clean test images that it is made from.
         images: identity of the images it shows.
         passes: images shown to a network for each image of the subset.
-        reads: whether its images wait for a disk.
+        reads: whether its images come from a disk.
         attacks: whether it needs gradients.
         folded: whether it is shown to networks without batch normalisation, which are faster and whose logits differ
             by rounding. The cells that keep classes are; those that keep logits, and attacks, see a network as it is.
@@ -48,7 +48,7 @@ class Cell(ABC):
         self.images = fingerprint(images, len(subset))
 
     def fingerprint(self, identity: str) -> str:
-        """Of the predictions of a model with this identity."""
+        """A hash that names the predictions of a model with this identity."""
         return fingerprint(identity, self.name, self.images, *self.settings(), *("folded",) * self.folded)
 
     def settings(self) -> tuple[str, ...]:

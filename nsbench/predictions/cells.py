@@ -201,7 +201,7 @@ def cells(
         test: all test images.
         held_out: labelled images that no model has seen, to fit temperatures on.
         images: identity of the data set.
-        source: of corrupted and perturbed images.
+        source: source of corrupted and perturbed images.
     """
     fast = config.precision == "bfloat16"
     yield Clean("clean", test, images)

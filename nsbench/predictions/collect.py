@@ -48,7 +48,7 @@ class Evaluation:
     Args:
         config: what to measure.
         dataset: whose test images.
-        source: of corrupted and perturbed images.
+        source: source of corrupted and perturbed images.
         run: the folder that gets `predictions/`.
         device: where to compute.
         held_out: labelled images that no model has seen, to fit temperatures on.
@@ -127,7 +127,7 @@ class Evaluation:
         return list(cells(self.config, test, held_out, self._identity(), self.source))
 
     def _identity(self) -> str:
-        """Of the images, and of the classes that count."""
+        """Identity of the images and of the classes that count."""
         counted = self.dataset.counted
         return self.dataset.checksum if counted is None else f"{self.dataset.checksum} counted {counted}"
 
@@ -203,7 +203,7 @@ class ShowCell:
 
     @property
     def name(self) -> str:
-        """Of the cell."""
+        """The name of the cell."""
         return self.cell.name
 
     def done(self) -> bool:

@@ -18,7 +18,7 @@ class Gathered:
     Args:
         cell: what is predicted.
         stored: the model's predictions.
-        identity: of the model.
+        identity: identity of the model.
         held: bytes that are kept in memory.
     """
 

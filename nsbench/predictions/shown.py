@@ -100,7 +100,7 @@ class Source(ABC):
     Attributes:
         corruptions: name of the set of corrupted images, such as `nsbench-c v1 3f9a2c` or `CIFAR-10-C`.
         perturbations: name of the set of sequences.
-        seed: of a generated set, None for files.
+        seed: seed of a generated set, None for files.
         reads: whether images wait for a disk, so that it pays to read ahead.
         notes: sentences that a user should read before the work.
     """

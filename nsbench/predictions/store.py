@@ -81,7 +81,7 @@ class Stored:
         Args:
             cell: its name.
             arrays: as the table at the head of this module says.
-            fingerprint: of all that determines them.
+            fingerprint: hash of all that determines them.
             images: identity of the images alone; two models with the same one are paired.
         """
         write_bytes(self.path(cell), save(arrays, _metadata(fingerprint, images)))

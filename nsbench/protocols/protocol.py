@@ -78,9 +78,9 @@ class Protocol:
         data_sets: names of the data sets that it belongs to.
         members: its corruptions or perturbations in their usual order; none of a test set.
         means: further means; the benchmark's own is over the members that count.
-        severities: of each corruption, ascending.
+        severities: severities of each corruption, ascending.
         side: height and width in pixels; 0 where the benchmark does not fix them.
-        layout: of its files.
+        layout: layout of its files.
         published: whether its authors' files can be had; otherwise they can only be generated.
         generator: makes its corrupted images; None where nsbench itself can make them, or nothing can.
 

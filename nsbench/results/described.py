@@ -56,7 +56,7 @@ def benchmark_sets(
 
     Args:
         settings: what was measured.
-        source: of corrupted and perturbed images.
+        source: source of corrupted and perturbed images.
         data: the name of the data set.
         test: images in the test set.
         held_out: images that temperatures were fitted on.

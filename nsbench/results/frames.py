@@ -64,8 +64,8 @@ def csv_frame(
     Args:
         frame: the tidy one.
         found: its measurements.
-        networks: of ours.
-        sets: of images, that of every measurement among them.
+        networks: networks that nsbench trained.
+        sets: sets of images, among them that of every measurement.
     """
     by_key = {(one.kind, one.protocol, one.attack): one for one in sets}
     keys = [one.key for one in found]

@@ -24,7 +24,7 @@ class TrainOne:
 
     @property
     def name(self) -> str:
-        """Of the network's folder."""
+        """The name of the network's folder."""
         return self.planned.recipe.name
 
     def done(self) -> bool:

@@ -52,7 +52,7 @@ def make_plan(config: Config, dataset: str) -> list[Planned]:
     """The networks of a run: for each seed the chain, the baseline, and the controls if there are any.
 
     Args:
-        config: of the run.
+        config: config of the run.
         dataset: checksum of all images and labels.
 
     Raises:

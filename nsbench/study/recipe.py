@@ -12,7 +12,7 @@ from nsbench.config.section import Section
 from nsbench.training.trainer import ENGINE_VERSION
 
 HASH_DIGITS = 10
-"""Of a recipe's hash in the name of its folder: at a million networks two share them with odds of one to two."""
+"""Digits of a recipe's hash in its folder's name: among a million networks two share them with odds of one to two."""
 
 
 class InitialWeights(Section):
@@ -42,7 +42,7 @@ class Recipe(Section):
     optimisation: OptimisationConfig
     initial: InitialWeights | None = Field(description="None: random weights")
     parent: Self | None = Field(description="the teacher's recipe, where the method has a teacher")
-    seed: int = Field(description="of weights, noise and order")
+    seed: int = Field(description="seed of weights, noise and order")
 
     @cached_property
     def hash(self) -> str:

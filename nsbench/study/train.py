@@ -59,7 +59,7 @@ class RecipeTrainer:
         """Train a network and write its checkpoint; a training that was interrupted is continued.
 
         Args:
-            recipe: of the network; its teacher is trained already.
+            recipe: recipe of the network; its teacher is trained already.
             title: what the network is called in messages.
             reporter: shows progress.
 

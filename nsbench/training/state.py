@@ -19,7 +19,7 @@ class Point:
 
     Attributes:
         images: seen so far.
-        learning_rate: of the last step.
+        learning_rate: learning rate of the last step.
         loss: mean over the segment's noisy images.
         accuracy: share of them classified as their targets say.
         validation_accuracy: on held-out images, if there are any.

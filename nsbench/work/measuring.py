@@ -33,9 +33,9 @@ class Measuring:
     """What is measured, and what the record says of it.
 
     Attributes:
-        name: of the run or the evaluation.
+        name: name of the run or the evaluation.
         config: its whole configuration.
-        seed: of the resamples.
+        seed: seed of the resamples.
         evaluation: on what, and how.
         dataset: the images.
         data: the data set as the record describes it.
@@ -43,7 +43,7 @@ class Measuring:
         source: corrupted and perturbed images.
         subjects: the models.
         baseline: name of the one that ratios are relative to; None: there are none.
-        pairs: of models to compare.
+        pairs: pairs of models to compare.
         samples: strips of example images besides those of benchmarks.
         warnings: sentences a reader must see.
     """

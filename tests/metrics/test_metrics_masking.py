@@ -85,7 +85,7 @@ def test_an_honest_model_shows_no_sign() -> None:
 
 @pytest.mark.slow
 def test_ordinary_networks_are_flagged_in_at_most_one_of_a_hundred_draws_of_images() -> None:
-    """Of several seeds, with and without label smoothing; draws of three sizes; PGD and BIM on half of the images."""
+    """Six networks, with and without label smoothing; draws of three sizes; PGD and BIM on half of the images."""
     random, flagged, draws = np.random.default_rng(0), 0, 0
     for seed, smoothing in [(0, 0.0), (1, 0.1), (2, 0.0), (3, 0.1), (4, 0.3), (5, 0.0)]:
         epsilons = (0.0, 2 / 255, 0.02, 8 / 255, 0.06, 0.1, 0.5)

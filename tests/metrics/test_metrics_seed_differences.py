@@ -40,7 +40,7 @@ def differences(
 
 
 def p_values(networks: int, seed_spread: float, shared: float, repeats: int) -> np.ndarray:
-    """Of worlds without a difference."""
+    """The p-values in worlds without a difference."""
     random = np.random.default_rng(networks)
     return np.array([p_value(differences(random, networks, seed_spread, shared)) for _ in range(repeats)])
 

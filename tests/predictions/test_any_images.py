@@ -64,7 +64,7 @@ def evaluation(dataset: Dataset, run: Path, config: EvaluationConfig = CONFIG) -
 
 
 def bytes_of(folder: Path) -> dict[str, bytes]:
-    """Of all files, also temporary ones; without the claims, which are empty."""
+    """The bytes of all files, temporary ones included; without the claims, which are empty."""
     files = (path for path in folder.rglob("*.*") if path.is_file() and path.suffix != ".lock")
     return {str(path.relative_to(folder)): path.read_bytes() for path in files}
 

@@ -37,7 +37,7 @@ CONFIG = EvaluationConfig(
 
 @dataclass
 class Names:
-    """Of sets of images, as a source has them."""
+    """Names of sets of images, as a source has them."""
 
     corruptions: str = "made-up-c v1"
     perturbations: str = "made-up-p v1"

@@ -72,7 +72,7 @@ def test_a_single_network_is_no_group() -> None:
 
 
 def number(metric: str) -> Number:
-    """Of a network measured on ten images."""
+    """A number of a network measured on ten images."""
     return Number(Key("clean", metric), 0.5, np.array([0.25, 0.75]), 10, "v1")
 
 

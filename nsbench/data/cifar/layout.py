@@ -12,8 +12,8 @@ class CifarLayout:
     Attributes:
         test_file: pickle of the test images.
         meta_file: pickle of the class names.
-        label_key: of the labels in a pickle.
-        label_column: of the labels in a parquet file.
+        label_key: key of the labels in a pickle.
+        label_column: column of the labels in a parquet file.
         parquet_folders: where under the data folder parquet files are looked for, in this order.
     """
 

@@ -46,10 +46,10 @@ class Contents:
 
     Attributes:
         files: by their paths in the set.
-        folders: of the set.
+        folders: folders of the set.
         inside: folder of the archive that holds them, None for all of it.
         into: folder of the set that the archive is unpacked into, None for the set's own.
-        most_bytes: of all files that folders hold.
+        most_bytes: largest total size of the files that folders hold.
     """
 
     files: dict[str, DataFile]

@@ -34,8 +34,8 @@ def addresses(download: Download, set_name: str, mirrors: str) -> list[str]:
     """Where to look for a download, in order: `MIRROR/SET/NAME` for each mirror, then the published addresses.
 
     Args:
-        download: of a manifest.
-        set_name: of its data set.
+        download: download of a manifest.
+        set_name: name of its data set.
         mirrors: base addresses, separated by spaces.
 
     Raises:

@@ -48,7 +48,7 @@ class Digests:
         return found.hexdigest()
 
     def fingerprint(self) -> Fingerprint:
-        """Of a file that is not empty."""
+        """The fingerprint of a file that is not empty."""
         return Fingerprint(files=1, bytes=self.bytes, sha256=self.digits("sha256"))
 
 
@@ -68,7 +68,7 @@ class FolderDigests:
         self._lines.append(f"{file.digits('sha256')}  {name}\n".encode())
 
     def fingerprint(self) -> Fingerprint:
-        """Of a folder with at least one file that is not empty."""
+        """The fingerprint of a folder with at least one file that is not empty."""
         digest = hashlib.sha256(b"".join(sorted(self._lines))).hexdigest()
         return Fingerprint(files=len(self), bytes=self.bytes, sha256=digest)
 

@@ -35,13 +35,13 @@ class Inventory:
     """One data set, as it is on disk.
 
     Attributes:
-        name: of the set.
+        name: name of the set.
         title: for people.
         folder: where its files lie or would lie; None when embedded.
-        state: of the whole set. `made by nsbench` is a generated set in the official one's place.
+        state: state of the whole set. `made by nsbench` is a generated set in the official one's place.
         entries: its files, then its folders, in the order of the manifest.
-        download_bytes: of all its downloads; None where not published.
-        unpacked_bytes: of all its files; None where not known.
+        download_bytes: size of all its downloads; None where not published.
+        unpacked_bytes: size of all its files; None where not known.
         instead: what nsbench can make in its place.
     """
 

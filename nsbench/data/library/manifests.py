@@ -52,7 +52,7 @@ class Manifest(Source):
     classes: Annotated[tuple[str, ...], Field(strict=False, min_length=2)] = Field(
         description="in the order of the labels"
     )
-    mean: Channels = Field(description="of each channel over the training images, pixels in [0, 1]")
+    mean: Channels = Field(description="mean of each channel over the training images, pixels in [0, 1]")
     std: Channels = Field(description="standard deviation of each channel, pixels in [0, 1]")
     checksum: Sha256 | None = Field(
         default=None, description="images.content_checksum of the training and test images; unset where not known"

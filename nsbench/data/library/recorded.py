@@ -35,8 +35,8 @@ class Records(Strict):
     """All records of one data set.
 
     Attributes:
-        downloads: of files as downloaded, by name.
-        entries: of files and folders of the set, by name.
+        downloads: checksums of files as downloaded, by name.
+        entries: checksums of the set's files and folders, by name.
     """
 
     format_version: Literal[1] = 1

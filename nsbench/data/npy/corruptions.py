@@ -26,9 +26,9 @@ class CorruptionFiles:
     """Corrupted images on disk, all checked, none in memory.
 
     Attributes:
-        folder: of the arrays.
+        folder: folder of the arrays.
         names: corruptions that can be read.
-        severities: of the blocks in each file, in order.
+        severities: severities of the blocks in each file, in order.
         labels: int64 (N,), of the clean images that were corrupted: the first N of the test set.
         generated: the content of `nsbench-set.json` where nsbench made the set; None for the published one.
         ignored: names of further `.npy` files in the folder, which are not read.
@@ -68,7 +68,7 @@ def open_corruption_files(
     Args:
         data_folder: holds the folder `CIFAR-10-C` (or `CIFAR-100-C`), or is that folder.
         dataset: the clean images and labels.
-        names: of corruptions, which are the stems of their files.
+        names: names of corruptions, which are the stems of their files.
         severities: that will be read, () for all; the published set has all, a generated one may have fewer.
 
     Raises:

@@ -42,7 +42,7 @@ def check_archive(content: bytes, path: Path) -> None:
     """Raise UserError unless opening the archive with `torch.export.load` unpickles and evaluates nothing.
 
     Args:
-        content: of the file.
+        content: content of the file.
         path: to name in the error.
     """
     damaged = UserError(f"{path} is damaged or is no exported program: write it with torch.export.save.")

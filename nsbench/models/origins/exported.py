@@ -20,7 +20,7 @@ class ExportedFile(Origin):
     """An exported program in a .pt2 file; it is opened when nothing in it needs unpickling.
 
     Args:
-        path: of the file.
+        path: path of the file.
     """
 
     kind = "exported"

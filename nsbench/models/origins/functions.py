@@ -85,7 +85,7 @@ class FileFunction(Function):
     """A function in a Python file, whose folder is importable while it runs.
 
     Args:
-        path: of the file.
+        path: path of the file.
         function: its name.
         arguments: as for every function.
     """
@@ -118,7 +118,7 @@ class HubFunction(FileFunction):
     Args:
         folder: the repository on disk.
         repository: as results name it.
-        name: of the entry point.
+        name: name of the entry point.
         pretrained: whether to ask for the weights that it brings along.
     """
 

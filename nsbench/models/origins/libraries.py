@@ -19,8 +19,8 @@ class Library(Origin):
     """An architecture by its name in a package.
 
     Args:
-        name: of the architecture.
-        classes: of the head; None for the package's own number.
+        name: name of the architecture.
+        classes: number of classes of the head; None for the package's own number.
     """
 
     package: str

@@ -29,7 +29,7 @@ class Origin(ABC):
     """Makes one network, as often as it is asked.
 
     Attributes:
-        kind: of the source.
+        kind: kind of the source.
         label: the source without folders, such as resnet.py:resnet20.
         short: a name for reports.
         file_sha256: of the file that holds code and weights in one; "" where weights come in a file of their own.

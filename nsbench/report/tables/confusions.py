@@ -30,7 +30,7 @@ def most_frequent(lookup: Lookup, one: Entry, found: Confusions) -> Table:
         for true, other, n in shown
     ]
     columns = [Column("True class", numeric=False), Column("Predicted", numeric=False), Column("Images")]
-    columns.append(Column("Of the true class", "%"))
+    columns.append(Column("Share of the true class", "%"))
     caption = (
         f"The {len(shown)} pairs with the most test images, which are {sum(n for *_, n in shown):,} of the {wrong:,} "
         f"errors; there are {len(found.images):,} classes. Counts, not estimates, so without intervals."

@@ -218,8 +218,8 @@ def turned(table: Table, heading: str, emphases: list[Emphasis], naming: int = 1
 
     Args:
         table: its first `naming` columns name a row, the others are models.
-        heading: of the new first column.
-        emphases: of the new rows, in the order of the models.
+        heading: heading of the new first column.
+        emphases: emphases of the new rows, in the order of the models.
         naming: one or two; the first of two becomes the common heading of neighbouring columns.
     """
     columns = [Column(heading, numeric=False)]

@@ -19,7 +19,7 @@ class Side:
     """One model, and the folder that has its predictions.
 
     Attributes:
-        folder: of the run or evaluation.
+        folder: folder of the run or evaluation.
         results: its record.
         model: the model's name.
     """

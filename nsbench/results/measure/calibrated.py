@@ -25,7 +25,7 @@ class Calibration:
 
     @classmethod
     def of(cls, binned: Binned, resampler: Resampler) -> "Calibration":
-        """Of probabilities in their bins."""
+        """The calibration that probabilities in their bins show."""
         gaps = resampler.sample(binned.gaps, binned.confidence.shape[-1])
         return cls(gaps, expected_gaps(binned))
 
