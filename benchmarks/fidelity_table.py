@@ -1,4 +1,4 @@
-"""The page that tells how faithful the generators are. Its text depends on the comparison alone, on no clock."""
+"""The page that shows how faithful the generators are. Its text depends on the comparison alone, on no clock."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass

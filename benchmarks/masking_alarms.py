@@ -88,8 +88,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         for size in (n // 8, n // 4, n // 2, n):
             draws = options.draws if size < n else 1
             signs, footnotes, kinds = drawn(network, size, draws)
-            told = ", ".join(f"{kind} {count}" for kind, count in kinds.items()) or "none"
-            print(f"| {network.name} | {size} | {draws} | {signs} | {footnotes} | {told} |", flush=True)
+            flags = ", ".join(f"{kind} {count}" for kind, count in kinds.items()) or "none"
+            print(f"| {network.name} | {size} | {draws} | {signs} | {footnotes} | {flags} |", flush=True)
             total, flagged = total + draws, flagged + signs
     print(f"\n{flagged} of {total} draws are flagged: {100 * flagged / total:.2f} %.")
     return int(flagged > MOST * total)

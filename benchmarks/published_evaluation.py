@@ -111,7 +111,7 @@ class Published:
         }
 
     def _analyse(self, shown: Shown, workers: int) -> int:
-        """One pass over a set; what it logs is right for 10,000 images only, so nobody reads it."""
+        """One pass over a set; what it logs is right for 10,000 images only, so it is ignored."""
         analyse, title = (
             (self._analysis.analysis_model_corrupted, "CIFAR-10-C")
             if shown.corruptions

@@ -132,7 +132,7 @@ def _patched(text: str, patches: Mapping[str, str]) -> str:
     for old, new in patches.items():
         if old not in text:
             raise SystemExit(
-                f"The checkout of hendrycks/robustness is not the one known here: it lacks {old.strip()!r}."
+                f"The checkout of hendrycks/robustness is not the one known here: it does not contain {old.strip()!r}."
             )
         text = text.replace(old, new)
     return text

@@ -154,7 +154,7 @@ def _numbers(text: str) -> tuple[int, ...]:
 
 @contextmanager
 def _interruptible(remedy: str) -> Iterator[None]:
-    """Tell whoever interrupts long work how to go on."""
+    """Say how to go on when long work is interrupted."""
     try:
         yield
     except KeyboardInterrupt:

@@ -1,4 +1,4 @@
-"""The wish for one model: where it comes from, its weights, and the preprocessing it declares."""
+"""One model to measure: where it comes from, its weights, and the preprocessing it declares."""
 
 from pydantic import Field
 

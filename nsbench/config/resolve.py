@@ -1,4 +1,4 @@
-"""Presets, TOML files and `--set` made into one configuration; a mistake is told in one sentence."""
+"""Presets, TOML files and `--set` combined into one configuration; a mistake is reported in one sentence."""
 
 import difflib
 import hashlib

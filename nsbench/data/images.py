@@ -20,7 +20,7 @@ UNKNOWN = -1
 class ImageSet:
     """Images with their labels, checked once here and read-only from then on.
 
-    Nobody can change the data set it was given; who needs to write copies first
+    A data set cannot be changed by what it is given to; code that needs to write copies it first
     (`torch.tensor(images)` copies, `torch.from_numpy(images)` warns).
 
     Args:

@@ -6,7 +6,7 @@ absence proves nothing. All is judged from stored outcomes, so it costs no forwa
 
 Noise is distinguished from a sign by exact one-sided tests at `LEVEL`, divided by how many signs are looked for, and
 for each by how many comparisons are made (Bonferroni). Where two accuracies are compared, they are of the same images,
-and only those that tell them apart count: under the null hypothesis each is a fair coin (McNemar 1947). Every sign is
+and only those on which they differ count: under the null hypothesis each is a fair coin (McNemar 1947). Every sign is
 judged on all images that the attacks it is about were shown, so that another attack on fewer images changes nothing.
 
 A single step overshoots: in an ordinary network too its accuracy may rise at a larger eps, where an attack of many
@@ -242,7 +242,7 @@ def survives_anything(name: str, outcomes: Outcomes, classes: int, level: float 
 
 
 def fewer_errors_p_value(fewer: Bools, more: Bools) -> float:
-    """One-sided exact McNemar test: how likely noise alone has `fewer` err on so many fewer images than `more`.
+    """One-sided exact McNemar test: how likely it is by chance that `fewer` errs on that many fewer images than `more`.
 
     Args:
         fewer: bool (N,), errors of the one that seems better.

@@ -13,7 +13,7 @@ TAIL = 0.025
 def share_interval(count: int, n: int) -> tuple[float, float]:
     """95 % interval of a probability of which `count` of n independent images show the event: Clopper & Pearson 1934.
 
-    The ends are the probabilities at which so many, or so few, would have been seen in 2.5 % of all samples: quantiles
+    The ends are the probabilities at which that many, or that few, would be seen in 2.5 % of all samples: quantiles
     of beta distributions.
 
     Args:

@@ -75,7 +75,7 @@ def interval(samples: ArrayLike) -> tuple[float, float]:
 def mcnemar_p_value(wrong_a: NDArray[np.bool_], wrong_b: NDArray[np.bool_]) -> float:
     """Two-sided exact McNemar test that two models err equally often, on the same images.
 
-    Only images that one model gets wrong and the other right tell them apart; under the null
+    Only images that one model gets wrong and the other right separate them; under the null
     hypothesis each of these is a fair coin (McNemar 1947, with the binomial in place of chi-squared).
 
     Args:

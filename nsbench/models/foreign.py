@@ -1,4 +1,4 @@
-"""Anybody's model, made from its source whenever it is asked for."""
+"""A model that nsbench did not train, made from its source whenever it is asked for."""
 
 import torch
 from torch import nn
@@ -16,7 +16,7 @@ _SEED = 0  # of a network without weights of its own, so that it is the same eac
 
 
 class Foreign(Subject):
-    """Anybody's model; it is built once here, so that whatever is wrong with it is known before the work.
+    """A model that nsbench did not train, built once here, so that whatever is wrong with it is known before the work.
 
     Args:
         origin: makes the network.

@@ -31,15 +31,15 @@ class InMemory(Subject):
     def __init__(
         self, name: str, network: nn.Module, mean: Sequence[float] = (), std: Sequence[float] = (), *, inside: bool
     ) -> None:
-        wish = ModelConfig(
+        config = ModelConfig(
             source=f"{type(network).__name__} in memory", mean=tuple(mean), std=tuple(std), inside=inside
         )
-        self.name, self._network, self._preprocessing = name, network, declared(wish)
+        self.name, self._network, self._preprocessing = name, network, declared(config)
         weights = state_sha256(network)
-        self.identity = fingerprint(weights, str(network), *_code(network), wish)
+        self.identity = fingerprint(weights, str(network), *_code(network), config)
         self.record = ModelRecord(
             name=name,
-            source=wish.source,
+            source=config.source,
             kind="memory",
             parameters=count_parameters(network),
             weights_sha256=weights,

@@ -13,15 +13,15 @@ class Names:
     """Gives each model a name of its own; capitals make no difference, since some file systems see none.
 
     Args:
-        wished: names that users gave to models.
+        given: names that users gave to models.
 
     Raises:
         UserError: one cannot be part of a path, or two are the same.
     """
 
-    def __init__(self, wished: Sequence[str]) -> None:
+    def __init__(self, given: Sequence[str]) -> None:
         self._taken: set[str] = set()
-        for name in wished:
+        for name in given:
             if not _ALLOWED.fullmatch(name):
                 raise UserError(
                     f"The name {name!r} cannot be used: begin with a letter or digit, then letters, digits, "

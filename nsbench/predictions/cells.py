@@ -33,7 +33,7 @@ class Clean(Cell):
 
 
 class Fast(Cell):
-    """Classes of clean images in bfloat16, to tell how far it disagrees with float32."""
+    """Classes of clean images in bfloat16, to show how far it disagrees with float32."""
 
     folded = True  # as the cells are that it speaks for
 

@@ -39,7 +39,7 @@ FAST = "clean-bfloat16"
 
 
 def class_dtype(classes: int) -> np.dtype[np.integer[Any]]:
-    """The smallest type in which predictions of so many classes are stored.
+    """The smallest type that holds predictions of this many classes.
 
     >>> class_dtype(256), class_dtype(257), class_dtype(70_000)
     (dtype('uint8'), dtype('uint16'), dtype('int32'))

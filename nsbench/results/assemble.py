@@ -34,7 +34,7 @@ from nsbench.results.record import (
 )
 
 MOST_MODELS = 8
-"""Up to so many models, each is compared with each."""
+"""Up to this many models, each is compared with each."""
 
 CLEAN = Key("clean", "top1_error")
 EACH = "clean error, each with each"

@@ -83,7 +83,7 @@ def select_and_balance(
     """Filter by confidence, then balance the classes.
 
     Args:
-        labels: (N,) true classes of all training images, -1 where nobody knows; those of unlabelled images serve
+        labels: (N,) true classes of all training images, -1 where unknown; those of unlabelled images serve
             only to score the pseudo-labels, never to choose them.
         labeled: rows of the labelled images.
         unlabeled: (U,) rows of the unlabelled images, in the order of `pseudo`.

@@ -17,7 +17,7 @@ from nsbench.progress import Task
 from nsbench.training.execution import Execution, choose
 from nsbench.training.learner import Learner
 from nsbench.training.schedule import Schedule
-from nsbench.training.selection import NOBODY, Examiners
+from nsbench.training.selection import NO_EXAMINERS, Examiners
 from nsbench.training.state import Point, Progress, load_state, save_state
 from nsbench.training.step import Noise, Step, TrainingSet
 from nsbench.training.stream import Inputs, draw_block
@@ -46,7 +46,7 @@ def train(
     schedule: Schedule,
     state: Path,
     task: Task,
-    examiners: Examiners = NOBODY,
+    examiners: Examiners = NO_EXAMINERS,
     views: tuple[Noise, ...] = (),
 ) -> Outcome:
     """Train `network` in place; afterwards it holds the weights to keep, in evaluation mode.

@@ -1,6 +1,6 @@
 """Where a data set comes from: its downloads, and the files and folders that they hold.
 
-Figures are published ones, or follow from the format of a file. What nobody published is left out
+Figures are published ones, or follow from the format of a file. What was never published is left out
 here and recorded on first use (`nsbench.data.library.recorded`).
 """
 
@@ -121,7 +121,7 @@ class Download(Strict):
         return _published(self.md5, self.sha256)
 
 
-class Source(Strict):
+class DataSource(Strict):
     """What every manifest says: what the set is, and where its files come from."""
 
     name: str = Field(min_length=1, description="what the user types; also the name of the manifest file")
@@ -154,7 +154,7 @@ class Source(Strict):
         return tuple(folder for folder in self.folders if not download.holds or folder.name in download.holds)
 
 
-class FileSet(Source):
+class FileSet(DataSource):
     """Images to measure on, or for other programs: files to fetch and verify, not a set to train on by its name."""
 
     kind: Literal["files"]

@@ -42,7 +42,7 @@ def fetch(
     Args:
         source: the manifest.
         data: the data folder, made if need be.
-        reporter: is told what happens.
+        reporter: shows what happens.
         mirrors: base addresses to ask first, separated by spaces.
         patience: when to give up on servers; None stands for the usual.
         free: bytes of disk space; None asks the file system.
@@ -138,7 +138,7 @@ class _Fetch:
         return found
 
     def _check(self, download: Download, file: Path, staging: Path, found: Unpacked) -> None:
-        """Compare what was unpacked with the manifest and the records; what nobody published is recorded."""
+        """Compare what was unpacked with the manifest and the records; what has no published checksum is recorded."""
         records, findings = load_records(self.data, self.source.name), Findings()
         known = Known(records, "published archive" if download.published else "first use")
         files, folders = self.source.files_of(download), self.source.folders_of(download)
@@ -226,7 +226,7 @@ def _lock(handle: int, source: Manifest | FileSet) -> None:
 
 @contextmanager
 def _explained() -> Iterator[None]:
-    """Tell in one sentence that a file cannot be written."""
+    """Say in one sentence that a file cannot be written."""
     try:
         yield
     except OSError as error:

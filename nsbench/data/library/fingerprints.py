@@ -74,13 +74,13 @@ class FolderDigests:
 
 
 def digest_file(path: Path, advance: Advance, *, md5: bool = False) -> Digests:
-    """Read a file; `advance` is told of each chunk's bytes."""
+    """Read a file; `advance` gets the bytes of each chunk."""
     with path.open("rb") as stream:
         return digest_stream(stream, advance, md5=md5)
 
 
 def digest_stream(stream: IO[bytes], advance: Advance, *, md5: bool = False) -> Digests:
-    """Read a stream to its end; `advance` is told of each chunk's bytes."""
+    """Read a stream to its end; `advance` gets the bytes of each chunk."""
     digests = Digests(md5=md5)
     while chunk := stream.read(CHUNK):
         digests.update(chunk)

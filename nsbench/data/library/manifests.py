@@ -12,7 +12,7 @@ from typing import Annotated, Literal
 from pydantic import Field, TypeAdapter
 
 from nsbench.data.images import Dataset, ImageSet, content_checksum
-from nsbench.data.library.entries import Count, DataFile, FileSet, Md5, Sha256, Source
+from nsbench.data.library.entries import Count, DataFile, DataSource, FileSet, Md5, Sha256
 from nsbench.errors import UserError
 
 _PACKAGE = Path(__file__).resolve().parents[2]
@@ -35,7 +35,7 @@ class ManifestFile(DataFile):
     content: Sha256 | None = Field(default=None, description="checksum of a training batch's images and labels")
 
 
-class Manifest(Source):
+class Manifest(DataSource):
     """A training set that nsbench reads, with all that is known of it before its files are opened."""
 
     kind: Literal["embedded", "archive"] = Field(

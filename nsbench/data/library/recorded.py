@@ -1,4 +1,4 @@
-"""Checksums recorded on first use, for files that nobody published one of.
+"""Checksums recorded on first use, for files that have no published one.
 
 They lie in the data folder, `checksums/NAME.json`, and are compared from then on. A record made from
 an archive that had its published checksum is as good as a published one; any other only shows that
@@ -54,7 +54,7 @@ class Records(Strict):
         return Records(downloads=self.downloads, entries=self.entries | new)
 
     def with_download(self, name: str, content: Fingerprint) -> "Records":
-        """These records and that of a download whose checksum nobody published."""
+        """These records and that of a download that has no published checksum."""
         return Records(downloads=self.downloads | {name: record_now(content, "first use")}, entries=self.entries)
 
 

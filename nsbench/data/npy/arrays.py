@@ -112,7 +112,7 @@ def open_array(path: Path, remedy: str) -> ArrayFile:
 
 @contextmanager
 def readable(path: Path) -> Iterator[None]:
-    """Tell in one sentence that the operating system does not let us read `path` or a file in it."""
+    """Say in one sentence that the operating system does not let us read `path` or a file in it."""
     try:
         yield
     except OSError as error:

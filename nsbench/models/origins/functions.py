@@ -17,7 +17,7 @@ import torch
 from torch import nn
 
 from nsbench.errors import UserError
-from nsbench.models.origins.imports import code_of, describe, import_file, importable, told
+from nsbench.models.origins.imports import code_of, describe, import_file, importable, one_sentence
 from nsbench.models.origins.origin import Built, Origin
 from nsbench.models.record import Kind
 from nsbench.networks.cost import count_parameters
@@ -40,10 +40,10 @@ class Function(Origin):
     def build(self, device: torch.device) -> Built:  # noqa: ARG002 - moved by the caller
         """Import the code, call the function, and forget the imports."""
         with self._imports():
-            with told(f"{self.where} could not be imported"):
+            with one_sentence(f"{self.where} could not be imported"):
                 module = self._module()
             function = self._find(module)
-            with told(f"{self.label} failed"):
+            with one_sentence(f"{self.label} failed"):
                 network = function(**self._accepted(function))
             code = code_of(module)
         if not isinstance(network, nn.Module):

@@ -84,7 +84,7 @@ def lies_in(module: ModuleType, folder: Path) -> bool:
 
 
 @contextmanager
-def told(what: str) -> Iterator[None]:
+def one_sentence(what: str) -> Iterator[None]:
     """Turn whatever a user's code raises into one sentence with the place in that code.
 
     Args:

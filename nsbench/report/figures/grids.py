@@ -259,8 +259,8 @@ def right_column(axes: Axes, found: SelectionRecord) -> None:
     """The share of each class's pseudo-labels that are right, as numbers beside the bars."""
     place: Any = {"textcoords": "offset pixels", "ha": "right", "annotation_clip": False}
     for row, right in enumerate(found.class_accuracy):
-        told = UNDEFINED if right is None else f"{right * 100:.0f}"
+        text = UNDEFINED if right is None else f"{right * 100:.0f}"
         axes.annotate(
-            told, (1, row), (42, 0), axes.get_yaxis_transform(), va="center", color=INK, fontsize=11.5, **place
+            text, (1, row), (42, 0), axes.get_yaxis_transform(), va="center", color=INK, fontsize=11.5, **place
         )
     axes.annotate("right, %", (1, 1), (42, 8), "axes fraction", color=MUTED, fontsize=11, **place)

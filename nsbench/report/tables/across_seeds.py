@@ -12,7 +12,7 @@ from nsbench.results.quantities import HEADLINES
 HOW = (
     "The mean over networks trained alike but for the seed. Chance has two sources: which test images were drawn, "
     "and which seed a network was trained with. The interval beside the mean is over both; images alone: these "
-    "networks given; seeds alone: these images given. Few seeds tell little of their spread."
+    "networks given; seeds alone: these images given. Few seeds say little about their spread."
 )
 
 

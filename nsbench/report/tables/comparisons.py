@@ -67,7 +67,7 @@ def evidence(found: Compared, shown: Quantity) -> str:
         test = f"{found.test} " if isinstance(found, Comparison) else ""
         facts.append(f"{test}{probability_text(found.p_holm)} after Holm's correction")
     elif found.difference == 0:
-        facts.append("no image tells them apart")
+        facts.append("they differ on no image")
     return ", ".join([*facts, f"n = {found.n:,}"])
 
 

@@ -118,10 +118,10 @@ def glance_panel(lookup: Lookup, wanted: Wanted) -> Panel | None:
         percent_axis(axes, "x")
         heading(axes, wanted.title, wanted.below, left - 4)
 
-    told = ", ".join(
+    text = ", ".join(
         f"{lookup.label(one)} {number_text(wanted.turned(m.value or 0) * 100, places(m.n))} %" for one, m in shown
     )
-    return draw(width, height, f"{wanted.title}: {told}", paint)
+    return draw(width, height, f"{wanted.title}: {text}", paint)
 
 
 def glance_point(lookup: Lookup, one: Entry, found: Measurement, place: int, axes: Axes, wanted: Wanted) -> None:

@@ -30,9 +30,9 @@ def departures(lookup: Lookup) -> list[str]:
     found: dict[str, list[CheckpointRecord]] = {}
     for words in (distilled, averaged, reduced, divided, transferred):
         for one in lookup.checkpoints:
-            if told := words(one, lookup.results.config):
-                found.setdefault(told, []).append(one)
-    return [f"{told}: {who(lookup, ones)}" for told, ones in found.items()]
+            if text := words(one, lookup.results.config):
+                found.setdefault(text, []).append(one)
+    return [f"{text}: {who(lookup, ones)}" for text, ones in found.items()]
 
 
 def who(lookup: Lookup, found: list[CheckpointRecord]) -> str:

@@ -28,7 +28,7 @@ class Material:
     """What there is to learn from.
 
     Attributes:
-        labels: int64 (N,), the class of each training image; -1 where nobody knows it.
+        labels: int64 (N,), the class of each training image; -1 where it is unknown.
         labeled: rows of the images whose labels may be used, ascending.
         unlabeled: rows of the others, ascending. Their labels, where known, score pseudo-labels and choose nothing.
         classes: number of classes.
