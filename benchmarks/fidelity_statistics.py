@@ -18,7 +18,7 @@ Pixels = NDArray[np.uint8]
 NORMAL_95 = 1.959963984540054
 """Standard errors on either side of a 95 % interval,"""
 NORMAL_90 = 1.6448536269514722
-"""of a 90 % interval, which is that of two one-sided tests at 5 % each."""
+"""that of a 90 % interval, which is that of two one-sided tests at 5 % each."""
 
 
 @dataclass(frozen=True)

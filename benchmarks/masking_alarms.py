@@ -78,7 +78,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Print a row for each network and count of images; returns the exit status."""
     parser = ArgumentParser(description="How often ordinary networks are flagged for gradient masking.")
     parser.add_argument("folders", nargs="+", type=Path, metavar="FOLDER", help="a run or an evaluation")
-    parser.add_argument("--draws", type=int, default=400, help="of each count of images; default: 400")
+    parser.add_argument("--draws", type=int, default=400, help="draws for each count of images; default: 400")
     options = parser.parse_args(arguments)
     print("| network | images | draws | flagged | footnote | signs |")
     print("|---|---:|---:|---:|---:|---|")

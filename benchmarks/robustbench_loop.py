@@ -164,8 +164,8 @@ def options_from(arguments: Sequence[str] | None) -> Namespace:
     made.add_argument(
         "--corruptions", nargs="+", choices=GENERATED_CORRUPTIONS, default=["fog", "jpeg_compression"], metavar="NAME"
     )
-    made.add_argument("--images", type=positive, default=1000, help="of each cell (default %(default)s)")
-    made.add_argument("--batch", type=positive, default=500, help="of its loop (default %(default)s, its own)")
+    made.add_argument("--images", type=positive, default=1000, help="images of each cell (default %(default)s)")
+    made.add_argument("--batch", type=positive, default=500, help="batch of its loop (default %(default)s, its own)")
     made.add_argument("--device", type=available_device, default="cpu", help="cpu or cuda (default %(default)s)")
     return made.parse_args(arguments)
 

@@ -104,7 +104,7 @@ def _attempt(known: Attack, steps: int, key: int, batch: _Batch, epsilons: list[
     with torch.inference_mode():
         found = torch.stack([batch.network(pixels).float() for pixels in attacked])
     if found.isnan().any():
-        raise UserError(f"The network's logits are NaN under {known.name}: leave the attack out, or mend the network.")
+        raise UserError(f"The network's logits are NaN under {known.name}: leave the attack out, or fix the network.")
     return found
 
 
@@ -124,7 +124,7 @@ def _require_within(name: str, before: Tensor, after: Tensor, epsilon: float) ->
     """Raise UserError where an attack of the user's leaves [0, 1] or goes further than eps, but for rounding."""
     furthest = float((after - before).abs().max())
     if furthest > epsilon + ROUNDING or float(after.min()) < 0 or float(after.max()) > 1:
-        raise UserError(f"{name} moves a pixel by {furthest:.4g} at eps {epsilon:.4g}, or out of [0, 1]: mend it.")
+        raise UserError(f"{name} moves a pixel by {furthest:.4g} at eps {epsilon:.4g}, or out of [0, 1]: fix it.")
 
 
 def _numbers(key: int, batch: _Batch) -> Tensor:

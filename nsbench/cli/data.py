@@ -124,7 +124,7 @@ def generate(
 ) -> None:
     """Make corrupted images or perturbed sequences of a test set and write them in the official layout.
 
-    The arrays bear the official names and are not the official files: nsbench-set.json beside them says what they are.
+    The arrays have the official names and are not the official files: nsbench-set.json beside them says what they are.
     Run the same command again after an interruption: it continues with the next array. A set that evaluation is to
     read is named after the official one: --out DATA/CIFAR-10-C.
     """

@@ -1,7 +1,7 @@
 """Generated sets on disk, in the official layout, so that other tools read them.
 
 A folder holds one array a corruption or perturbation, `labels.npy` for corruptions, and `nsbench-set.json`, which says
-what the arrays are: they bear the official names and are not the official files.
+what the arrays are: they have the official names and are not the official files.
 """
 
 import io

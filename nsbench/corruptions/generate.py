@@ -52,7 +52,7 @@ def generate(
         name: one of `generated_sets()`.
         request: which part of it.
         folder: folder of the arrays.
-        data: where the clean images lie; None for the default.
+        data: where the clean images are; None for the default.
         device: where to compute.
         reporter: shows progress.
 

@@ -28,7 +28,7 @@ class ImageSet:
         labels: int64 (N,), a class index each, or UNKNOWN; None where no label is known.
 
     Attributes:
-        images: as given; read them by rows, for they may lie on a disk and not fit into memory.
+        images: as given; read them by rows, for they may be on a disk and not fit into memory.
         labels: int64 (N,), UNKNOWN (-1) where the class is not known.
     """
 

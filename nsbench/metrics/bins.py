@@ -5,7 +5,7 @@ one rule: probabilities and edges are compared exactly as float64, and an edge i
 to m/M. So the float64 written 0.2 closes the bin that ends at 3/15 or at 2/10, while the float32
 written 0.2, whose value is 0.2000000030, lies in the next one.
 
-Bins are fixed by the whole set: a resample of the images only counts their members anew.
+Bins are fixed by the whole set: a resample of the images only recounts their members.
 """
 
 import math

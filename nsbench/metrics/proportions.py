@@ -31,7 +31,7 @@ def share_interval(count: int, n: int) -> tuple[float, float]:
     (0.0, 0.0074)
     """
     if not 0 <= count <= n or n < 1:
-        raise ValueError(f"{count} of {n} images is no share")
+        raise ValueError(f"{count} of {n} images is not a share")
     low = float(betaincinv(count, n - count + 1, TAIL)) if count else 0.0
     high = float(betaincinv(count + 1, n - count, 1 - TAIL)) if count < n else 1.0
     return low, high

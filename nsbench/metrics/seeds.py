@@ -19,7 +19,7 @@ images alike in size), because the s^2 that is small by chance is also taken for
 
 A calibration error has an interval of its own, since percentiles of its resamples do not cover. Its networks are then
 taken to share all of the images' effect: R is 0, and the half widths of their intervals, averaged, stand for z sqrt(C),
-upwards and downwards apart. What the images do to each network by itself is in s^2 already, so this is too wide.
+upwards and downwards apart. What the images do to each network separately is in s^2 already, so this is too wide.
 """
 
 import math
@@ -42,14 +42,14 @@ NORMAL = float(ndtri(1 - LEVEL / 2))
 
 @dataclass(frozen=True)
 class Spread:
-    """How far a mean over S networks lies from the truth, by what moves it: standard errors."""
+    """How far a mean over S networks is from the truth, by what moves it: standard errors."""
 
     networks: int
     """S, at least 2."""
     seeds: float
     """s / sqrt(S), of all that differs from network to network; known to S - 1 degrees of freedom."""
     own: float
-    """sqrt(R / S), the images' effect on each network by itself; a part of `seeds`."""
+    """sqrt(R / S), the images' effect on each network separately; a part of `seeds`."""
     below: float
     """sqrt(C), the images' effect on all networks, where it makes the truth smaller than the mean."""
     above: float

@@ -124,7 +124,7 @@ def bootstrap_p_value(differences: ArrayLike) -> float:
 
 
 def paired_p_value(differences: ArrayLike) -> float:
-    """Two-sided paired bootstrap p-value that goes on where B resamples can no longer count.
+    """Two-sided paired bootstrap p-value that continues where B resamples can no longer count.
 
     `bootstrap_p_value` cannot fall below 2 / (B + 1): over some forty comparisons Holm's correction would leave
     nothing, however large the differences. So where fewer than `COUNTED` resamples lie on the far side of 0, the

@@ -37,7 +37,7 @@ def check_model(subject: Subject, network: nn.Module, images: Tensor, labels: Te
 
     Raises:
         UserError: it is not in evaluation mode, fails on the images, does not give one finite logit per image and
-            class, or gives other logits when asked again or in other company.
+            class, or gives different logits when asked again or in another batch.
     """
     assert len(images) == len(labels) >= 2 * _PAIR, (images.shape, labels.shape)
     _check_mode(subject, network)
@@ -121,7 +121,7 @@ def _in_words(out: object) -> str:
 def _check_repeatable(subject: Subject, logits: Tensor, again: object) -> None:
     if _difference(logits, again) > _SAME:
         raise UserError(
-            f"{subject.name} is not deterministic, the same images give other logits when asked again: "
+            f"{subject.name} is not deterministic, the same images give different logits when asked again: "
             "switch off dropout and other noise in evaluation mode (F.dropout needs training=self.training)."
         )
 
@@ -129,7 +129,7 @@ def _check_repeatable(subject: Subject, logits: Tensor, again: object) -> None:
 def _check_independent(subject: Subject, logits: Tensor, pair: object) -> None:
     if _difference(logits[:_PAIR], pair) > _ALIKE:
         raise UserError(
-            f"{subject.name} gives an image other logits in other company, as batch normalisation in training mode "
+            f"{subject.name} gives an image different logits in another batch, as batch normalisation in training mode "
             "does: put the whole network into evaluation mode before it is exported or returned."
         )
 

@@ -25,7 +25,7 @@ class InMemory(Subject):
         network: float pixels (N, 3, H, W), normalised as declared, to logits (N, classes).
         mean: per channel.
         std: per channel.
-        inside: the network normalises by itself.
+        inside: the network normalises its input itself.
     """
 
     def __init__(
@@ -49,7 +49,7 @@ class InMemory(Subject):
         )
 
     def load(self, device: torch.device) -> nn.Module:
-        """The network behind its normalisation, in evaluation mode on the device."""
+        """The network with its normalisation in front, in evaluation mode on the device."""
         network = Normalised(self._preprocessing.layer(), copy.deepcopy(self._network), channels_last=True)
         return network.to(device).float().eval().requires_grad_(False)
 

@@ -39,7 +39,7 @@ class Names:
 
 
 def short_name(text: str) -> str:
-    """A text with whatever a path could not bear replaced.
+    """A text in which everything that a path cannot contain is replaced.
 
     >>> short_name("my model (2)")
     'my-model-2'

@@ -137,7 +137,7 @@ def _unknown(source: str) -> UserError:
 
 
 def _near(path: Path) -> str:
-    """A hint at what lies beside a path that does not exist."""
+    """A hint at what is beside a path that does not exist."""
     beside = [entry.name for entry in path.parent.iterdir()] if path.parent.is_dir() else []
     near = difflib.get_close_matches(path.name, beside, n=1)
     return f"did you mean {path.parent / near[0]}?" if near else ""

@@ -18,7 +18,7 @@ class Preprocessing:
     """What happens to pixels in [0, 1] before the model.
 
     Attributes:
-        mean: subtracted per channel; None where the model normalises by itself.
+        mean: subtracted per channel; None where the model normalises its input itself.
         std: divided by per channel, above 0; None likewise.
     """
 
@@ -44,7 +44,7 @@ def declared(config: ModelConfig) -> Preprocessing:
     if not config.mean and not config.std:
         raise UserError(
             f"{config.source} has no declared preprocessing: give the --mean and --std it was trained with "
-            f"({_EXAMPLE}), or --inside if it takes pixels in [0, 1] and normalises by itself."
+            f"({_EXAMPLE}), or --inside if it takes pixels in [0, 1] and normalises them itself."
         )
     for option, values in (("--mean", config.mean), ("--std", config.std)):
         if len(values) != CHANNELS:

@@ -32,5 +32,5 @@ class Subject(ABC):
         """
 
     def rename(self, name: str) -> None:
-        """Go by another name."""
+        """Take another name."""
         self.name = name

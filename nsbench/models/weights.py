@@ -21,7 +21,7 @@ class Weights:
 
     Attributes:
         path: path of the file.
-        sha256: of its bytes.
+        sha256: SHA-256 of its bytes.
     """
 
     path: Path

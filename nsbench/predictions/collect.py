@@ -36,7 +36,7 @@ LEAST_PROBE = 8
 """Fewer cannot be cut in half and still be checked."""
 
 RESIDENT = 2**30
-"""Bytes of a set of images that lies on the device as a whole, 1 GB; a larger one is read a chunk at a time."""
+"""Bytes of a set of images that is kept on the device as a whole, 1 GB; a larger one is read a chunk at a time."""
 
 T = TypeVar("T")
 Work = list[tuple[Cell, list[Subject]]]
@@ -220,4 +220,4 @@ class ShowCell:
 
 
 def _too_large(subject: Subject) -> UserError:
-    return UserError(f"The memory does not suffice for {subject.name} and a few images: use a device with more.")
+    return UserError(f"There is not enough memory for {subject.name} and a few images: use a device with more.")

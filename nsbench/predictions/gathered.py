@@ -13,7 +13,7 @@ largest cell, the FGSM sweep of 10,000 images, has 3."""
 class Gathered:
     """Predictions that come a chunk at a time; beyond `held` bytes they go to the disk beside their final place.
 
-    Whoever gathers has the cell claimed, so what lies there of an earlier attempt is a killed process's, and goes.
+    Whoever gathers has the cell claimed, so what an earlier attempt left there is a killed process's, and is deleted.
 
     Args:
         cell: what is predicted.

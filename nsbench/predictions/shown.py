@@ -208,7 +208,7 @@ def open_source(config: EvaluationConfig, dataset: Dataset, folder: Path) -> Sou
     Args:
         config: what to measure.
         dataset: the clean images.
-        folder: where data files lie.
+        folder: where data files are.
 
     Raises:
         UserError: files are missing or faulty, hold fewer images than asked for, or there are none of this data set;

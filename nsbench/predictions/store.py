@@ -1,6 +1,6 @@
 """Predictions on disk: after them no model and no GPU is needed.
 
-One file a cell, so that whatever was interrupted goes on at the next cell. Cells are called `clean`, `held-out`,
+One file a cell, so that interrupted work continues at the next cell. Cells are called `clean`, `held-out`,
 `fgsm` and the names of other attacks, `corruption/NAME-SEVERITY` and `perturbation/NAME`.
 
 | cell | arrays |
@@ -13,7 +13,7 @@ One file a cell, so that whatever was interrupted goes on at the next cell. Cell
 
 Predicted classes are of the type that `class_dtype` gives: uint8 for up to 256 classes.
 
-The labels of the images lie beside them in `labels.safetensors`.
+The labels of the images are beside them in `labels.safetensors`.
 """
 
 from collections.abc import Mapping
@@ -72,7 +72,7 @@ class Stored:
         self._folder = run / "predictions" / model
 
     def path(self, cell: str) -> Path:
-        """Where a cell's file lies."""
+        """Where a cell's file is."""
         return self._folder / f"{cell}.safetensors"
 
     def save(self, cell: str, arrays: Arrays, fingerprint: str, images: str) -> None:

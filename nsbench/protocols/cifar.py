@@ -31,7 +31,7 @@ _VALIDATION = ("speckle_noise", "gaussian_blur", "spatter", "saturate")
 """The authors' corruptions for tuning: shown, in no mean of theirs."""
 
 _FURTHER: tuple[str, ...] = ()
-"""Corruptions that the published benchmark has not: shown, and in no mean at all. Another one is added here."""
+"""Corruptions that the published benchmark does not have: shown, and in no mean at all. Another one is added here."""
 
 _TEN = (
     "gaussian_noise",

@@ -1,4 +1,4 @@
-"""What a benchmark is, as a value: what it shows, which of that counts, and where its files lie."""
+"""What a benchmark is, as a value: what it shows, which of that counts, and where its files are."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -52,7 +52,7 @@ class Mean:
 
 @dataclass(frozen=True)
 class Layout:
-    """Where the arrays of a benchmark lie, each a `.npy` file; those of members are called after them.
+    """Where the arrays of a benchmark are, each a `.npy` file; those of members are called after them.
 
     Attributes:
         folders: looked for in the data folder, in this order.
@@ -113,7 +113,7 @@ class Protocol:
         ]
         for wrong, why in faults:
             if wrong:
-                raise ValueError(f"{self.name} is no benchmark: {why}")
+                raise ValueError(f"{self.name} is not a benchmark: {why}")
 
     @property
     def names(self) -> tuple[str, ...]:

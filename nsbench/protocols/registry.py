@@ -10,7 +10,7 @@ _REGISTERED: dict[str, Protocol] = {protocol.name: protocol for protocol in PROT
 
 
 def register(protocol: Protocol) -> None:
-    """Add a benchmark; the same one twice is no mistake.
+    """Add a benchmark; adding the same one twice is not a mistake.
 
     Raises:
         UserError: another one has this name.

@@ -190,7 +190,7 @@ def calibration(lookup: Lookup) -> Section:
 
 
 def attack(lookup: Lookup) -> Section:
-    """Accuracy under attack, behind the signs that it misleads."""
+    """Accuracy under attack, after the signs that it misleads."""
     signs = attacks.masking(lookup)
     found = blocks(attacks.attack(lookup), curves.attack(lookup), curves.attacks(lookup))
     return Section("attack", "Attack", caution=Caution(attacks.MASKING, signs) if signs else None, blocks=found)

@@ -1,4 +1,4 @@
-"""What a record says of its data, of the images behind each group of numbers, and of the strips of examples."""
+"""What a record says of its data, of the images that numbers are measured on, and of the strips of examples."""
 
 from collections.abc import Iterator, Sequence
 from typing import Literal, Protocol
@@ -26,7 +26,7 @@ NOISE = SampleImage(
 
 
 class Sets(Protocol):
-    """Names of the corrupted and perturbed images, such as a `Source` has them."""
+    """Names of the corrupted and perturbed images, such as `BenchmarkImages` has."""
 
     corruptions: str
     perturbations: str
@@ -52,7 +52,7 @@ def describe(dataset: Dataset, labeled: int = 0, unlabeled: int = 0, validation:
 def benchmark_sets(
     settings: EvaluationConfig, source: Sets, data: str, test: int, held_out: int = 0
 ) -> list[BenchmarkSet]:
-    """Every set behind the numbers of a record.
+    """Every set that the numbers of a record are measured on.
 
     Args:
         settings: what was measured.

@@ -91,7 +91,7 @@ def unseeded_name(one: CheckpointName) -> str:
 class SeedMean(Keyed):
     """One number averaged over networks that differ in their seed alone."""
 
-    group: str = Field(description="STUDY/genI-NETWORK, with a number behind it where two recipes would share it")
+    group: str = Field(description="STUDY/genI-NETWORK, with a number after it where two recipes would share it")
     seeds: list[int]
     value: float | None
     ci_low: float | None = Field(description="95 % interval over both images and seeds")

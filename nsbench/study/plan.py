@@ -38,7 +38,7 @@ class Planned:
     teacher: CheckpointName | None = None
 
     def folder(self, run: Path) -> Path:
-        """Where the network lies in a run folder."""
+        """Where the network is in a run folder."""
         return networks_folder(run) / self.recipe.name
 
     @property

@@ -173,7 +173,7 @@ def find_baseline(name: str, subjects: Sequence[Subject]) -> str | None:
     """
     names = [subject.name for subject in subjects]
     if name and name not in names:
-        raise UserError(f"The baseline {name!r} is none of the models: name one of {', '.join(names)}.")
+        raise UserError(f"The baseline {name!r} is not one of the models: name one of {', '.join(names)}.")
     own = [one for one in subjects if isinstance(one, Trained) and one.record.role == "baseline"]
     runs = {one.run for one in own}
     return name or (own[0].name if len(runs) == 1 else None)

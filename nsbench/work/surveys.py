@@ -28,7 +28,7 @@ from nsbench.work.session import Session, enter_folder
 def evaluate_models(config: SurveyConfig, options: Options, given: Sequence[Subject] = ()) -> Results:
     """Measure models and write `results.json`, `metrics.csv` and the report into a folder.
 
-    What the folder has already is not computed again: a killed evaluation goes on at the next cell, and another model
+    What the folder has already is not computed again: a killed evaluation continues at the next cell, and another model
     or benchmark costs only what is new.
 
     Args:

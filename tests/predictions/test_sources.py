@@ -153,7 +153,7 @@ def test_a_run_names_the_files_that_it_will_not_measure(tmp_path: Path, capsys: 
 
 
 @pytest.mark.cifar
-def test_missing_files_are_told_before_anything_is_trained(tmp_path: Path) -> None:
+def test_missing_files_are_reported_before_anything_is_trained(tmp_path: Path) -> None:
     data = Path(os.environ["NSBENCH_TEST_CIFAR10"])
     settings = ["data.name=cifar10", "evaluation.source=official"]
     with pytest.raises(UserError, match="holds no CIFAR-10-C: download it with `nsbench data fetch cifar10-c`"):

@@ -15,7 +15,7 @@ from nsbench.noise.augment import Augmenter
 from nsbench.noise.draws import InputNoise
 from nsbench.progress import Reporter
 from nsbench.training.schedule import Schedule
-from nsbench.training.selection import NOBODY, Examiners
+from nsbench.training.selection import NO_EXAMINERS, Examiners
 from nsbench.training.step import Noise, TrainingSet
 from nsbench.training.trainer import Outcome, train
 from tests.conftest import PRECISION
@@ -77,7 +77,7 @@ def run(tmp_path: Path) -> Callable[..., Outcome]:
         schedule: Schedule,
         state: Path | None = None,
         noise: Noise = GROUPED,
-        examiners: Examiners = NOBODY,
+        examiners: Examiners = NO_EXAMINERS,
         views: tuple[Noise, ...] = (),
     ) -> Outcome:
         with Reporter(quiet=True).task("test", schedule.images) as task:

@@ -37,7 +37,7 @@ class Killer(Task):
             raise KeyboardInterrupt
 
 
-def test_the_loss_falls_on_images_that_can_be_told_apart(
+def test_the_loss_falls_on_images_that_can_be_distinguished(
     data: TrainingSet, run: Make, make_schedule: Make, make_network: Make
 ) -> None:
     history = run(make_network(), data, make_schedule(3000)).history

@@ -1,4 +1,4 @@
-"""How CIFAR-10 and CIFAR-100 lie on disk: the names in which they differ, beside those of their manifests."""
+"""How CIFAR-10 and CIFAR-100 are laid out on disk: the names in which they differ, beside those of their manifests."""
 
 from dataclasses import dataclass
 

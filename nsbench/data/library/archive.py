@@ -194,7 +194,7 @@ class _Metered:
         chunk = self._stream.read(size)
         self._left -= len(chunk)
         if self._left < 0:
-            raise _hostile(self._archive, "it goes on where it should end")
+            raise _hostile(self._archive, "it continues where it should end")
         return chunk
 
 
@@ -248,7 +248,7 @@ def _checked_name(archive: Path, raw: str) -> str:
     if name == ".":
         return name
     if (
-        not raw.isprintable()  # NUL, line ends, bytes that are no text
+        not raw.isprintable()  # NUL, line ends, bytes that are not text
         or "\\" in raw
         or re.match("[A-Za-z]:", raw)
         or any(part in ("", ".", "..") or len(part.encode()) > 255 for part in parts)

@@ -57,7 +57,7 @@ class DataFile(Strict):
 
     @property
     def array_bytes(self) -> int:
-        """Size of the array alone; 0 where the file is no array."""
+        """Size of the array alone; 0 where the file is not an array."""
         return math.prod(self.shape) * np.dtype(self.dtype).itemsize if self.shape and self.dtype else 0
 
     @property

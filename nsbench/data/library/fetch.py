@@ -1,6 +1,6 @@
 """A data set brought into the data folder: downloaded, checked, unpacked, and only then put in its place.
 
-All that is not finished lies in `downloads/NAME` of the data folder. Killed at any moment, the same
+Everything unfinished is in `downloads/NAME` of the data folder. Killed at any moment, the same
 call continues: from the bytes that arrived, or from an archive that is whole.
 """
 
@@ -52,7 +52,7 @@ def fetch(
     """
     before = take_inventory(source, data)
     if before.folder is None:
-        reporter.say(f"{source.title}: nothing is to be fetched, it comes with a Python package.")
+        reporter.say(f"{source.title}: there is nothing to fetch, it comes with a Python package.")
         return
     _refuse_what_is_in_the_way(before)
     place = data / "downloads" / source.name
@@ -69,7 +69,7 @@ def fetch(
     if place.exists():
         with _explained(), _only_process(place, source):
             shutil.rmtree(place)
-    reporter.say(f"{source.title} is complete in {before.folder}{'' if needed else ': nothing is to be fetched'}.")
+    reporter.say(f"{source.title} is complete in {before.folder}{'' if needed else ': there is nothing to fetch'}.")
 
 
 @dataclass(frozen=True)
@@ -106,7 +106,7 @@ class _Fetch:
         file.unlink()
 
     def _remove_leftovers(self, staging: Path) -> None:
-        """Delete what a killed process left, but for what arrived."""
+        """Delete what a killed process left, except what has arrived."""
         shutil.rmtree(staging, ignore_errors=True)
         for left in self.place.glob("tmp*"):  # pooch's
             left.unlink()
@@ -134,7 +134,7 @@ class _Fetch:
             found = unpack(file, contents_of(self.source, download, size), staging, advance)
         if found.left_out:
             names = ", ".join(sorted(found.left_out)[:3]) + (" and others" if len(found.left_out) > 3 else "")
-            self.reporter.say(f"left out of {download.name}, since no part of the set: {names}")
+            self.reporter.say(f"left out of {download.name}, since they are not part of the set: {names}")
         return found
 
     def _check(self, download: Download, file: Path, staging: Path, found: Unpacked) -> None:

@@ -18,7 +18,7 @@ class Fingerprint(Strict):
     Attributes:
         files: how many they are.
         bytes: in all.
-        sha256: of the file; of a folder, that of the lines `SHA-256  PATH` of its files, sorted.
+        sha256: SHA-256 of the file; for a folder, that of the lines `SHA-256  PATH` of its files, sorted.
     """
 
     files: Count

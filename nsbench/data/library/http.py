@@ -184,7 +184,7 @@ def _start(response: Any, part: Part, version: str | None) -> int:
     if sent and int(sent[1]) == part.size and version in (None, _validator(response.headers)):
         return part.size
     part.discard()
-    raise DownloadError("it sent another part than was asked for", passing=True)
+    raise DownloadError("it sent a different part from the one requested", passing=True)
 
 
 def _total(response: Any, start: int, wanted: Wanted) -> int | None:

@@ -37,7 +37,7 @@ class Inventory:
     Attributes:
         name: name of the set.
         title: for people.
-        folder: where its files lie or would lie; None when embedded.
+        folder: where its files are or would be; None when embedded.
         state: state of the whole set. `made by nsbench` is a generated set in the official one's place.
         entries: its files, then its folders, in the order of the manifest.
         download_bytes: size of all its downloads; None where not published.
@@ -88,7 +88,7 @@ def take_inventory(source: Manifest | FileSet, data: Path) -> Inventory:
 
 
 def set_folder(source: DataSource, data: Path) -> Path | None:
-    """Where the files of `source` lie: its folder in the data folder, or the data folder itself if it has them all."""
+    """Where the files of `source` are: its folder in the data folder, or the data folder itself if it has them all."""
     if source.folder is None:
         return None
     folder = data / source.folder

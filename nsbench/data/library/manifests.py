@@ -1,7 +1,7 @@
 """The data set manifests: what a data set is, and the checksums that prove it.
 
 A manifest is one TOML file in `data_manifests`. The folder ships inside the wheel, as
-`nsbench/data_manifests`; in a checkout it lies beside the package.
+`nsbench/data_manifests`; in a checkout it is beside the package.
 """
 
 import difflib
@@ -94,7 +94,7 @@ def load_manifest(name: str) -> Manifest:
     if isinstance(found, Manifest):
         return found
     known = [other for other in list_manifests() if isinstance(load_source(other), Manifest)]
-    raise UserError(f"{found.title} is no set to train on: choose one of {', '.join(known)}.")
+    raise UserError(f"{found.title} is not a set to train on: choose one of {', '.join(known)}.")
 
 
 def load_source(name: str) -> Manifest | FileSet:

@@ -1,6 +1,6 @@
 """Checksums recorded on first use, for files that have no published one.
 
-They lie in the data folder, `checksums/NAME.json`, and are compared from then on. A record made from
+They are in the data folder, `checksums/NAME.json`, and are compared from then on. A record made from
 an archive that had its published checksum is as good as a published one; any other only shows that
 nothing has changed since.
 """
@@ -71,7 +71,7 @@ def load_records(data: Path, name: str) -> Records:
     except (FileNotFoundError, NotADirectoryError):
         return Records()
     except (ValidationError, ValueError, OSError) as error:
-        raise UserError(f"{path} is no record of checksums: delete it, and they are recorded anew.") from error
+        raise UserError(f"{path} is not a record of checksums: delete it, and they are recorded again.") from error
 
 
 def save_records(data: Path, name: str, records: Records) -> None:

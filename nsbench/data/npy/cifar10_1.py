@@ -37,7 +37,7 @@ def load_cifar10_1(data_folder: Path) -> ImageSet:
     classes, counts = np.unique(found, return_counts=True)
     if classes.tolist() != list(range(_CLASSES)) or len(set(counts.tolist())) > 1:
         per_class = _LAYOUT.count // _CLASSES
-        raise UserError(f"{labels.path} has not {per_class} labels of each class 0..{_CLASSES - 1}: {_REMEDY}.")
+        raise UserError(f"{labels.path} does not have {per_class} labels of each class 0..{_CLASSES - 1}: {_REMEDY}.")
     return ImageSet(images.read(0, _LAYOUT.count), found)
 
 

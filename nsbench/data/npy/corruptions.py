@@ -52,8 +52,8 @@ class CorruptionFiles:
             uint8 (n, 32, 32, 3).
 
         Raises:
-            KeyError: a corruption that is none of `names`.
-            ValueError: a severity that is none of `severities`.
+            KeyError: a corruption that is not in `names`.
+            ValueError: a severity that is not in `severities`.
             UserError: the file was changed since it was opened, or cannot be read.
         """
         block = self.severities.index(severity)

@@ -20,7 +20,7 @@ DESCRIPTION = "nsbench-set.json"
 
 @dataclass(frozen=True, eq=False)
 class ArrayFolder:
-    """Where arrays lie, and whose they are.
+    """Where arrays are, and whose they are.
 
     Attributes:
         path: path of the folder.
@@ -56,7 +56,7 @@ def find_array_folder(data_folder: Path, dataset: Dataset, protocol: Protocol, n
     folder itself, under this name or another.
 
     Args:
-        data_folder: where data files lie.
+        data_folder: where data files are.
         dataset: the clean images.
         protocol: corruptions or perturbations of this data set.
         names: names of the arrays wanted.

@@ -53,7 +53,7 @@ class PerturbationFiles:
             uint8 (n, T, 32, 32, 3).
 
         Raises:
-            KeyError: a perturbation that is none of `names`.
+            KeyError: a perturbation that is not in `names`.
             UserError: the file was changed since it was opened, or cannot be read.
         """
         return self._arrays[name].read(0, self.images, rows)

@@ -177,7 +177,7 @@ def hub_function(source: str, *, pretrained: bool) -> HubFunction:
         return HubFunction(folder, folder.absolute().name, name, pretrained=pretrained)
     if not re.fullmatch(r"[\w.-]+/[\w.-]+(:[\w./-]+)?", repository):
         raise UserError(
-            f"torchhub:{source}: {repository} is no folder here, nor OWNER/NAME or OWNER/NAME:REF on GitHub."
+            f"torchhub:{source}: {repository} is neither a folder here nor OWNER/NAME or OWNER/NAME:REF on GitHub."
         )
     return HubFunction(_fetched(repository), repository, name, pretrained=pretrained)
 

@@ -7,7 +7,7 @@ from nsbench.report.tables.table import Column, Notes, Row, Table, measured, pla
 from nsbench.results.key import Key, strength_text
 from nsbench.results.measured import Measurement
 
-UNLIKE = "Not all attacks were tried on the same images: a difference between two of them may be one of images."
+UNLIKE = "Not all attacks were tried on the same images: a difference between two of them may come from the images."
 MASKING = "Signs of gradient masking"
 
 

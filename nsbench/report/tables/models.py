@@ -69,7 +69,7 @@ def models(lookup: Lookup) -> Table | None:
         "in [0, 1] minus the mean, divided by the standard deviation, for each channel. NLL is the negative "
         "log-likelihood; the Brier score sums squared differences over classes (0 to 2); ECE is the expected "
         "calibration error, its bias from noise and its floor are in the section on calibration. Accuracy: higher is "
-        "better; all else: lower."
+        "better; everything else: lower."
     )
     return Table("models", "Models", caption, *full_columns(columns, rows), notes.marked())
 

@@ -156,7 +156,7 @@ def words(text: str, aside: str = "") -> TableCell:
 
 
 def scaled(found: Measurement, scale: float, complement: bool) -> tuple[float | None, float | None, float | None]:
-    """Value and interval times `scale`; the complement of an error is an accuracy, and its interval turns round."""
+    """Value and interval times `scale`; the complement of an error is an accuracy, its ends change places."""
     ends = (found.value, found.ci_high, found.ci_low) if complement else (found.value, found.ci_low, found.ci_high)
     value, low, high = ((1 - end if complement else end) if end is not None else None for end in ends)
     return tuple(end * scale if end is not None else None for end in (value, low, high))  # type: ignore[return-value]  # three ends in, three out

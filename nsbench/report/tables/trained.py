@@ -26,7 +26,7 @@ def how_trained(lookup: Lookup) -> str:
 
 
 def departures(lookup: Lookup) -> list[str]:
-    """What was done otherwise than usual and with which networks, without full stops; a plain run has none."""
+    """What departs from the usual, and for which networks, without full stops; a plain run has none."""
     found: dict[str, list[CheckpointRecord]] = {}
     for words in (distilled, averaged, reduced, divided, transferred):
         for one in lookup.checkpoints:

@@ -96,7 +96,7 @@ class Method(ABC, Generic[Settings]):
         """Raise UserError for settings that do not go together."""
         if self.asks_average and not optimisation.average_decay:
             raise UserError(
-                f"The method {self.settings.kind} asks the average of the weights: set training.average_decay above 0."
+                f"The method {self.settings.kind} uses the average of the weights: set training.average_decay above 0."
             )
 
     def control(self) -> MethodConfig | None:
