@@ -707,7 +707,7 @@ def test_the_command_says_how_to_go_on_after_control_c(server: Server, tmp_path:
 def test_an_embedded_set_needs_no_fetching(tmp_path: Path) -> None:
     done = CliRunner().invoke(data_app, ["fetch", "digits", "--data", str(tmp_path)])
     assert done.exit_code == 0
-    assert "nothing is to be fetched" in done.output
+    assert "there is nothing to fetch" in done.output
     assert not list(tmp_path.iterdir())
 
 
