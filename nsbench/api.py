@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 from torch import nn
 
@@ -20,7 +20,7 @@ def evaluate(  # noqa: PLR0913  # an option of the command is an argument here
     models: Mapping[str, nn.Module | str],
     out: str | Path,
     *,
-    data_set: Literal["cifar10", "cifar100", "digits"] = "cifar10",
+    data_set: str = "cifar10",
     data: str | Path | None = None,
     on: Sequence[str] = (),
     baseline: str = "",
@@ -37,7 +37,7 @@ def evaluate(  # noqa: PLR0913  # an option of the command is an argument here
         models: by a short name, networks that take float pixels (N, 3, H, W) in [0, 1] to logits (N, classes), or
             sources as the command line takes them, such as `timm:resnet18`.
         out: the folder of predictions, results and report; what is there is not computed again.
-        data_set: whose test images.
+        data_set: whose test images: `cifar10`, `cifar100`, `digits` or a registered one.
         data: where data sets are; None: the variable NSBENCH_DATA, else `data`.
         on: what to measure, as `--on` has it; empty: clean, calibration, -C, -P and FGSM.
         baseline: name of the model that mCE and mean flip rate are relative to; empty: neither is given.

@@ -84,7 +84,7 @@ SMALL = (
 )
 
 
-TRAINED = {"tiny_run", "tiny_arguments", "train_small", "make_schedule", "resnet", "stranger", "exact"}
+TRAINED = {"tiny_run", "second_run", "tiny_arguments", "train_small", "make_schedule", "resnet", "stranger", "exact"}
 """Fixtures that are trained networks, or that train them."""
 
 
@@ -133,6 +133,13 @@ def made_once(tmp_path_factory: pytest.TempPathFactory) -> MadeOnce:
 def tiny_run(tiny: Config, made_once: MadeOnce) -> Path:
     """The folder of a finished tiny run; tests read it and never write to it."""
     return made_once("tiny", lambda folder: run_all(tiny, Options(folder, device="cpu", quiet=True)))
+
+
+@pytest.fixture(scope="session")
+def second_run(made_once: MadeOnce) -> Path:
+    """The same with another seed."""
+    config = resolve("quick", [*TINY, "seed=1"])
+    return made_once("second", lambda folder: run_all(config, Options(folder, device="cpu", quiet=True)))
 
 
 @pytest.fixture

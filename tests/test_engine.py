@@ -23,8 +23,8 @@ pytestmark = pytest.mark.training
 
 SHORT = (
     *TINY,
-    "training.teacher_images=1200",
-    "training.student_images=1200",
+    "training.teacher_images=600",
+    "training.student_images=600",
     "training.baseline_images=64",
     "evaluation.corruptions=[]",
     "evaluation.perturbations=[]",
@@ -111,7 +111,7 @@ def test_a_network_of_another_split_is_trained_anew_even_where_its_own_seed_is_t
         "model_noise.dropout=0.2",
         "method.confidence_threshold=0.3",
         "training.learning_rate=0.05",
-        "training.student_images=1216",
+        "training.student_images=616",
     ],
 )
 def test_whatever_changes_a_students_weights_changes_its_configuration(
@@ -164,7 +164,7 @@ def test_two_studies_share_a_teacher_that_is_trained_once(plain: Path, tmp_path:
 
 
 def test_one_recipe_under_two_labels_is_one_network(tmp_path: Path) -> None:
-    records = train(tmp_path, "study.baseline=resnet8-w0.125", "training.baseline_images=1200")
+    records = train(tmp_path, "study.baseline=resnet8-w0.125", "training.baseline_images=600")
     baseline = records["supervised/seed0/gen0-resnet8-w0.125"]
     assert baseline.weights_sha256 == records[TEACHER].weights_sha256
     assert len(list((tmp_path / "networks").iterdir())) == 2
@@ -172,7 +172,8 @@ def test_one_recipe_under_two_labels_is_one_network(tmp_path: Path) -> None:
 
 def test_distillation_trains_a_smaller_student_on_softened_probabilities(tmp_path: Path) -> None:
     chain = "study.networks=['resnet8-w0.25', 'resnet8-w0.125']"
-    records = train(tmp_path, "method.kind=distillation", chain, "study.baseline=resnet8-w0.125")
+    longer = ["training.teacher_images=1200", "training.student_images=1200"]
+    records = train(tmp_path, "method.kind=distillation", chain, "study.baseline=resnet8-w0.125", *longer)
     student = records["hard/seed0/gen1-resnet8-w0.125"]
     assert (student.method, student.parent) == ("distillation", "hard/seed0/gen0-resnet8-w0.25")
     assert student.parameters < records["hard/seed0/gen0-resnet8-w0.25"].parameters

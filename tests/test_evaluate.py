@@ -10,17 +10,16 @@ import sys
 import time
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 from safetensors.torch import save_file
 from torch import nn
 
 from nsbench.api import evaluate
-from nsbench.config.resolve import resolve
+from nsbench.predictions.store import FAST, Stored
 from nsbench.results.store import load_results
-from nsbench.work.options import Options
-from nsbench.work.runs import run_all
-from tests.conftest import TINY, Command
+from tests.conftest import Command
 
 CODE = """
 import torch
@@ -121,6 +120,20 @@ def test_what_is_not_asked_for_is_not_measured(nsbench: Command, folder: Path) -
     assert "expected_calibration_error" not in metrics
 
 
+def test_a_report_in_bfloat16_says_how_many_predictions_differ(nsbench: Command, folder: Path) -> None:
+    few = put(FEW[0], "evaluation.precision=bfloat16")
+    assert nsbench(*arguments(folder, "--on", "clean,digits-c", *few)).returncode == 0
+    stored = [Stored(folder / "out", name) for name in ("net1", "net2")]
+    shares = [100 * np.mean(one.load("clean")["logits"].argmax(1) != one.load(FAST)["predicted"]) for one in stored]
+    expected = [
+        f"net{number}: corrupted and perturbed images were predicted in bfloat16; on clean images {share:.2f} % of its "
+        "500 predictions differ from those in float32."
+        for number, share in enumerate(shares, 1)
+    ]
+    assert set(expected) <= set(load_results(folder / "out").warnings)
+    assert all(sentence in (folder / "out" / "report" / "report.md").read_text() for sentence in expected)
+
+
 def test_a_file_that_lists_models_does_as_well_and_the_folder_repeats_itself(nsbench: Command, folder: Path) -> None:
     (folder / "models.toml").write_text(
         "data = 'digits'\nbaseline = 'one'\n"
@@ -207,9 +220,12 @@ def test_an_evaluation_that_is_killed_ends_in_the_same_bytes(nsbench: Command, f
         time.sleep(0.001)
     os.kill(process.pid, signal.SIGKILL)
     assert process.wait() == -signal.SIGKILL
+    half = seen.with_name(".contrast-4.safetensors.killed.tmp")
+    half.touch()
     resumed = nsbench(*arguments(folder, *on))
     assert resumed.returncode == 0, resumed.stderr
     assert "evaluate fgsm" not in resumed.stderr
+    assert not half.exists()
     for file in ("metrics.csv", "comparisons.csv", "report/tables/models.csv"):
         assert (folder / "out" / file).read_bytes() == (folder / "whole" / file).read_bytes(), file
     results = [json.loads((folder / name / "results.json").read_text()) for name in ("out", "whole")]
@@ -252,10 +268,9 @@ def test_an_option_that_would_do_nothing_is_refused(nsbench: Command, folder: Pa
 
 
 def test_networks_of_several_runs_are_averaged_over_their_seeds(
-    nsbench: Command, folder: Path, tiny_run: Path, tmp_path: Path
+    nsbench: Command, folder: Path, tiny_run: Path, second_run: Path
 ) -> None:
-    run_all(resolve("quick", [*TINY, "seed=1"]), Options(tmp_path / "second", device="cpu", quiet=True))
-    runs = [str(tiny_run), str(tmp_path / "second")]
+    runs = [str(tiny_run), str(second_run)]
     outcome = nsbench("evaluate", *runs, "--on", "clean", "--out", str(folder / "out"), *put(*SETTINGS))
     assert outcome.returncode == 0, outcome.stderr
     results = load_results(folder / "out")

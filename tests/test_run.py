@@ -10,23 +10,29 @@ import pytest
 import torch
 from safetensors.numpy import load_file as load_arrays
 
-from nsbench.checkpoints.labels import network_folder
+from nsbench.checkpoints.labels import network_folder, read_plan
 from nsbench.checkpoints.store import load_network, read_checkpoint
+from nsbench.config.models import ModelConfig
 from nsbench.config.resolve import load_file, resolve
 from nsbench.config.schema import Config
 from nsbench.data.load import load_dataset
 from nsbench.errors import UserError
+from nsbench.models.open import open_models
 from nsbench.networks.inference import predict_logits
 from nsbench.results.record import Results
 from nsbench.results.store import load_results
 from nsbench.work.options import Options
-from nsbench.work.runs import evaluate, open_run, report, run_all, train
+from nsbench.work.reporting import report
+from nsbench.work.runs import evaluate, open_run, run_all, train
 from tests.conftest import TINY
 from tests.results.small import evaluated
 
 pytestmark = pytest.mark.training
 
 NAMES = ["hard/seed0/gen0-resnet8-w0.125", "hard/seed0/gen1-resnet8-w0.25", "supervised/seed0/gen0-resnet8-w0.25"]
+
+
+CLEAN = ("evaluation.corruptions=[]", "evaluation.perturbations=[]")
 
 
 @pytest.fixture(scope="module")
@@ -55,16 +61,8 @@ def test_a_run_leaves_the_documented_folder(tiny_run: Path, tiny: Config) -> Non
     assert not list(tiny_run.rglob("*.tmp"))
 
 
-def test_the_same_command_gives_the_same_results_byte_for_byte(tiny_run: Path, tiny: Config, tmp_path: Path) -> None:
-    run_all(tiny, Options(tmp_path / "again", device="cpu", quiet=True))
-    for file in ("results.json", "metrics.csv", "config.toml", "report/index.html", "report/report.md"):
-        assert (tmp_path / "again" / file).read_bytes() == (tiny_run / file).read_bytes(), file
-
-
-def test_another_seed_gives_other_results(results: Results, tmp_path: Path) -> None:
-    config = resolve("quick", [*TINY, "seed=1"])
-    run_all(config, Options(tmp_path / "other", device="cpu", quiet=True))
-    other = load_results(tmp_path / "other")
+def test_another_seed_gives_other_results(results: Results, second_run: Path) -> None:
+    other = load_results(second_run)
     assert [record.weights_sha256 for record in other.checkpoints] != [
         record.weights_sha256 for record in results.checkpoints
     ]
@@ -190,14 +188,43 @@ def test_a_changed_weight_file_is_noticed(tiny_run: Path, tmp_path: Path) -> Non
         read_checkpoint(folder)
 
 
-def test_stages_can_be_run_one_by_one(tiny: Config, tiny_run: Path, tmp_path: Path) -> None:
+def test_a_second_run_stage_by_stage_gives_the_same_bytes(tiny: Config, tiny_run: Path, tmp_path: Path) -> None:
     folder = tmp_path / "stages"
     options = Options(folder, device="cpu", quiet=True)
     train(tiny, options)
     assert not (folder / "results.json").exists()
     evaluate(folder, options)
-    assert (folder / "results.json").read_bytes() == (tiny_run / "results.json").read_bytes()
     assert report(folder) == folder / "report" / "index.html"
+    for file in ("results.json", "metrics.csv", "config.toml", "report/index.html", "report/report.md"):
+        assert (folder / file).read_bytes() == (tiny_run / file).read_bytes(), file
+
+
+def test_networks_that_another_engine_trained_are_measured_as_they_are(tiny_run: Path, tmp_path: Path) -> None:
+    """Their folders have other hashes than the plan of this version would give them."""
+    folder = tmp_path / "run"
+    shutil.copytree(tiny_run, folder)
+    plan = (folder / "plan.json").read_text()
+    for labels in read_plan(folder):
+        other = labels.folder[:-4] + "beef"
+        (folder / "networks" / labels.folder).rename(folder / "networks" / other)
+        plan = plan.replace(labels.folder, other)
+    (folder / "plan.json").write_text(plan)
+    (folder / "results.json").unlink()
+    evaluate(folder, Options(folder, device="cpu", quiet=True))
+    assert (folder / "results.json").read_bytes() == (tiny_run / "results.json").read_bytes()
+    assert (folder / "plan.json").read_text() == plan
+
+
+def test_a_run_folder_of_an_earlier_version_is_refused_and_says_how_to_go_on(tmp_path: Path) -> None:
+    (tmp_path / "config.toml").write_text("[study]\nobjective = 'self-training'\n[pseudo_labels]\ntype = 'hard'\n")
+    for attempt in (
+        lambda: open_run(resolve("quick"), Options(tmp_path)),
+        lambda: evaluate(tmp_path, Options(tmp_path)),
+        lambda: open_models([ModelConfig(source=str(tmp_path))]),
+    ):
+        with pytest.raises(UserError, match=r"by an earlier version of nsbench.*: choose another folder with --out"):
+            attempt()
+    assert [path.name for path in tmp_path.iterdir()] == ["config.toml"]
 
 
 def test_evaluating_before_training_says_so(tiny: Config, tmp_path: Path) -> None:
@@ -210,11 +237,16 @@ def test_evaluating_before_training_says_so(tiny: Config, tmp_path: Path) -> Non
         report(tmp_path / "new")
 
 
-def test_an_empty_selection_trains_on_labelled_images_and_warns(tmp_path: Path) -> None:
-    config = resolve("quick", [*TINY, "method.confidence_threshold=1.0"])
+def test_an_empty_selection_trains_on_labelled_images_and_warns(
+    tiny_run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    config = resolve("quick", [*TINY, *CLEAN, "method.confidence_threshold=1.0"])
+    shutil.copytree(tiny_run / "networks", tmp_path / "empty" / "networks")  # the teacher and the baseline are the same
     run_all(config, Options(tmp_path / "empty", device="cpu", quiet=True))
+    sentence = "no unlabelled image was above the confidence threshold 1"
+    assert sentence in capsys.readouterr().err
     results = load_results(tmp_path / "empty")
-    assert any("no unlabelled image was above the confidence threshold 1" in text for text in results.warnings)
+    assert any(sentence in text for text in results.warnings)
     assert results.checkpoints[1].selection is not None
     assert sum(results.checkpoints[1].selection.kept) == 0
     assert "no unlabelled image was above" in (tmp_path / "empty" / "report" / "report.md").read_text()
@@ -236,7 +268,7 @@ def test_any_choice_of_benchmarks_gives_a_report(
 
 
 def test_a_run_without_unlabelled_images_says_so(tmp_path: Path) -> None:
-    config = resolve("quick", [*TINY, "data.labeled_fraction=1.0", "evaluation.corruptions=[]"])
+    config = resolve("quick", [*TINY, *CLEAN, "data.labeled_fraction=1.0"])
     run_all(config, Options(tmp_path / "all", device="cpu", quiet=True))
     assert any("there is no unlabelled image" in text for text in load_results(tmp_path / "all").warnings)
 

@@ -10,7 +10,6 @@ from pydantic import ValidationError
 from nsbench.checkpoints.record import CheckpointName, CheckpointRecord, Record, TrainedNetwork
 from nsbench.config.resolve import read_toml
 from nsbench.errors import UserError
-from nsbench.files import write_text
 
 Role = Literal["teacher", "student", "baseline", "control"]
 
@@ -45,10 +44,9 @@ class PlanFile(Record):
     networks: list[Labels]
 
 
-def write_plan(run: Path, labels: Sequence[Labels]) -> None:
-    """Write `plan.json`, from which the networks of a run folder are found without its configuration."""
-    text = json.dumps(PlanFile(networks=list(labels)).model_dump(mode="json"), indent=1)
-    write_text(run / "plan.json", text + "\n")
+def plan_text(labels: Sequence[Labels]) -> str:
+    """The content of `plan.json`, from which the networks of a run folder are found without its configuration."""
+    return json.dumps(PlanFile(networks=list(labels)).model_dump(mode="json"), indent=1) + "\n"
 
 
 def read_plan(run: Path) -> list[Labels]:

@@ -60,15 +60,11 @@ def has_checkpoint(folder: Path) -> bool:
     return (folder / "checkpoint.json").is_file()
 
 
-def read_checkpoint(folder: Path, recipe: str | None = None) -> CheckpointFile | None:
+def read_checkpoint(folder: Path) -> CheckpointFile | None:
     """The description in a folder; None when there is none.
 
-    Args:
-        folder: folder of one network.
-        recipe: the hash that it must have, if any.
-
-    Raises UserError when the description is damaged, or is of an earlier version or of another recipe, or the weights
-    are not the ones it describes.
+    Raises UserError when the description is damaged or from an earlier version, or the weights are not the ones it
+    describes.
     """
     path = folder / "checkpoint.json"
     if not path.is_file():
@@ -84,8 +80,6 @@ def read_checkpoint(folder: Path, recipe: str | None = None) -> CheckpointFile |
                 "of a model of yours."
             ) from None
         raise UserError(f"{path} is damaged: delete the folder {folder} and run the same command again.") from None
-    if recipe is not None and file.record.recipe != recipe:
-        raise UserError(f"{path} is of another recipe than its folder's name says: delete the folder {folder}.")
     weights = folder / "weights.safetensors"
     if not weights.is_file() or sha256(weights) != file.record.weights_sha256:
         raise UserError(

@@ -110,10 +110,9 @@ app.command()(evaluate)
 @app.command()
 def report(run: RunFolder) -> None:
     """Write the report of a run folder from its results.json: no model, no data and no GPU needed."""
-    from nsbench.report.render import write_report
-    from nsbench.results.store import load_results
+    from nsbench.work.reporting import report as write
 
-    typer.echo(f"The report is {write_report(load_results(run), run)}")
+    typer.echo(f"The report is {write(run)}")
 
 
 app.command()(compare)

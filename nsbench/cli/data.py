@@ -36,6 +36,7 @@ def list_data(
     from nsbench.data.library.folder import data_folder
     from nsbench.data.library.inventory import describe, format_inventories, take_inventory
     from nsbench.data.library.manifests import list_manifests, load_source
+    from nsbench.data.load import registered_data_sets
 
     folder = data_folder(data)
     found = [take_inventory(load_source(name), folder) for name in list_manifests()]
@@ -43,6 +44,8 @@ def list_data(
         typer.echo(json.dumps([describe(one) for one in found], indent=1))
     else:
         typer.echo(f"{format_inventories(found)}\n\nThe data folder is {folder}.")
+        if added := registered_data_sets():
+            typer.echo(f"Other packages add {', '.join(added)}.")
 
 
 @data_app.command()

@@ -40,7 +40,9 @@ Names = Annotated[
 Mean = Annotated[str, typer.Option("--mean", metavar="R,G,B", help="Mean that the models subtract, pixels in [0, 1].")]
 Std = Annotated[str, typer.Option("--std", metavar="R,G,B", help="Standard deviation that they divide by.")]
 Inside = Annotated[bool, typer.Option("--inside", help="The models normalise pixels in [0, 1] themselves.")]
-DataSet = Annotated[str, typer.Option("--data-set", metavar="NAME", help="cifar10, cifar100 or digits.")]
+DataSet = Annotated[
+    str, typer.Option("--data-set", metavar="NAME", help="cifar10, cifar100, digits or a registered one.")
+]
 HeldOut = Annotated[
     int,
     typer.Option("--held-out", metavar="N", min=0, help="Fit temperatures on the last N training images, never seen."),

@@ -4,13 +4,16 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
+from nsbench.config.names import MetricName
 from nsbench.config.section import Fraction, OneOf, Section
 from nsbench.protocols.attacks import attack_names
 from nsbench.protocols.cifar import CIFAR10_C, CIFAR10_P, PAPER
+from nsbench.protocols.registry import further_names
 
 CorruptionName = Annotated[str, OneOf(lambda: CIFAR10_C.names)]
 PerturbationName = Annotated[str, OneOf(lambda: CIFAR10_P.names)]
 AttackName = Annotated[str, OneOf(attack_names)]
+FurtherName = Annotated[str, OneOf(further_names)]
 _OF_255 = tuple(steps / 255 for steps in (1, 2, 4, 8))
 
 
@@ -46,6 +49,9 @@ class EvaluationConfig(Section):
         description="perturbation sequences; beyond the ten of the default they are never averaged",
     )
     perturbation_images: int = Field(default=0, ge=0, le=10**7, description="first test images to perturb; 0: all")
+    protocols: tuple[FurtherName, ...] = Field(
+        default=(), description="further benchmarks: test sets and sets of corruptions beside -C and -P"
+    )
     frost_textures: str = Field(
         default="", description="folder with the published frost photographs; empty: textures of our own"
     )
@@ -63,6 +69,9 @@ class EvaluationConfig(Section):
     attack_images: int = Field(default=0, ge=0, le=10**7, description="first test images for FGSM; 0: all")
     strong_attack_images: int = Field(
         default=1000, ge=0, le=10**7, description="first test images for the stronger attacks; 0: all"
+    )
+    metrics: tuple[MetricName, ...] = Field(
+        default=(), description="metrics of clean predictions that other packages add"
     )
     calibration: bool = Field(default=True, description="calibration errors, clean and corrupted")
     held_out_images: int = Field(

@@ -1,12 +1,11 @@
 """How a network learns, as a user configures it: one section for each method, chosen by its `kind`."""
 
-import difflib
 from typing import Literal
 
 from pydantic import Field
 
 from nsbench.config.section import Fraction, Section
-from nsbench.errors import UserError
+from nsbench.errors import UserError, hint
 from nsbench.plugins import load_plugins
 
 
@@ -107,7 +106,6 @@ def method_config(kind: str) -> type[MethodConfig]:
     if kind not in _KINDS:
         load_plugins()
     if kind not in _KINDS:
-        near = difflib.get_close_matches(kind, _KINDS, n=1)
-        hint = f" Did you mean {near[0]}?" if near else ""
-        raise UserError(f"There is no method {kind!r}: set method.kind to one of {', '.join(_KINDS)}.{hint}")
+        known = ", ".join(_KINDS)
+        raise UserError(f"There is no method {kind!r}: set method.kind to one of {known}.{hint(kind, _KINDS)}")
     return _KINDS[kind]

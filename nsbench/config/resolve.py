@@ -7,7 +7,7 @@ import tomllib
 from collections.abc import Iterable, Sequence
 from importlib import resources
 from pathlib import Path
-from typing import Any, TypeVar, get_args
+from typing import Annotated, Any, TypeVar, get_args
 
 import tomli_w
 from pydantic import BaseModel, TypeAdapter, ValidationError
@@ -17,7 +17,7 @@ from pydantic_core import ErrorDetails
 from nsbench.config.earlier import modernised
 from nsbench.config.method import method_config
 from nsbench.config.schema import Config, config_for
-from nsbench.errors import UserError
+from nsbench.errors import UserError, hint
 
 Table = dict[str, Any]
 DEFAULT_METHOD = str(Config.model_fields["method"].default.kind)
@@ -117,10 +117,10 @@ def _read(source: str) -> Table:
     path = Path(source)
     if path.suffix == ".toml":
         return read_toml(path)
-    near = difflib.get_close_matches(source, preset_names(), n=1)
-    hint = f" Did you mean {near[0]}?" if near else ""
+    known = preset_names()
     raise UserError(
-        f"There is no preset {source!r}: use one of {', '.join(preset_names())}, or a file that ends in .toml.{hint}"
+        f"There is no preset {source!r}: use one of {', '.join(known)}, or a file that ends in .toml."
+        + hint(source, known)
     )
 
 
@@ -158,7 +158,8 @@ def _sentence(error: ErrorDetails, root: type[BaseModel]) -> str:
     field = _field(path, root)
     allowed = _allowed(field) if field else error["msg"]
     meaning = f" ({field.description})" if field and field.description else ""
-    return f"{key} = {json.dumps(error['input'], default=str)} is not allowed: {key}{meaning} must be {allowed}."
+    said = f"{key} = {json.dumps(error['input'], default=str)} is not allowed: {key}{meaning} must be {allowed}."
+    return said + (hint(error["input"], _names(field)) if field and isinstance(error["input"], str) else "")
 
 
 def _nearest(path: Sequence[str], root: type[BaseModel]) -> str | None:
@@ -200,29 +201,24 @@ def _allowed(field: FieldInfo) -> str:
     """What a field accepts, in words, read off its JSON schema."""
     if _section_of(field) is not None:
         return "a section" if isinstance(field.annotation, type) else "a list of sections"
-    schema = TypeAdapter[Any](field.annotation or str).json_schema()
-    return _words({**schema, **_bounds(field)})
+    return _words(_schema(field))
 
 
-def _bounds(field: FieldInfo) -> Table:
-    names = {
-        "ge": "minimum",
-        "gt": "exclusiveMinimum",
-        "le": "maximum",
-        "lt": "exclusiveMaximum",
-        "min_length": "minItems",
-    }
-    return {
-        json_name: getattr(mark, name)
-        for mark in field.metadata
-        for name, json_name in names.items()
-        if hasattr(mark, name)
-    }
+def _names(field: FieldInfo) -> list[str]:
+    """The names that a field accepts, or each of its values; none where it accepts something else."""
+    schema = {} if _section_of(field) is not None else _schema(field)
+    return list(schema.get("items", schema).get("enum", []))
+
+
+def _schema(field: FieldInfo) -> Table:
+    kind: Any = Annotated[field.annotation, *field.metadata] if field.metadata else field.annotation
+    return TypeAdapter[Any](kind).json_schema()
 
 
 def _words(schema: Table) -> str:
     if "enum" in schema or "const" in schema:
-        return "one of " + ", ".join(schema.get("enum", [schema.get("const")]))
+        names = schema.get("enum", [schema.get("const")])
+        return f"one of {', '.join(names)}" if names else "registered by a package (none is)"
     if schema.get("type") == "array":
         least = "a list of at least one, each " if schema.get("minItems") else "a list, each "
         return least + _words(schema["items"])

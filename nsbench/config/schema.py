@@ -7,13 +7,14 @@ from pydantic import Field, SerializeAsAny, create_model
 
 from nsbench.config.evaluation import EvaluationConfig
 from nsbench.config.method import MethodConfig, NoisyStudentConfig, method_config
+from nsbench.config.names import DataSetName
 from nsbench.config.section import Fraction, Images, Section
 
 
 class DataConfig(Section):
     """Which images, and how many of them keep their labels."""
 
-    name: Literal["digits", "cifar10", "cifar100"] = Field(default="cifar10", description="data set")
+    name: DataSetName = Field(default="cifar10", description="data set")
     labeled_fraction: float = Field(
         default=0.1, gt=0, le=1, description="share of the training images that keep their labels"
     )

@@ -7,18 +7,25 @@ from typing import Annotated, Any
 from pydantic import BaseModel, ConfigDict, Field, GetCoreSchemaHandler, GetJsonSchemaHandler
 from pydantic_core import CoreSchema, core_schema
 
+from nsbench.plugins import load_plugins
+
 Fraction = Annotated[float, Field(ge=0, le=1)]
 Images = Annotated[int, Field(ge=1, le=10**10)]
 
 
 @dataclass(frozen=True)
 class OneOf:
-    """Marks text as one of some names, looked up whenever it is checked: names that are registered later count too."""
+    """Marks text as one of some names, looked up whenever it is checked: names that are registered later count too.
+
+    A name that is unknown is looked for among installed packages before it is refused.
+    """
 
     names: Callable[[], tuple[str, ...]]
 
     def check(self, name: str) -> str:
         """The name itself; ValueError unless it is one of them."""
+        if name not in self.names():
+            load_plugins()
         if name not in self.names():
             raise ValueError(f"{name!r} is none of {', '.join(self.names())}")
         return name

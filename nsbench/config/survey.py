@@ -3,16 +3,19 @@
 import re
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 from pydantic import Field
 
 from nsbench.config.evaluation import EvaluationConfig
 from nsbench.config.models import ModelConfig
+from nsbench.config.names import METRICS, DataSetName
 from nsbench.config.resolve import from_table, read_toml, with_settings
 from nsbench.config.section import Section
-from nsbench.errors import UserError
+from nsbench.errors import UserError, hint
+from nsbench.plugins import load_plugins
 from nsbench.protocols.attacks import attack_names
+from nsbench.protocols.registry import further_names, protocols_of
 
 
 class SurveyConfig(Section):
@@ -24,7 +27,7 @@ class SurveyConfig(Section):
         description="name of the evaluation, in lower-case letters, digits, - and _",
     )
     seed: int = Field(default=0, ge=0, le=2**31 - 1, description="seed of the resamples that give intervals")
-    data: Literal["digits", "cifar10", "cifar100"] = Field(default="cifar10", description="data set")
+    data: DataSetName = Field(default="cifar10", description="data set")
     baseline: str = Field(
         default="", description="name of the model that corruption error and flip rate are relative to; empty: none"
     )
@@ -43,14 +46,27 @@ def usual(data_set: str) -> tuple[str, ...]:
     return ("clean", "calibration", f"{data_set}-c", f"{data_set}-p", "fgsm")
 
 
+def measurable(data_set: str) -> tuple[str, ...]:
+    """All that can be measured on a data set."""
+    further = set(further_names()) & {protocol.name for protocol in protocols_of(data_set)}
+    return (*usual(data_set), "paper_fgsm", *attack_names(), *sorted(further), *METRICS())
+
+
 def choose(settings: dict[str, Any], wanted: Sequence[str], data_set: str) -> None:
-    """Settings of an evaluation that measures what is wanted and nothing else."""
-    known = (*usual(data_set), "paper_fgsm", *attack_names())
+    """Settings of an evaluation that measures what is wanted and nothing else.
+
+    Raises UserError for what is nothing to measure on this data set.
+    """
+    if not set(wanted) <= set(measurable(data_set)):
+        load_plugins()
+    known = measurable(data_set)
     for name in wanted:
         if name not in known:
-            raise UserError(f"{name!r} is nothing to measure on {data_set}: choose among {', '.join(known)}.")
+            choice = ", ".join(known)
+            raise UserError(f"{name!r} is nothing to measure on {data_set}: choose among {choice}.{hint(name, known)}")
     settings["calibration"] = "calibration" in wanted
-    settings["attacks"] = [name for name in attack_names() if name in wanted]
+    for key, names in (("attacks", attack_names()), ("protocols", further_names()), ("metrics", METRICS())):
+        settings[key] = [name for name in names if name in wanted]
     settings["paper_fgsm"] = "paper_fgsm" in wanted
     for name, key in ((f"{data_set}-c", "corruptions"), (f"{data_set}-p", "perturbations"), ("fgsm", "fgsm_epsilons")):
         if name not in wanted and not (name == "fgsm" and settings["paper_fgsm"]):

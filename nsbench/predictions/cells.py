@@ -4,8 +4,8 @@ Images are made once for all networks, a chunk at a time; see `nsbench.predictio
 """
 
 import hashlib
-from collections.abc import Iterator
-from typing import Literal
+from collections.abc import Iterator, Sequence
+from itertools import product
 
 import torch
 from torch import Tensor, nn
@@ -16,16 +16,17 @@ from nsbench.config.evaluation import AttackName, EvaluationConfig
 from nsbench.config.resolve import fingerprint
 from nsbench.networks.inference import BatchSize, logits
 from nsbench.predictions.cell import CHUNK, Cell, Part
+from nsbench.predictions.further import Corruptions
 from nsbench.predictions.shown import GENERATED_SEED, Source, Subset
-from nsbench.predictions.store import FAST, class_dtype, corruption_cell, perturbation_cell
+from nsbench.predictions.store import FAST, class_dtype, corruption_cell, further_cell, perturbation_cell
 from nsbench.protocols.cifar import CIFAR10_C, CIFAR10_P
 
 
 class Clean(Cell):
     """Logits of images as they are."""
 
-    def __init__(self, name: Literal["clean", "held-out"], subset: Subset, images: str) -> None:
-        super().__init__(name, name, subset, images)
+    def __init__(self, name: str, subset: Subset, images: str, benchmark: str = "") -> None:
+        super().__init__(name, benchmark or name, subset, images)
 
     def show(self, network: nn.Module, images: Tensor, part: Subset, batch: BatchSize) -> Part:  # noqa: ARG002
         """Logits (n, K)."""
@@ -117,10 +118,14 @@ class Corrupted(Cell):
     folded = True
 
     def __init__(
-        self, name: str, severity: int, subset: Subset, images: str, source: Source, *, fast: bool = False
+        self, name: str, severity: int, subset: Subset, images: str, source: Source | Corruptions, *, fast: bool = False
     ) -> None:
-        images = fingerprint(images, source.identity("corruption", name), severity)
-        super().__init__(corruption_cell(name, severity), "corruption", subset, images)
+        if isinstance(source, Source):
+            cell, benchmark, made = corruption_cell(name, severity), "corruption", source.identity("corruption", name)
+        else:
+            benchmark, made = source.protocol.name, source.identity(name, severity)
+            cell = further_cell(benchmark, name, severity)
+        super().__init__(cell, benchmark, subset, fingerprint(images, made, severity))
         self.corruption, self.severity, self.source, self.reads = name, severity, source, source.reads
         self.fast = fast
 
@@ -192,7 +197,12 @@ def _checksum(subset: Subset) -> str:
 
 
 def cells(
-    config: EvaluationConfig, test: Subset, held_out: Subset | None, images: str, source: Source
+    config: EvaluationConfig,
+    test: Subset,
+    held_out: Subset | None,
+    images: str,
+    source: Source,
+    further: Sequence[Corruptions] = (),
 ) -> Iterator[Cell]:
     """Every cell that a configuration asks for, in the order of work.
 
@@ -202,6 +212,7 @@ def cells(
         held_out: labelled images that no model has seen, to fit temperatures on.
         images: identity of the data set.
         source: source of corrupted and perturbed images.
+        further: sets of corruptions beside these.
     """
     fast = config.precision == "bfloat16"
     yield Clean("clean", test, images)
@@ -216,11 +227,13 @@ def cells(
             yield Fgsm(attacked, images, config.fgsm_epsilons, paper=True)
     for attack_name in config.attacks:
         yield Attacked(attack_name, first(test, config.strong_attack_images), images, config)
-    for name in config.corruptions:
-        for severity in CIFAR10_C.severities:
-            yield Corrupted(name, severity, first(test, config.corruption_images), images, source, fast=fast)
+    for name, severity in product(config.corruptions, CIFAR10_C.severities):
+        yield Corrupted(name, severity, first(test, config.corruption_images), images, source, fast=fast)
     for moving in config.perturbations:
         yield Perturbed(moving, first(test, config.perturbation_images), images, source, fast=fast)
+    for one in further:
+        for member, severity in product(one.protocol.names, one.protocol.severities):
+            yield Corrupted(member, severity, first(test, config.corruption_images), images, one, fast=fast)
 
 
 def first(test: Subset, limit: int) -> Subset:

@@ -22,11 +22,12 @@ from nsbench.models.record import ModelRecord
 from nsbench.models.subject import Subject
 from nsbench.networks.inference import BatchSize, to_float
 from nsbench.predictions.cell import Cell, Part
-from nsbench.predictions.cells import cells
+from nsbench.predictions.cells import Clean, cells
+from nsbench.predictions.further import Corruptions, Further, TestSet
 from nsbench.predictions.gathered import HELD, Gathered
 from nsbench.predictions.pool import Pool
 from nsbench.predictions.shown import Source, Subset
-from nsbench.predictions.store import Stored, save_labels
+from nsbench.predictions.store import Stored, save_labels, test_set_cell
 from nsbench.progress import Reporter, Task
 
 PROBE = 100
@@ -53,6 +54,7 @@ class Evaluation:
         device: where to compute.
         held_out: labelled images that no model has seen, to fit temperatures on.
         claims: on the cells of the folder, where other processes may work on it too; None: of `run`.
+        further: benchmarks beside the data set's own -C and -P.
     """
 
     def __init__(
@@ -64,9 +66,10 @@ class Evaluation:
         device: torch.device,
         held_out: ImageSet | None = None,
         claims: Claims | None = None,
+        further: Sequence[Further] = (),
     ) -> None:
         self.config, self.dataset, self.source, self.run, self.device = config, dataset, source, run, device
-        self.held_out, self.claims = held_out, claims or Claims(run)
+        self.held_out, self.claims, self.further = held_out, claims or Claims(run), further
         self.resident, self.held = RESIDENT, HELD
         self.batch = BatchSize.choose(config.batch_size, device)
         self.pool = Pool(device, to_float(torch.tensor(dataset.test.images[:2]).to(device)))
@@ -79,9 +82,7 @@ class Evaluation:
                 is too much for the memory.
         """
         self._try_out(subjects, reporter)
-        save_labels(
-            self.run, self.dataset.test.labels, self.held_out.labels if self.held_out else self.dataset.test.labels[:0]
-        )
+        self._save_labels()
         for benchmark, found in groupby(self._cells, lambda cell: cell.benchmark):
             work: Work = [(cell, missing) for cell in found if (missing := self._missing(cell, subjects))]
             if not work:
@@ -91,6 +92,15 @@ class Evaluation:
                 units = [ShowCell(self, cell, subjects, task) for cell, _ in work]
                 work_off(units, self.claims, lambda cell: reporter.say(f"{cell}: another process shows it, waiting"))
                 task.log("done")
+
+    def _save_labels(self) -> None:
+        test = self.dataset.test.labels
+        further = {test_set_cell(one.protocol.name): one.images.labels for one in self._test_sets}
+        save_labels(self.run, test, self.held_out.labels if self.held_out else test[:0], further)
+
+    @property
+    def _test_sets(self) -> list[TestSet]:
+        return [one for one in self.further if isinstance(one, TestSet)]
 
     def _try_out(self, subjects: Sequence[Subject], reporter: Reporter) -> None:
         """Check, before the work, each model that has not shown yet that it can classify these images.
@@ -124,7 +134,13 @@ class Evaluation:
     def _cells(self) -> list[Cell]:
         test = self._on_device(self.dataset.test)
         held_out = self._on_device(self.held_out) if self.held_out else None
-        return list(cells(self.config, test, held_out, self._identity(), self.source))
+        corruptions = [one for one in self.further if isinstance(one, Corruptions)]
+        found = cells(self.config, test, held_out, self._identity(), self.source, corruptions)
+        return [*found, *map(self._test_set, self._test_sets)]
+
+    def _test_set(self, one: TestSet) -> Cell:
+        name = one.protocol.name
+        return Clean(test_set_cell(name), self._on_device(one.images), one.identity, name)
 
     def _identity(self) -> str:
         """Identity of the images and of the classes that count."""

@@ -193,12 +193,12 @@ class Files(Source):
     def _corruption_samples(self, name: str) -> Iterator[NDArray[np.uint8]]:
         assert self._corruptions is not None
         for severity in self._corruptions.severities:
-            for row in _spread(len(self._corruptions)):
+            for row in spread(len(self._corruptions)):
                 yield self._corruptions.read(name, severity, row)
 
     def _perturbation_samples(self, name: str) -> Iterator[NDArray[np.uint8]]:
         assert self._perturbations is not None
-        for row in _spread(len(self._perturbations)):
+        for row in spread(len(self._perturbations)):
             yield self._perturbations.read(name, row)
 
 
@@ -259,5 +259,6 @@ def _identity(name: str, samples: Iterator[NDArray[np.uint8]]) -> str:
     return digest.hexdigest()
 
 
-def _spread(count: int) -> list[slice]:
+def spread(count: int) -> list[slice]:
+    """A few rows of a set, from its first to its last."""
     return [slice(row, row + 1) for row in np.linspace(0, count - 1, _SAMPLED).astype(int).tolist()]

@@ -1,14 +1,16 @@
 """Predictions on disk: after them no model and no GPU is needed.
 
 One file a cell, so that interrupted work continues at the next cell. Cells are called `clean`, `held-out`,
-`fgsm` and the names of other attacks, `corruption/NAME-SEVERITY` and `perturbation/NAME`.
+`fgsm` and the names of other attacks, `corruption/NAME-SEVERITY` and `perturbation/NAME`; those of further benchmarks
+`test_set/NAME` and `protocol/NAME/MEMBER-SEVERITY`.
 
 | cell | arrays |
 |---|---|
-| `clean`, `held-out` | `logits` float32 (N, K) |
+| `clean`, `held-out`, `test_set/NAME` | `logits` float32 (N, K) |
 | `clean-bfloat16` | `predicted` (N,) |
 | an attack | `logits` float32 (E, N, K); FGSM also `zero_gradient` bool (N,) |
 | `corruption/NAME-SEVERITY` | `predicted` (N,), `confidence` float32 (N,) of the predicted class |
+| `protocol/NAME/MEMBER-SEVERITY` | likewise |
 | `perturbation/NAME` | `predicted` (N, T) |
 
 Predicted classes are of the type that `class_dtype` gives: uint8 for up to 256 classes.
@@ -57,6 +59,16 @@ def corruption_cell(name: str, severity: int) -> str:
 def perturbation_cell(name: str) -> str:
     """The cell of a perturbation."""
     return f"perturbation/{name}"
+
+
+def test_set_cell(protocol: str) -> str:
+    """The cell of a further test set."""
+    return f"test_set/{protocol}"
+
+
+def further_cell(protocol: str, member: str, severity: int) -> str:
+    """The cell of a corruption of a further benchmark at a severity."""
+    return f"protocol/{protocol}/{member}-{severity}"
 
 
 class Stored:
@@ -123,9 +135,10 @@ def _metadata(fingerprint: str, images: str) -> dict[str, str]:
     return {_KEY: f"{fingerprint} {images}"}
 
 
-def save_labels(run: Path, test: Labels, held_out: Labels) -> None:
-    """Write the true classes of all test images and of the held-out ones."""
-    write_bytes(_labels_path(run), save({"test": test.astype(np.int64), "held_out": held_out.astype(np.int64)}))
+def save_labels(run: Path, test: Labels, held_out: Labels, further: Mapping[str, Labels] | None = None) -> None:
+    """Write the true classes of all test images, of the held-out ones, and of further test sets by their cells."""
+    labels = {"test": test, "held_out": held_out, **(further or {})}
+    write_bytes(_labels_path(run), save({name: found.astype(np.int64) for name, found in labels.items()}))
 
 
 def load_labels(run: Path) -> tuple[Labels, Labels]:
@@ -135,6 +148,17 @@ def load_labels(run: Path) -> tuple[Labels, Labels]:
     """
     found = _load(_labels_path(run))
     return found["test"], found["held_out"]
+
+
+def load_test_set_labels(run: Path, protocol: str) -> Labels:
+    """True classes (N,) of a further test set.
+
+    Raises UserError when the file is missing or damaged, or has none of it.
+    """
+    found = _load(_labels_path(run))
+    if test_set_cell(protocol) not in found:
+        raise UserError(f"The predictions in {run} have no labels of {protocol}: run `nsbench evaluate` again.")
+    return found[test_set_cell(protocol)]
 
 
 def _labels_path(run: Path) -> Path:

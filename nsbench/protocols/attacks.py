@@ -8,7 +8,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from nsbench.errors import UserError
+from nsbench.errors import UserError, hint
+from nsbench.plugins import load_plugins
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
@@ -130,7 +131,10 @@ def find_attack(name: str) -> Attack:
         UserError: there is none.
     """
     if name not in _REGISTERED:
-        raise UserError(f"{name!r} is not an attack: choose among {', '.join(attack_names())}.")
+        load_plugins()
+    if name not in _REGISTERED:
+        known = attack_names()
+        raise UserError(f"{name!r} is not an attack: choose among {', '.join(known)}.{hint(name, known)}")
     return _REGISTERED[name]
 
 
@@ -140,6 +144,8 @@ def heading(name: str) -> str:
     >>> heading("pgd"), heading("of-another-machine")
     ('PGD', 'of-another-machine')
     """
+    if name not in _REGISTERED:
+        load_plugins()
     return _REGISTERED[name].heading if name in _REGISTERED else name
 
 

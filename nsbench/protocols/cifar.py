@@ -137,6 +137,7 @@ CIFAR10_1 = Protocol(
         labels="cifar10.1_v6_labels",
         images="cifar10.1_v6_data",
         count=2000,
+        balanced=True,
     ),
     side=32,
     published=True,

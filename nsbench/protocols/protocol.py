@@ -55,16 +55,18 @@ class Layout:
     """Where the arrays of a benchmark are, each a `.npy` file; those of members are called after them.
 
     Attributes:
-        folders: looked for in the data folder, in this order.
+        folders: looked for in the data folder, in this order; () where all is generated.
         labels: stem of the file of labels; empty where there is none.
         images: stem of the file of images of a test set.
-        count: images of a test set; 0 where it is the data set that says so.
+        count: images of a test set; 0 where the file says so.
+        balanced: whether a test set has as many images of each class.
     """
 
-    folders: tuple[str, ...]
+    folders: tuple[str, ...] = ()
     labels: str = ""
     images: str = ""
     count: int = 0
+    balanced: bool = False
 
 
 @dataclass(frozen=True)
@@ -92,7 +94,7 @@ class Protocol:
     title: str
     kind: Kind
     data_sets: tuple[str, ...]
-    layout: Layout
+    layout: Layout = Layout()
     members: tuple[Member, ...] = ()
     means: tuple[Mean, ...] = ()
     severities: tuple[int, ...] = ()

@@ -16,7 +16,7 @@ from nsbench.results.compare.pair import compare, corrected
 from nsbench.results.compare.seed_comparisons import seed_comparisons
 from nsbench.results.compare.seed_groups import seed_groups
 from nsbench.results.confusions import WHOLE, Confusions
-from nsbench.results.described import Sets, benchmark_sets
+from nsbench.results.described import Sets, benchmark_sets, further_sets
 from nsbench.results.key import Key
 from nsbench.results.measure.everything import Measurer, measurement
 from nsbench.results.measure.masking import masking_sentences
@@ -124,7 +124,8 @@ def assemble(setup: Setup) -> Results:
         for group in groups:
             if isinstance(record, CheckpointRecord) and record in group:
                 group.add(record.seed, numbers)
-    held_out = len(measurer.held_out)
+    test, held_out = len(measurer.labels), len(measurer.held_out)
+    sets = benchmark_sets(setup.evaluation, setup.source, setup.data.name, test, held_out)
     return Results(
         name=setup.name,
         config=setup.config | {"evaluation": setup.evaluation.model_dump(mode="json")},
@@ -133,7 +134,7 @@ def assemble(setup: Setup) -> Results:
         baseline=setup.baseline,
         checkpoints=[record for record in setup.records if isinstance(record, CheckpointRecord)],
         models=[record for record in setup.records if isinstance(record, ModelRecord)],
-        benchmarks=benchmark_sets(setup.evaluation, setup.source, setup.data.name, len(measurer.labels), held_out),
+        benchmarks=[*sets, *further_sets(setup.evaluation, setup.run, test)],
         measurements=measurements,
         comparisons=corrected([one for pair in setup.pairs for one in _compared(pair, compared)]),
         seed_means=[mean for group in groups for mean in group.means()],

@@ -1,19 +1,23 @@
 """What a record says of its data, of the images that numbers are measured on, and of the strips of examples."""
 
+import typing
 from collections.abc import Iterator, Sequence
-from typing import Literal, Protocol
+from pathlib import Path
+from typing import Literal
 
 from nsbench.config.evaluation import EvaluationConfig
 from nsbench.data.images import Dataset
 from nsbench.metrics.corruption import corruption_set
 from nsbench.metrics.declared import DeclaredSet
 from nsbench.metrics.perturbation import perturbation_set
+from nsbench.predictions.store import load_test_set_labels
 from nsbench.predictions.strips import shown_frames
 from nsbench.protocols import attacks
 from nsbench.protocols.cifar import CIFAR10_C
+from nsbench.protocols.protocol import Protocol
+from nsbench.protocols.registry import find_protocol
 from nsbench.results.key import own_protocol
 from nsbench.results.measure.attacked import FGSM, attacks_of
-from nsbench.results.measure.further import CorruptionProtocol
 from nsbench.results.measured import BenchmarkSet
 from nsbench.results.record import DatasetRecord, SampleImage
 
@@ -25,7 +29,7 @@ NOISE = SampleImage(
 )
 
 
-class Sets(Protocol):
+class Sets(typing.Protocol):
     """Names of the corrupted and perturbed images, such as `BenchmarkImages` has."""
 
     corruptions: str
@@ -75,13 +79,28 @@ def benchmark_sets(
     return sets
 
 
+def further_sets(config: EvaluationConfig, run: Path, test: int) -> Iterator[BenchmarkSet]:
+    """Every further benchmark behind the numbers of a record.
+
+    Args:
+        config: what was measured.
+        run: the folder with `predictions/`.
+        test: images in the test set.
+    """
+    for protocol in map(find_protocol, config.protocols):
+        if protocol.kind == "test_set":
+            yield plain_test_set(protocol.name, protocol.title, len(load_test_set_labels(run, protocol.name)))
+        else:
+            yield further_set(protocol, protocol.names, _limited(config.corruption_images, test), test)
+
+
 def plain_test_set(protocol: str, title: str, images: int) -> BenchmarkSet:
     """A test set beside the data set's own, described."""
     name = f"{title} ({images:,} images)"
     return BenchmarkSet(kind="test_set", protocol=protocol, name=name, images=images, complete=True)
 
 
-def further_set(protocol: CorruptionProtocol, measured: Sequence[str], images: int, test: int) -> BenchmarkSet:
+def further_set(protocol: Protocol, measured: Sequence[str], images: int, test: int) -> BenchmarkSet:
     """A further set of corruptions, described.
 
     Args:

@@ -10,7 +10,9 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from nsbench.config.names import METRICS
 from nsbench.errors import UserError
+from nsbench.plugins import load_plugins
 from nsbench.results.key import Key, Kind
 
 Function = Callable[[NDArray[np.float32], NDArray[np.int64], NDArray[np.float32] | None], ArrayLike]
@@ -90,6 +92,8 @@ def plain_name(name: str) -> str:
 def metric(name: str) -> Metric:
     """What is known of a metric, in whichever way its members are counted; its own words where nothing is."""
     plain = plain_name(name)
+    if name not in _REGISTERED and plain not in _KNOWN:
+        load_plugins()
     found = _REGISTERED.get(name) or _KNOWN.get(plain)
     return found or Metric(plain, plain.replace("_", " "))
 
@@ -100,7 +104,7 @@ def built_in(name: str) -> bool:
 
 
 def register(new: Metric) -> None:
-    """Add a metric of clean logits, which is measured from then on.
+    """Add a metric of clean logits, which `evaluation.metrics` and `--on` may name from then on.
 
     Raises UserError where the name is taken, or there is no function to measure it by.
     """
@@ -109,11 +113,7 @@ def register(new: Metric) -> None:
     if new.function is None:
         raise UserError(f"The metric {new.name!r} has no function: give one of logits, labels and weights.")
     _REGISTERED[new.name] = new
-
-
-def registered() -> list[Metric]:
-    """The metrics that were added, by name."""
-    return [_REGISTERED[name] for name in sorted(_REGISTERED)]
+    METRICS.add(new.name)
 
 
 @dataclass(frozen=True)

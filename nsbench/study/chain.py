@@ -4,6 +4,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from nsbench.checkpoints.labels import Labels, networks_folder
 from nsbench.checkpoints.record import CheckpointRecord, SelectionRecord
 from nsbench.checkpoints.store import has_checkpoint, read_checkpoint
 from nsbench.claims import Claims, work_off
@@ -57,20 +58,21 @@ def train_plan(
     units = [TrainOne(planned, trainer, reporter) for planned in plan]
     names = {unit.name: str(unit.planned.name) for unit in units}
     work_off(units, claims, lambda unit: reporter.say(f"{names[unit]}: another process trains it, waiting"))
-    return read_networks(run, plan)
+    return read_networks(run, [planned.labels for planned in plan])
 
 
-def read_networks(run: Path, plan: Sequence[Planned]) -> list[CheckpointRecord]:
+def read_networks(run: Path, plan: Sequence[Labels]) -> list[CheckpointRecord]:
     """The records of a plan's networks, their weights verified.
 
     Raises UserError when one is missing or damaged.
     """
     records = []
-    for planned in plan:
-        file = read_checkpoint(planned.folder(run), planned.recipe.hash)
+    for labels in plan:
+        folder = networks_folder(run) / labels.folder
+        file = read_checkpoint(folder)
         if file is None:
-            raise UserError(f"{planned.folder(run)} has no checkpoint: run `nsbench train` first.")
-        records.append(planned.labels.on(file.record))
+            raise UserError(f"{folder} has no checkpoint: run `nsbench train` first.")
+        records.append(labels.on(file.record))
     return records
 
 

@@ -35,7 +35,8 @@ def check_config(config: Config) -> None:
 
 def check_evaluation(config: EvaluationConfig) -> None:
     """Raise UserError for something that would be measured twice."""
-    for key in ("corruptions", "perturbations", "fgsm_epsilons", "attacks", "attack_epsilons"):
+    keys = ("corruptions", "perturbations", "protocols", "fgsm_epsilons", "attacks", "attack_epsilons", "metrics")
+    for key in keys:
         values = getattr(config, key)
         if len(set(values)) < len(values):
             raise UserError(f"evaluation.{key} = {list(values)} names something twice: name each once.")

@@ -17,6 +17,7 @@ from nsbench.models.subject import Subject
 from nsbench.models.trained import Trained
 from nsbench.predictions.collect import Evaluation
 from nsbench.predictions.disagreement import disagreements
+from nsbench.predictions.further import Further
 from nsbench.predictions.shown import Source
 from nsbench.predictions.store import Stored
 from nsbench.predictions.strips import write_benchmark_samples
@@ -46,6 +47,7 @@ class Measuring:
         pairs: pairs of models to compare.
         samples: strips of example images besides those of benchmarks.
         warnings: sentences a reader must see.
+        further: benchmarks beside the data set's own -C and -P.
     """
 
     name: str
@@ -61,6 +63,7 @@ class Measuring:
     pairs: list[Pair]
     samples: list[SampleImage] = field(default_factory=list)
     warnings: list[str] = field(default_factory=list)
+    further: Sequence[Further] = ()
 
 
 def measure(what: Measuring, bench: Bench) -> Results:
@@ -73,7 +76,14 @@ def measure(what: Measuring, bench: Bench) -> Results:
     """
     before = _written(bench.folder)
     evaluation = Evaluation(
-        what.evaluation, what.dataset, what.source, bench.folder, bench.device, what.held_out, bench.claims
+        what.evaluation,
+        what.dataset,
+        what.source,
+        bench.folder,
+        bench.device,
+        what.held_out,
+        bench.claims,
+        what.further,
     )
     evaluation.collect(what.subjects, bench.reporter)
     with bench.claims.hold("measure"):

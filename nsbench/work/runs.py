@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from nsbench.checkpoints.initialise import initialise
-from nsbench.checkpoints.labels import refuse_earlier, write_plan
+from nsbench.checkpoints.labels import networks_folder, plan_text, read_plan, refuse_earlier
 from nsbench.checkpoints.record import CheckpointRecord
 from nsbench.config.resolve import load_file, to_toml
 from nsbench.config.schema import Config
@@ -17,14 +17,13 @@ from nsbench.devices import choose_device, prepare
 from nsbench.errors import UserError
 from nsbench.models.trained import Trained
 from nsbench.networks.build import build_network
+from nsbench.predictions.further import Further, open_further
 from nsbench.predictions.shown import Source, open_source
 from nsbench.predictions.strips import write_noise_sample
 from nsbench.progress import Reporter
-from nsbench.report.render import write_report
 from nsbench.results.assemble import checkpoint_pairs
 from nsbench.results.described import NOISE, describe
 from nsbench.results.record import Results
-from nsbench.results.store import load_results
 from nsbench.study.chain import read_networks, train_plan, warnings_of
 from nsbench.study.plan import Planned, make_plan
 from nsbench.study.train import RecipeTrainer
@@ -32,6 +31,7 @@ from nsbench.work.bench import Bench
 from nsbench.work.checks import check_config, check_run_folder
 from nsbench.work.measuring import Measuring, find_baseline, measure
 from nsbench.work.options import Options
+from nsbench.work.reporting import write_shared_report
 from nsbench.work.session import Session, enter_folder
 
 
@@ -46,13 +46,14 @@ class Run:
     split: Split
     plan: Sequence[Planned]
     source: Source
+    further: Sequence[Further]
 
     def train(self) -> list[CheckpointRecord]:
         """Train the networks that are missing."""
         trainer = RecipeTrainer(
             dataset=self.dataset,
             split=self.split,
-            networks=self.plan[0].folder(self.bench.folder).parent,
+            networks=networks_folder(self.bench.folder),
             device=self.bench.device,
             initial=Path(self.config.transfer.weights) if self.config.transfer.weights else None,
             batch_size=self.config.evaluation.batch_size,
@@ -67,9 +68,8 @@ class Run:
     def measure(self, records: Sequence[CheckpointRecord]) -> Results:
         """Make the predictions that are missing, and measure."""
         folder = self.bench.folder
-        subjects = [
-            Trained(folder, record, planned.folder(folder)) for planned, record in zip(self.plan, records, strict=True)
-        ]
+        places = {str(labels): networks_folder(folder) / labels.folder for labels in read_plan(folder)}
+        subjects = [Trained(folder, record, places[str(record)]) for record in records]
         write_noise_sample(self.config, self.dataset, folder)
         validation = self.split.validation
         what = Measuring(
@@ -86,12 +86,18 @@ class Run:
             pairs=checkpoint_pairs(records),
             samples=[NOISE],
             warnings=[sentence for record in records for sentence in warnings_of(record, self.dataset.classes)],
+            further=self.further,
         )
         return measure(what, self.bench)
 
 
-def open_run(config: Config, options: Options) -> Run:
+def open_run(config: Config, options: Options, *, to_train: bool = True) -> Run:
     """A run folder, ready to work in.
+
+    Args:
+        config: config of the run.
+        options: the folder, the data and the device.
+        to_train: whether its networks may be trained; otherwise they stay those that `plan.json` names.
 
     Raises:
         UserError: at once for what would otherwise fail hours later: a name that does not exist, a device that is not
@@ -106,14 +112,15 @@ def open_run(config: Config, options: Options) -> Run:
     shares = (config.data.labeled_fraction, config.data.validation_fraction)
     divided = split(dataset.train.labels, *shares, config.data.split_seed, dataset.extra)
     source = open_source(config.evaluation, dataset, data_folder(options.data))
+    further = open_further(config.evaluation, dataset, data_folder(options.data))
     for note in source.notes:
         reporter.say(note)
     plan = make_plan(config, dataset.checksum)
     check_initial_weights(config, plan, dataset)
-    enter_folder(
-        options.claims, {"config.toml": to_toml(config)}, lambda: write_plan(options.out, [one.labels for one in plan])
-    )
-    return Run(config, options, Bench(options.out, device, reporter, options.claims), dataset, divided, plan, source)
+    described = {"plan.json": plan_text([one.labels for one in plan])} if to_train else {}
+    enter_folder(options.claims, described | {"config.toml": to_toml(config)})
+    bench = Bench(options.out, device, reporter, options.claims)
+    return Run(config, options, bench, dataset, divided, plan, source, further)
 
 
 def check_initial_weights(config: Config, plan: Sequence[Planned], dataset: Dataset) -> None:
@@ -129,8 +136,7 @@ def run_all(config: Config, options: Options) -> Path:
     run = open_run(config, options)
     with Session(run.bench):
         results = run.measure(run.train())
-    with options.claims.hold("report"):
-        return write_report(results, options.out)
+    return write_shared_report(results, options.claims)
 
 
 def train(config: Config, options: Options) -> Path:
@@ -142,16 +148,11 @@ def train(config: Config, options: Options) -> Path:
 
 
 def evaluate(folder: Path, options: Options) -> Path:
-    """Measure a trained run folder; returns the path of its results."""
-    run = open_run(run_config(folder), options)
+    """Measure a trained run folder, whatever version of the engine trained it; returns the path of its results."""
+    run = open_run(run_config(folder), options, to_train=False)
     with Session(run.bench):
-        run.measure(read_networks(folder, run.plan))
+        run.measure(read_networks(folder, read_plan(folder)))
     return folder / "results.json"
-
-
-def report(folder: Path) -> Path:
-    """Write the report of a measured run folder; returns its path."""
-    return write_report(load_results(folder), folder)
 
 
 def run_config(folder: Path) -> Config:

@@ -4,7 +4,7 @@ import json
 import os
 import platform
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
@@ -87,18 +87,16 @@ class Session:
         return found["sessions"] if isinstance(found, dict) and "sessions" in found else []
 
 
-def enter_folder(claims: Claims, texts: Mapping[str, str], write: Callable[[], None] = lambda: None) -> None:
+def enter_folder(claims: Claims, texts: Mapping[str, str]) -> None:
     """Write what describes a run or an evaluation into its folder, after the leftovers of a killed process are gone.
 
     Args:
         claims: claims of the folder.
         texts: the content of each file; one that is there already is not written again.
-        write: writes what else there is to write.
     """
     with claims.hold("folder"):
         for left in claims.folder.glob(".*.tmp"):
             left.unlink(missing_ok=True)
-        write()
         for name, text in texts.items():
             path = claims.folder / name
             if not path.is_file() or path.read_text() != text:

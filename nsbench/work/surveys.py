@@ -6,15 +6,14 @@ from nsbench.config.resolve import to_toml
 from nsbench.config.survey import SurveyConfig
 from nsbench.data.images import Dataset, ImageSet
 from nsbench.data.library.folder import data_folder
-from nsbench.data.library.manifests import load_manifest
 from nsbench.data.load import load_dataset
 from nsbench.devices import choose_device, prepare
 from nsbench.errors import UserError
 from nsbench.models.open import open_models
 from nsbench.models.subject import Subject
+from nsbench.predictions.further import open_further
 from nsbench.predictions.shown import open_source
 from nsbench.progress import Reporter
-from nsbench.report.render import write_report
 from nsbench.results.assemble import model_pairs
 from nsbench.results.described import describe
 from nsbench.results.record import Results
@@ -22,6 +21,7 @@ from nsbench.work.bench import Bench
 from nsbench.work.checks import check_evaluation, check_survey_folder
 from nsbench.work.measuring import Measuring, find_baseline, measure
 from nsbench.work.options import Options
+from nsbench.work.reporting import write_shared_report
 from nsbench.work.session import Session, enter_folder
 
 
@@ -49,17 +49,16 @@ def evaluate_models(config: SurveyConfig, options: Options, given: Sequence[Subj
     enter_folder(options.claims, {"config.toml": to_toml(config)})
     with Session(bench):
         results = measure(what, bench)
-        with options.claims.hold("report"):
-            write_report(results, options.out)
+        write_shared_report(results, options.claims)
     return results
 
 
 def survey(config: SurveyConfig, options: Options, given: Sequence[Subject] = ()) -> Measuring:
     """What an evaluation measures, with all that is checked before it; arguments and errors as of `evaluate_models`."""
-    subjects = [*open_models(config.models, len(load_manifest(config.data).classes)), *given]
+    dataset = load_dataset(config.data, options.data)
+    subjects = [*open_models(config.models, len(dataset.classes)), *given]
     check_names(subjects)
     baseline = find_baseline(config.baseline, subjects)
-    dataset = load_dataset(config.data, options.data)
     held_out = last_images(dataset, config.evaluation.held_out_images)
     return Measuring(
         name=config.name,
@@ -73,6 +72,7 @@ def survey(config: SurveyConfig, options: Options, given: Sequence[Subject] = ()
         subjects=subjects,
         baseline=baseline,
         pairs=model_pairs([subject.name for subject in subjects], baseline),
+        further=open_further(config.evaluation, dataset, data_folder(options.data)),
     )
 
 

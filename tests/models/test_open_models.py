@@ -8,7 +8,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from nsbench.checkpoints.labels import network_folder, write_plan
+from nsbench.checkpoints.labels import network_folder, plan_text
 from nsbench.checkpoints.record import TrainedNetwork
 from nsbench.checkpoints.store import CheckpointFile, load_network, save_checkpoint
 from nsbench.config.models import ModelConfig
@@ -73,7 +73,7 @@ def make_run(folder: Path, seed: int = 0) -> Path:
     folder.mkdir(parents=True)
     (folder / "config.toml").write_text(to_toml(config))
     plan = make_plan(config, "data")
-    write_plan(folder, [planned.labels for planned in plan])
+    (folder / "plan.json").write_text(plan_text([planned.labels for planned in plan]))
     for number, planned in enumerate(plan):
         save(planned.folder(folder), planned.name.generation, 10 * seed + number)
     return folder

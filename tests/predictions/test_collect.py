@@ -193,7 +193,7 @@ def test_models_that_do_not_fit_together_are_loaded_in_turn(digits: Dataset, tmp
     )
     evaluation.pool.room = 1
     evaluation.collect(subjects, QUIET)
-    assert min(loaded.values()) > 1
+    assert min(loaded.values()) > 10  # each of the ten corrupted cells shows its images to all three
     assert bytes_of(tmp_path / "few") == bytes_of(tmp_path / "all")
 
 

@@ -9,6 +9,7 @@ import pytest
 import typer
 from typer.testing import CliRunner, Result
 
+from nsbench.checkpoints.labels import Labels, write_plan
 from nsbench.cli.compare import compare
 from nsbench.errors import UserError
 from nsbench.metrics.uncertainty import holm
@@ -58,8 +59,11 @@ def test_the_last_student_of_a_run_is_meant_where_none_is_named(run: Path) -> No
 
 
 def test_a_checkpoint_is_named_by_its_folder_or_after_a_colon(run: Path) -> None:
-    (run / TEACHER).mkdir(parents=True, exist_ok=True)
-    for text in (str(run / TEACHER), f"{run}:{TEACHER}"):
+    folder = run / "networks" / "resnet8-supervised-1f3a09bc52"
+    folder.mkdir(parents=True)
+    own = {"study": "hard", "generation": 0, "network": "resnet8", "seed": 0, "role": "teacher", "parent": None}
+    write_plan(run, [Labels(**own, folder=folder.name)])
+    for text in (str(folder), f"{run}:{TEACHER}"):
         side = open_side(text)
         assert (side.folder.resolve(), side.model) == (run.resolve(), TEACHER)
 

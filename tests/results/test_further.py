@@ -1,6 +1,5 @@
 """Benchmarks beside a data set's own: numbers against slow loops, and what does not fit is refused."""
 
-from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -10,6 +9,7 @@ from nsbench.errors import UserError
 from nsbench.metrics.calibration import expected_calibration_error
 from nsbench.metrics.classification import negative_log_likelihood, softmax
 from nsbench.predictions.store import Stored
+from nsbench.protocols.protocol import Member, Protocol
 from nsbench.results import described
 from nsbench.results.key import Key
 from nsbench.results.measure import further
@@ -21,18 +21,16 @@ RESAMPLER = Resampler(200, 0)
 NEW = np.random.default_rng(7).integers(10, size=120)
 
 
-@dataclass(frozen=True)
-class Weather:
-    """A made-up benchmark of corruptions."""
+PROTOCOL = Protocol(
+    name="weather",
+    title="Weather",
+    kind="corruption",
+    data_sets=("digits",),
+    members=(*map(Member, ("hail", "sand", "smoke")), Member("dust", counts=False)),
+    severities=(1, 3),
+)
+"""A made-up benchmark."""
 
-    name: str = "weather"
-    title: str = "Weather"
-    counted: tuple[str, ...] = ("hail", "sand", "smoke")
-    shown: tuple[str, ...] = ("dust",)
-    severities: tuple[int, ...] = (1, 3)
-
-
-PROTOCOL = Weather()
 MEASURED = ("smoke", "hail", "dust")
 
 

@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
+from nsbench.protocols.registry import registered
 from nsbench.results.key import KINDS, Key, own_protocol, parsed
 from nsbench.results.measured import Measurement
 from nsbench.results.record import Results
@@ -84,6 +85,13 @@ def test_only_the_c_and_p_of_a_data_set_are_standard() -> None:
     assert not Key("corruption", "mean_error", "cifar10-c-bar").standard
     assert not Key("perturbation", "mean_flip_rate", "cifar10-c").standard
     assert not Key("clean", "top1_error").standard
+
+
+def test_the_c_and_p_of_a_data_set_are_called_alike_in_the_table_of_benchmarks() -> None:
+    for protocol in registered():
+        own = {own_protocol(protocol.kind, data) for data in protocol.data_sets}
+        assert Key(protocol.kind, "mean_error", protocol.name).standard == (own == {protocol.name})
+    assert {"cifar10-c", "cifar10-p", "cifar100-c"} <= {protocol.name for protocol in registered()}
 
 
 def test_an_unknown_field_of_a_key_is_refused(results: Results) -> None:

@@ -11,7 +11,7 @@ from nsbench.results import quantities
 from nsbench.results.compare.sides import open_side
 from nsbench.results.compare.versus import Choice, versus
 from nsbench.results.key import Key
-from nsbench.results.quantities import HEADLINES, Metric, headline, is_headline, metric, register, registered
+from nsbench.results.quantities import HEADLINES, Metric, headline, is_headline, metric, register
 from tests.results.small import CONFIG, cells_of, evaluated, labels
 
 
@@ -35,8 +35,8 @@ def added(monkeypatch: pytest.MonkeyPatch) -> Metric:
 
 
 def test_a_metric_that_was_added_is_measured_with_its_interval_and_compared(added: Metric, tmp_path: Path) -> None:
-    results = evaluated(tmp_path, {"base": 2.0, "good": 3.5}, "base")
-    assert registered() == [added]
+    config = CONFIG.model_copy(update={"metrics": (added.name,)})
+    results = evaluated(tmp_path, {"base": 2.0, "good": 3.5}, "base", evaluation=config)
     found = results.number("good", "clean", "thin_margin")
     assert found.value == pytest.approx(margin(cells_of(CONFIG, 3.5, 2)["clean"]["logits"], labels()[0], None))
     assert found.ci_low is not None
@@ -47,7 +47,8 @@ def test_a_metric_that_was_added_is_measured_with_its_interval_and_compared(adde
     assert chosen.comparisons[0].difference == pair.difference
 
 
-def test_without_it_nothing_of_it_is_measured(tmp_path: Path) -> None:
+@pytest.mark.usefixtures("added")
+def test_without_being_asked_for_nothing_of_it_is_measured(tmp_path: Path) -> None:
     results = evaluated(tmp_path, {"only": 2.0}, None)
     assert "thin_margin" not in {one.metric for one in results.measurements}
 

@@ -61,7 +61,11 @@ class CorruptionFiles:
 
 
 def open_corruption_files(
-    data_folder: Path, dataset: Dataset, names: Sequence[str], severities: Sequence[int] = ()
+    data_folder: Path,
+    dataset: Dataset,
+    names: Sequence[str],
+    severities: Sequence[int] = (),
+    protocol: Protocol | None = None,
 ) -> CorruptionFiles:
     """The corruptions `names` of the test images of `dataset`, everything about them checked.
 
@@ -70,12 +74,13 @@ def open_corruption_files(
         dataset: the clean images and labels.
         names: names of corruptions, which are the stems of their files.
         severities: that will be read, () for all; the published set has all, a generated one may have fewer.
+        protocol: the benchmark; None for the corruptions that the data set has anyway.
 
     Raises:
         UserError: the folder, a corruption or a severity is missing, an array is of another type, shape or length,
             or the labels are not those of the clean test images.
     """
-    protocol = corruption_protocol(dataset.name, dataset.title)
+    protocol = protocol or corruption_protocol(dataset.name, dataset.title)
     file_of_labels = protocol.layout.labels
     folder = find_array_folder(data_folder, dataset, protocol, names)
     folder.check_names([*names, file_of_labels])

@@ -13,6 +13,7 @@ from nsbench.data.npy.arrays import ArrayFile, open_array, readable
 from nsbench.errors import UserError
 from nsbench.protocols.cifar import LABELS
 from nsbench.protocols.protocol import Protocol
+from nsbench.protocols.registry import further_names
 
 DESCRIPTION = "nsbench-set.json"
 """The file that nsbench puts beside arrays of its own making."""
@@ -70,9 +71,10 @@ def find_array_folder(data_folder: Path, dataset: Dataset, protocol: Protocol, n
         if folder is None:
             fault = f"holds no {title}" if data_folder.exists() else "does not exist"
             download = f"download it with `nsbench data fetch {name}`, " if name in list_manifests() else ""
+            make = "" if name in further_names() else f"make it with `nsbench data generate {name}`, or "
             raise UserError(
-                f"The data folder {data_folder} {fault}: {download}make it with `nsbench data generate {name}`, "
-                f"or name the folder that holds {title} with --data or NSBENCH_DATA."
+                f"The data folder {data_folder} {fault}: {download}{make}name "
+                f"the folder that holds {title} with --data or NSBENCH_DATA."
             )
         stems = tuple(sorted(path.stem for path in folder.iterdir() if path.suffix == ".npy"))
         if (folder / DESCRIPTION).exists():

@@ -26,6 +26,7 @@ from nsbench.results.key import Key, Kind
 from nsbench.results.measured import BenchmarkSet
 
 SCORING = "The true labels of unlabelled images are used for this score only, never in training."
+UNKNOWN = " The true labels of some unlabelled images are not known: no share of right labels counts them."
 ASIDE = "Validation only, never averaged"
 IMAGENET = "mean of ImageNet-P's ten (snow in spatter's place)"
 
@@ -248,6 +249,8 @@ def pseudo_labels(lookup: Lookup) -> Table | None:
         "What passed the confidence threshold and what balancing made of it. Kept labels right: the share of kept "
         f"pseudo-labels that equal the true label. {SCORING} Counted over all kept images, so without an interval."
     )
+    if not all(found.labels_known for _, found in students):
+        caption += UNKNOWN
     return Table("pseudo_labels", "Pseudo-labels", caption, columns, rows, [])
 
 

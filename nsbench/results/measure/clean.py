@@ -14,10 +14,10 @@ from nsbench.metrics.classification import Floats
 from nsbench.metrics.classwise import classwise_bins
 from nsbench.metrics.top_label import top_label, top_label_bins
 from nsbench.metrics.uncertainty import resampled_temperature
+from nsbench.results import quantities
 from nsbench.results.measure.calibrated import Calibration, without_interval
 from nsbench.results.measure.numbers import Number, Place, Resampler, Sampled, last_mean
 from nsbench.results.measure.predicted import Predicted
-from nsbench.results.quantities import registered
 
 PAPER_BINS = 10
 SHARES = (classification.top1_error, classification.top5_error)
@@ -27,10 +27,9 @@ def clean_numbers(model: Predicted, config: EvaluationConfig, resampler: Resampl
     """Error, likelihood and calibration on clean images."""
     place = Place("clean", len(model.labels), model.image_identity("clean"))
     yield from _numbers(place, model.clean, model, config, resampler)
-    for metric in registered():
-        assert metric.function is not None
-        measure = partial(metric.function, model.clean, model.labels)
-        yield place.number(metric.name, resampler.sample(measure, place.n))
+    for added in map(quantities.metric, config.metrics):
+        assert added.function is not None, added.name
+        yield place.number(added.name, resampler.sample(partial(added.function, model.clean, model.labels), place.n))
 
 
 def scaled_numbers(model: Predicted, config: EvaluationConfig, resampler: Resampler) -> Iterator[Number]:

@@ -11,11 +11,14 @@ from numpy.typing import ArrayLike
 
 from nsbench.config.evaluation import EvaluationConfig
 from nsbench.metrics.uncertainty import interval
-from nsbench.predictions.store import load_labels
+from nsbench.predictions.store import Labels, load_labels, load_test_set_labels
+from nsbench.protocols.protocol import Protocol
+from nsbench.protocols.registry import find_protocol
 from nsbench.results.key import own_protocol
 from nsbench.results.measure.attacked import attack_numbers
 from nsbench.results.measure.clean import clean_numbers, scaled_numbers
 from nsbench.results.measure.corrupted import CorruptionErrors, corruption_errors, corruption_numbers
+from nsbench.results.measure.further import further_numbers, test_set_numbers
 from nsbench.results.measure.numbers import Number, Resampler
 from nsbench.results.measure.perturbed import Flips, flips_of, perturbation_numbers
 from nsbench.results.measure.predicted import Predicted
@@ -40,7 +43,20 @@ class Measurer:
         self, run: Path, config: EvaluationConfig, resampler: Resampler, baseline: str | None, data: str
     ) -> None:
         self.run, self.config, self.resampler, self.baseline, self.data = run, config, resampler, baseline, data
-        self.labels, self.held_out = load_labels(run)
+
+    @cached_property
+    def _labels(self) -> tuple[Labels, Labels]:
+        return load_labels(self.run)
+
+    @property
+    def labels(self) -> Labels:
+        """True classes of the test images."""
+        return self._labels[0]
+
+    @property
+    def held_out(self) -> Labels:
+        """True classes of the held-out images; empty where there are none."""
+        return self._labels[1]
 
     def predicted(self, model: str) -> Predicted:
         """The predictions of a model."""
@@ -69,6 +85,14 @@ class Measurer:
             own = own_protocol("perturbation", self.data)
             found = perturbation_numbers(model, self._base_flips, self.config, self.resampler, own)
             yield from map(_of_itself, found) if itself else found
+        for name in self.config.protocols:
+            yield from self._further(model, find_protocol(name))
+
+    def _further(self, model: Predicted, protocol: Protocol) -> Iterator[Number]:
+        if protocol.kind == "test_set":
+            labels = load_test_set_labels(self.run, protocol.name)
+            return test_set_numbers(model, protocol.name, labels, self.config, self.resampler)
+        return further_numbers(model, protocol, protocol.names, self.config, self.resampler)
 
     @cached_property
     def _base_errors(self) -> CorruptionErrors | None:

@@ -2,7 +2,6 @@
 
 from collections.abc import Iterator, Sequence
 from functools import partial
-from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,44 +11,12 @@ from nsbench.errors import UserError
 from nsbench.metrics import classification
 from nsbench.metrics.classification import weighted_mean
 from nsbench.metrics.top_label import top_label, top_label_bins
+from nsbench.predictions.store import further_cell, test_set_cell
+from nsbench.protocols.protocol import Protocol
 from nsbench.results.measure.calibrated import Calibration
 from nsbench.results.measure.cells import Cells, calibration_of
 from nsbench.results.measure.numbers import Number, Place, Resampler
 from nsbench.results.measure.predicted import REMEDY, Predicted
-
-
-class CorruptionProtocol(Protocol):
-    """What numbers need of a benchmark of corruptions."""
-
-    @property
-    def name(self) -> str:
-        """Such as `cifar10-c-bar`."""
-
-    @property
-    def title(self) -> str:
-        """As prose has it."""
-
-    @property
-    def counted(self) -> tuple[str, ...]:
-        """The members that count in the mean."""
-
-    @property
-    def shown(self) -> tuple[str, ...]:
-        """Members that never count."""
-
-    @property
-    def severities(self) -> tuple[int, ...]:
-        """Ascending."""
-
-
-def test_set_cell(protocol: str) -> str:
-    """The cell of a plain test set."""
-    return f"test_set/{protocol}"
-
-
-def further_cell(protocol: str, member: str, severity: int) -> str:
-    """The cell of a further corruption at a severity."""
-    return f"protocol/{protocol}/{member}-{severity}"
 
 
 def test_set_numbers(
@@ -84,7 +51,7 @@ def test_set_numbers(
 
 def further_numbers(
     model: Predicted,
-    protocol: CorruptionProtocol,
+    protocol: Protocol,
     measured: Sequence[str],
     config: EvaluationConfig,
     resampler: Resampler,

@@ -1,16 +1,27 @@
-"""CIFAR-10.1 v6 from its two files."""
+"""CIFAR-10.1 v6, and other test sets, from their two files."""
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 
-from nsbench.data.npy.cifar10_1 import load_cifar10_1
+from nsbench.data.images import Dataset, ImageSet
+from nsbench.data.npy.test_set import load_test_set
 from nsbench.errors import UserError
+from nsbench.protocols.cifar import CIFAR10_1
+from nsbench.protocols.protocol import Layout
 
 IMAGES, LABELS = "cifar10.1_v6_data.npy", "cifar10.1_v6_labels.npy"
 BALANCED = np.random.default_rng(1).permutation(np.repeat(np.arange(10), 200))
+
+
+def load_cifar10_1(folder: Path) -> ImageSet:
+    """CIFAR-10.1 beside a data set of ten classes."""
+    own = ImageSet(np.zeros((10, 32, 32, 3), np.uint8), np.arange(10))
+    dataset = Dataset("x", "X", "", "", tuple("abcdefghij"), (0.5,) * 3, (0.2,) * 3, own, own, "")
+    return load_test_set(CIFAR10_1, dataset, folder)
 
 
 @pytest.fixture
@@ -39,7 +50,7 @@ def test_images_and_labels_are_those_of_the_files(folder: Path, images: np.ndarr
 
 
 def test_a_folder_without_it_says_where_it_comes_from(tmp_path: Path) -> None:
-    with pytest.raises(UserError, match=r"holds no CIFAR-10.1: download it with `nsbench data fetch cifar10.1`"):
+    with pytest.raises(UserError, match=r"holds no CIFAR-10.1 \(v6\): download it with `nsbench data fetch cifar10.1`"):
         load_cifar10_1(tmp_path)
 
 
@@ -58,8 +69,8 @@ def test_a_missing_file_is_named(folder: Path, name: str) -> None:
         (LABELS, np.zeros(2021, np.int32), r"\(2021,\) instead of \(2000,\)"),
         (LABELS, np.zeros(2000), "holds float64 instead of integers"),
         (LABELS, np.zeros(2000, np.int32), r"has not 200 labels of each class 0\.\.9"),
-        (LABELS, BALANCED + 1, r"has not 200 labels of each class 0\.\.9"),
-        (LABELS, BALANCED - 1, r"has not 200 labels of each class 0\.\.9"),
+        (LABELS, BALANCED + 1, r"has labels beyond the classes 0\.\.9"),
+        (LABELS, BALANCED - 1, r"has labels beyond the classes 0\.\.9"),
         (LABELS, np.where(np.arange(2000) == 0, (BALANCED[0] + 1) % 10, BALANCED), "has not 200 labels of each class"),
     ],
 )
@@ -75,3 +86,18 @@ def test_a_circle_of_links_is_one_sentence(tmp_path: Path) -> None:
     (tmp_path / IMAGES).symlink_to(tmp_path / IMAGES)
     with pytest.raises(UserError, match=r"cannot be read \(Too many levels of symbolic links\)"):
         load_cifar10_1(tmp_path)
+
+
+def test_a_set_that_fixes_neither_count_nor_balance_has_those_of_its_files(tmp_path: Path) -> None:
+    own = ImageSet(np.zeros((3, 8, 8, 3), np.uint8), np.arange(3))
+    dataset = Dataset("x", "X", "", "", ("a", "b", "c"), (0.5,) * 3, (0.2,) * 3, own, own, "")
+    layout = Layout(folders=("new",), labels="truth", images="pixels")
+    protocol = replace(CIFAR10_1, name="new", title="New", layout=layout, side=0)
+    (tmp_path / "new").mkdir()
+    np.save(tmp_path / "new" / "pixels.npy", np.ones((4, 8, 8, 3), np.uint8))
+    np.save(tmp_path / "new" / "truth.npy", np.array([0, 0, 0, 1], np.uint8))
+    found = load_test_set(protocol, dataset, tmp_path)
+    assert found.labels.tolist() == [0, 0, 0, 1]
+    np.save(tmp_path / "new" / "truth.npy", np.array([0, 0, 0, 3], np.uint8))
+    with pytest.raises(UserError, match=r"has labels beyond the classes 0\.\.2: download it again\."):
+        load_test_set(protocol, dataset, tmp_path)

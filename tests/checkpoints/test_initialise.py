@@ -11,7 +11,7 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from nsbench.checkpoints.initialise import initialise, weights_sha256_of
-from nsbench.checkpoints.record import CheckpointRecord
+from nsbench.checkpoints.record import TrainedNetwork
 from nsbench.checkpoints.store import CheckpointFile, load_network, save_checkpoint
 from nsbench.errors import UserError
 from nsbench.networks.build import build_network
@@ -39,14 +39,10 @@ def trained(classes: int = 3) -> Classifier:
 
 def saved(folder: Path, model: Classifier, classes: int = 3) -> Path:
     """A checkpoint folder."""
-    record = CheckpointRecord(
-        study="a",
-        generation=0,
+    record = TrainedNetwork(
         network=SMALL,
         seed=0,
-        role="teacher",
-        objective="supervised",
-        parent=None,
+        method="supervised",
         parameters=1,
         images_seen=1,
         training_images=1,
@@ -59,7 +55,15 @@ def saved(folder: Path, model: Classifier, classes: int = 3) -> Path:
         selection=None,
         history=[],
     )
-    description = {"fingerprint": "f", "classes": classes, "mean": MEAN, "std": STD, "dropout": 0.0, "survival": 1.0}
+    description = {
+        "recipe": {"parent": None},
+        "teacher": None,
+        "classes": classes,
+        "mean": MEAN,
+        "std": STD,
+        "dropout": 0.0,
+        "survival": 1.0,
+    }
     save_checkpoint(folder, model, CheckpointFile(**description, device="cpu", record=record))
     return folder
 

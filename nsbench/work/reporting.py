@@ -1,0 +1,23 @@
+"""The report of a folder, from its record alone."""
+
+from pathlib import Path
+
+from nsbench.claims import Claims
+from nsbench.report.render import write_report
+from nsbench.results.record import Results
+from nsbench.results.store import load_results
+
+
+def report(folder: Path) -> Path:
+    """Write the report of a measured folder again; returns its path.
+
+    Raises:
+        UserError: there is no record, or it is damaged.
+    """
+    return write_report(load_results(folder), folder)
+
+
+def write_shared_report(results: Results, claims: Claims) -> Path:
+    """Write the report of a folder on which other processes may work, one after the other; returns its path."""
+    with claims.hold("report"):
+        return write_report(results, claims.folder)

@@ -1,0 +1,1 @@
+"""One addition to nsbench of each kind."""
