@@ -59,8 +59,8 @@ def write_model(run: Path, name: str, labels: Array, held_out: Array, config: Ev
     """Every cell of one model."""
     random = np.random.default_rng(seed)
     save = partial(Stored(run, name).save, fingerprint="synthetic")
-    save("clean", {"logits": logits_of(labels, 4, random)}, images="clean")
-    save("held-out", {"logits": logits_of(held_out, 4, random)}, images="held-out")
+    save("clean", {"logits": logits_of(labels, 4, random)}, image_identity="clean")
+    save("held-out", {"logits": logits_of(held_out, 4, random)}, image_identity="held-out")
     for attack, epsilons in (("fgsm", config.fgsm_epsilons), ("pgd", config.attack_epsilons)):
         arrays = {"logits": np.stack([logits_of(labels, 4 - 40 * epsilon, random) for epsilon in epsilons])}
         save(attack, arrays | {"zero_gradient": random.random(len(labels)) < 0.01}, images="clean")

@@ -70,20 +70,20 @@ class RobustBench:
 
     def side(self, shown: Shown) -> Side:
         """Images per second of all corruptions shown."""
-        return partial(rate, self._device, partial(self._evaluate, shown))
+        return partial(rate, self._device, partial(self._measure, shown))
 
     def predictions(self, shown: Shown) -> Predictions:
         """What its loop predicts, in our cells."""
         found: list[torch.Tensor] = []
         handle = self._network.register_forward_hook(lambda *call: found.append(call[-1].argmax(1).cpu()))
         try:
-            self._evaluate(shown)
+            self._measure(shown)
         finally:
             handle.remove()
         blocks = torch.cat(found).reshape(len(shown.cells), shown.images).numpy()
         return dict(zip(shown.cells, blocks, strict=True))
 
-    def _evaluate(self, shown: Shown) -> int:
+    def _measure(self, shown: Shown) -> int:
         code = self._code
         data, threat = code.BenchmarkDataset.cifar_10, code.ThreatModel.corruptions
         code.CORRUPTIONS_DICT[data][threat] = shown.corruptions

@@ -13,7 +13,7 @@ from nsbench.results.compare.versus import Choice, Versus, versus
 from nsbench.results.record import Results
 from nsbench.results.store import load_results
 from nsbench.work.options import Options
-from nsbench.work.surveys import evaluate_models
+from nsbench.work.surveys import measure_models
 
 
 def evaluate(  # noqa: PLR0913  # an option of the command is an argument here
@@ -73,7 +73,7 @@ def evaluate(  # noqa: PLR0913  # an option of the command is an argument here
     )
     folder = Path(out).expanduser()
     options = Options(folder, Path(data).expanduser() if data else None, device, quiet)
-    return evaluate_models(request.configuration(folder), options, given)
+    return measure_models(request.configuration(folder), options, given)
 
 
 def compare(

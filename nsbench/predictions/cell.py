@@ -31,7 +31,7 @@ class Cell(ABC):
         name: name of its file.
         benchmark: heading under which progress is shown.
         subset: the clean test images that it is made from.
-        images: identity of the images it shows.
+        image_identity: identity of the images it shows.
         passes: images shown to a network for each image of the subset.
         reads: whether its images come from a disk.
         attacks: whether it needs gradients.
@@ -43,13 +43,13 @@ class Cell(ABC):
     attacks = False
     folded = False
 
-    def __init__(self, name: str, benchmark: str, subset: Subset, images: str, passes: int = 1) -> None:
+    def __init__(self, name: str, benchmark: str, subset: Subset, image_identity: str, passes: int = 1) -> None:
         self.name, self.benchmark, self.subset, self.passes = name, benchmark, subset, passes
-        self.images = fingerprint(images, len(subset))
+        self.image_identity = fingerprint(image_identity, len(subset))
 
     def fingerprint(self, identity: str) -> str:
         """A hash that names the predictions of a model with this identity."""
-        return fingerprint(identity, self.name, self.images, *self.settings(), *("folded",) * self.folded)
+        return fingerprint(identity, self.name, self.image_identity, *self.settings(), *("folded",) * self.folded)
 
     def settings(self) -> tuple[str, ...]:
         """What else determines the predictions."""

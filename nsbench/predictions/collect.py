@@ -26,7 +26,7 @@ from nsbench.predictions.cells import Clean, cells
 from nsbench.predictions.further import Corruptions, Further, TestSet
 from nsbench.predictions.gathered import HELD, Gathered
 from nsbench.predictions.pool import Pool
-from nsbench.predictions.shown import Source, Subset
+from nsbench.predictions.shown import BenchmarkImages, Subset
 from nsbench.predictions.store import Stored, save_labels, test_set_cell
 from nsbench.progress import Reporter, Task
 
@@ -61,7 +61,7 @@ class Evaluation:
         self,
         config: EvaluationConfig,
         dataset: Dataset,
-        source: Source,
+        source: BenchmarkImages,
         run: Path,
         device: torch.device,
         held_out: ImageSet | None = None,

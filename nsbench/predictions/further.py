@@ -137,9 +137,9 @@ def generated(
     except UserError:
         raise
     except Exception as error:  # the code of a stranger may fail in any way
-        raise UserError(f"{protocol.name} fails to make {name} ({type(error).__name__}: {error}): mend it.") from error
+        raise UserError(f"{protocol.name} fails to make {name} ({type(error).__name__}: {error}): fix it.") from error
     if found.dtype != np.uint8 or found.shape != images.shape:
         raise UserError(
-            f"{protocol.name} makes {found.dtype} {found.shape} of uint8 {images.shape} for {name}: mend its generator."
+            f"{protocol.name} makes {found.dtype} {found.shape} of uint8 {images.shape} for {name}: fix its generator."
         )
     return np.ascontiguousarray(found)

@@ -42,7 +42,7 @@ class Gathered:
         """Write the cell, which appears whole."""
         if self._file is None:
             arrays = self._cell.join(self._parts)
-            self._stored.save(self._cell.name, arrays, self._fingerprint, self._cell.images)
+            self._stored.save(self._cell.name, arrays, self._fingerprint, self._cell.image_identity)
         else:
             self._spill()
             self._file.finish()
@@ -63,7 +63,7 @@ class Gathered:
             for name, array in arrays.items():
                 before, after = array.shape[: axes[name]], array.shape[axes[name] + 1 :]
                 kinds[name] = Kind(array.dtype, (*before, len(self._cell.subset), *after))
-            self._file = self._stored.begin(self._cell.name, kinds, self._fingerprint, self._cell.images)
+            self._file = self._stored.begin(self._cell.name, kinds, self._fingerprint, self._cell.image_identity)
         start = self._written
         for name, array in arrays.items():
             self._file.put(name, start, array, axes[name])

@@ -94,7 +94,7 @@ class Subset:
             yield self.part(slice(start, start + step))
 
 
-class Source(ABC):
+class BenchmarkImages(ABC):
     """Corrupted and perturbed images of a test set.
 
     Attributes:
@@ -124,7 +124,7 @@ class Source(ABC):
         """uint8 (B, T, H, W, 3) on the device of `part`."""
 
 
-class Generated(Source):
+class Generated(BenchmarkImages):
     """Images made on the device, nothing on disk.
 
     Args:
@@ -150,7 +150,7 @@ class Generated(Source):
         return perturb(part.images, name, indices=part.indices, seed=GENERATED_SEED)
 
 
-class Files(Source):
+class Files(BenchmarkImages):
     """Images read from memory-mapped files; None stands for a kind that is not measured."""
 
     reads = True
@@ -202,7 +202,7 @@ class Files(Source):
             yield self._perturbations.read(name, row)
 
 
-def open_source(config: EvaluationConfig, dataset: Dataset, folder: Path) -> Source:
+def open_source(config: EvaluationConfig, dataset: Dataset, folder: Path) -> BenchmarkImages:
     """The source that a configuration names, checked before any work.
 
     Args:

@@ -87,27 +87,27 @@ class Stored:
         """Where a cell's file is."""
         return self._folder / f"{cell}.safetensors"
 
-    def save(self, cell: str, arrays: Arrays, fingerprint: str, images: str) -> None:
+    def save(self, cell: str, arrays: Arrays, fingerprint: str, image_identity: str) -> None:
         """Write a cell; its file appears whole or not at all.
 
         Args:
             cell: its name.
             arrays: as the table at the head of this module says.
             fingerprint: hash of all that determines them.
-            images: identity of the images alone; two models with the same one are paired.
+            image_identity: identity of the images alone; two models with the same one are paired.
         """
-        write_bytes(self.path(cell), save(arrays, _metadata(fingerprint, images)))
+        write_bytes(self.path(cell), save(arrays, _metadata(fingerprint, image_identity)))
 
-    def begin(self, cell: str, arrays: Mapping[str, Kind], fingerprint: str, images: str) -> TensorFile:
+    def begin(self, cell: str, arrays: Mapping[str, Kind], fingerprint: str, image_identity: str) -> TensorFile:
         """A cell's file, to be written part by part; arguments as of `save`, with the arrays' kinds."""
-        return TensorFile(self.path(cell), arrays, _metadata(fingerprint, images))
+        return TensorFile(self.path(cell), arrays, _metadata(fingerprint, image_identity))
 
     def has(self, cell: str, fingerprint: str | None = None) -> bool:
         """Whether a cell is there, made under this fingerprint if one is given."""
         found = self._origin(cell)
         return found is not None and (fingerprint is None or found[0] == fingerprint)
 
-    def images(self, cell: str) -> str:
+    def image_identity(self, cell: str) -> str:
         """Identity of the images that a cell shows; empty if there is none."""
         return (self._origin(cell) or ("", ""))[1]
 
@@ -125,14 +125,14 @@ class Stored:
             return None
         try:
             with safetensors.safe_open(path, framework="np") as file:
-                fingerprint, _, images = (file.metadata() or {}).get(_KEY, "").partition(" ")
-                return fingerprint, images
+                fingerprint, _, image_identity = (file.metadata() or {}).get(_KEY, "").partition(" ")
+                return fingerprint, image_identity
         except safetensors.SafetensorError:
             return None
 
 
-def _metadata(fingerprint: str, images: str) -> dict[str, str]:
-    return {_KEY: f"{fingerprint} {images}"}
+def _metadata(fingerprint: str, image_identity: str) -> dict[str, str]:
+    return {_KEY: f"{fingerprint} {image_identity}"}
 
 
 def save_labels(run: Path, test: Labels, held_out: Labels, further: Mapping[str, Labels] | None = None) -> None:

@@ -125,7 +125,7 @@ def further_set(protocol: Protocol, measured: Sequence[str], images: int, test: 
 
 
 def benchmark_samples(config: EvaluationConfig) -> Iterator[SampleImage]:
-    """What `write_benchmark_samples` writes."""
+    """What `write_benchmark_strips` writes."""
     for name in config.corruptions:
         last = CIFAR10_C.severities[-1]
         caption = f"Test images as they are (left) and at severities 1 to {last}."

@@ -18,9 +18,9 @@ from nsbench.models.trained import Trained
 from nsbench.predictions.collect import Evaluation
 from nsbench.predictions.disagreement import disagreements
 from nsbench.predictions.further import Further
-from nsbench.predictions.shown import Source
+from nsbench.predictions.shown import BenchmarkImages
 from nsbench.predictions.store import Stored
-from nsbench.predictions.strips import write_benchmark_samples
+from nsbench.predictions.strips import write_benchmark_strips
 from nsbench.results.assemble import Pair, Setup, assemble
 from nsbench.results.described import benchmark_samples
 from nsbench.results.record import DatasetRecord, Results, SampleImage
@@ -57,7 +57,7 @@ class Measuring:
     dataset: Dataset
     data: DatasetRecord
     held_out: ImageSet | None
-    source: Source
+    source: BenchmarkImages
     subjects: Sequence[Subject]
     baseline: str | None
     pairs: list[Pair]
@@ -92,7 +92,7 @@ def measure(what: Measuring, bench: Bench) -> Results:
             bench.reporter.say("another process has measured")
             return found
         bench.reporter.say("measure")
-        write_benchmark_samples(what.evaluation, what.dataset, what.source, bench.folder)
+        write_benchmark_strips(what.evaluation, what.dataset, what.source, bench.folder)
         results = assemble(_setup(what, bench))
         with bench.claims.hold("folder"):
             save_results(bench.folder, results)

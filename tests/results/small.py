@@ -89,7 +89,7 @@ def write_model(
     save_labels(run, *labels())
     for cell, arrays in cells_of(config, skill, seed).items():
         which = f"{cell} {images}" if cell.startswith("corruption/") else cell
-        Stored(run, name).save(cell, arrays, fingerprint="made-up", images=which)
+        Stored(run, name).save(cell, arrays, fingerprint="made-up", image_identity=which)
 
 
 def model_record(name: str) -> ModelRecord:
