@@ -75,7 +75,11 @@ def write_model(run: Path, name: str, labels: Array, held_out: Array, config: Ev
             save(cell, arrays, image_identity=cell)
     for moving in config.perturbations:
         steps = random.random((len(labels), CIFAR10_P.member(moving).frames)) < 0.05
-        save(perturbation_cell(moving), {"predicted": (steps.cumsum(1) % CLASSES).astype(np.uint8)}, image_identity=moving)
+        save(
+            perturbation_cell(moving),
+            {"predicted": (steps.cumsum(1) % CLASSES).astype(np.uint8)},
+            image_identity=moving,
+        )
 
 
 def measured(run: Path, names: Sequence[str], config: EvaluationConfig) -> list[Measurement]:

@@ -23,7 +23,7 @@ CONTROL = "control"
 
 @dataclass(frozen=True)
 class Planned:
-    """A network to be: a recipe under its labels.
+    """A network to train: a recipe under its labels.
 
     Attributes:
         name: study, generation, network and seed.
@@ -52,7 +52,7 @@ def make_plan(config: Config, dataset: str) -> list[Planned]:
     """The networks of a run: for each seed the chain, the baseline, and the controls if there are any.
 
     Args:
-        config: config of the run.
+        config: configuration of the run.
         dataset: checksum of all images and labels.
 
     Raises:

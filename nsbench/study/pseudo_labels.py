@@ -121,7 +121,7 @@ def select_and_balance(
 def make_targets(
     kind: str, training: TrainingRows, unlabeled: Indices, pseudo: PseudoLabels, smoothing: float
 ) -> NDArray[np.float32]:
-    """Distribution over the classes that each row of a training set is to be given.
+    """The target distribution over the classes for each row of a training set.
 
     Args:
         kind: `hard`, `soft` (labelled images stay hard) or `smooth` (labelled images too, as in the study).

@@ -167,7 +167,7 @@ class RecipeTrainer:
         return predict_logits(network, images, self.device, self.batch_size)
 
     def _check_predictions(self, network: Classifier, title: str, recipe: Recipe) -> None:
-        """Raise UserError when a network whose loss stayed finite has diverged all the same."""
+        """Raise UserError when a network has diverged although its loss stayed finite."""
         if not np.isfinite(self._predict(network, self.dataset.train.images[self.split.labeled[:512]])).all():
             raise UserError(
                 f"The predictions of {title} are not finite after training: "
@@ -208,7 +208,7 @@ class RecipeTrainer:
 
 
 def drawn_noise(noise: InputNoiseConfig) -> InputNoise:
-    """Input noise as configured, in the engine's words."""
+    """Input noise as configured, in the engine's terms."""
     return InputNoise(noise.operations, noise.magnitude, noise.crop_padding, noise.flip)
 
 

@@ -103,7 +103,7 @@ class Captured:
         yield steps.stop
 
     def _take(self, block: Inputs) -> Inputs:
-        """Copy the block into the fixed memory, which the first and largest block measures out."""
+        """Copy the block into the fixed memory, whose size the first and largest block sets."""
         if self.inputs is None or len(self.inputs.rate) < len(block.rate):
             self.inputs, self.graph = block.map(torch.empty_like), None
         for own, given in zip(self.inputs.tensors(), block.tensors(), strict=True):

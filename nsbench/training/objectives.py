@@ -1,4 +1,4 @@
-"""What a network learns: the loss of a batch, made inside the step from what networks say of its images."""
+"""What a network learns: the loss of a batch, made inside the step from the networks' predictions for its images."""
 
 from collections.abc import Callable
 from typing import NamedTuple, Protocol

@@ -103,7 +103,7 @@ class Schedule:
         return range(start, min(start + length, segment.stop))
 
     def learning_rate(self, step: int) -> float:
-        """The schedule at a step: at each milestone passed times `decay`, or a half cosine; first the warm-up."""
+        """The schedule at a step: times `decay` at each milestone passed, or a half cosine; the warm-up first."""
         settings, share = self.settings, step / self.steps
         if share < settings.warmup:
             return settings.learning_rate * (step + 1) / (settings.warmup * self.steps)

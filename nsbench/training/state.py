@@ -18,7 +18,7 @@ class Point:
     """Training progress after a segment.
 
     Attributes:
-        images: seen so far.
+        images: images seen so far.
         learning_rate: learning rate of the last step.
         loss: mean over the segment's noisy images.
         accuracy: share of them classified as their targets say.

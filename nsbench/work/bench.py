@@ -17,7 +17,7 @@ class Bench:
         folder: folder of the run or the evaluation.
         device: computes.
         reporter: shows progress.
-        claims: on the units of work in the folder.
+        claims: claims on the units of work in the folder.
     """
 
     folder: Path

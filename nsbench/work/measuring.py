@@ -1,4 +1,4 @@
-"""The one measuring, whether training went before it or not: predictions, numbers, record."""
+"""The one way to measure, with training before it or without: predictions, numbers, record."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -108,7 +108,7 @@ def _written(folder: Path) -> int:
 
 
 def _by_another(what: Measuring, folder: Path, before: int) -> Results | None:
-    """The record, if another process has made this very one since we began."""
+    """The record, if another process has made the same one since we began."""
     if _written(folder) == before:
         return None
     try:
@@ -166,7 +166,7 @@ def recorded(subject: Subject) -> CheckpointRecord | ModelRecord:
 
 
 def _suspicions(subject: Subject, dataset: Dataset, folder: Path) -> list[str]:
-    """What to distrust in a model that nsbench did not train, from all its clean logits."""
+    """What is suspicious about a model that nsbench did not train, from all its clean logits."""
     if isinstance(subject.record, CheckpointRecord):
         return []
     logits = torch.from_numpy(Stored(folder, subject.name).load("clean")["logits"])

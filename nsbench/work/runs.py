@@ -95,7 +95,7 @@ def open_run(config: Config, options: Options, *, to_train: bool = True) -> Run:
     """A run folder, ready to work in.
 
     Args:
-        config: config of the run.
+        config: configuration of the run.
         options: the folder, the data and the device.
         to_train: whether its networks may be trained; otherwise they stay those that `plan.json` names.
 

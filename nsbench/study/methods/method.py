@@ -45,7 +45,7 @@ class Lesson:
     """A training set.
 
     Attributes:
-        rows: int64 (n,), of the training images; a copy appears again.
+        rows: int64 (n,), rows of the training images; a copy appears again.
         targets: float32 (n, classes), each row a distribution, or zeros.
         soft: float32 (n, classes), the teacher's probabilities; None without.
         unlabeled: int64 (u,), rows of the second stream; None without.
@@ -65,7 +65,7 @@ class Method(ABC, Generic[Settings]):
     Attributes:
         settings: as configured.
         needs_teacher: whether it learns from the network before it in the chain.
-        asks_average: whether its loss asks the moving average of the weights.
+        asks_average: whether its loss uses the moving average of the weights.
     """
 
     section: ClassVar[type[MethodConfig]]
