@@ -33,7 +33,7 @@ Preset = Annotated[str, typer.Argument(metavar="[PRESET|FILE.toml]", help="A pre
 RunFolder = Annotated[Path, typer.Argument(metavar="RUN", help="A run folder.")]
 Out = Annotated[Path | None, typer.Option("--out", metavar="DIR", help="Run folder. Default: runs/NAME.")]
 SaveEvery = Annotated[
-    float, typer.Option("--save-every", metavar="SECONDS", min=0, help="Save a training in progress this often.")
+    float, typer.Option("--save-every", metavar="SECONDS", min=0, help="Save training in progress this often.")
 ]
 ShowConfig = Annotated[bool, typer.Option("--show-config", help="Print the complete configuration and stop.")]
 

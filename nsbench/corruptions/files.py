@@ -27,7 +27,7 @@ from nsbench.progress import Reporter, Task
 from nsbench.protocols.cifar import CIFAR10_C, CIFAR10_P
 
 BATCH = 250
-"""Images made at a time: of the sizes tried the fastest on a CPU, and a small share of the memory allowed."""
+"""Images made at a time: the fastest on a CPU of the sizes tried, and a small share of the memory allowed."""
 SPARE_BYTES = 64 * 2**20
 """Disk space left free."""
 

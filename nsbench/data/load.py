@@ -13,7 +13,7 @@ from nsbench.errors import UserError
 from nsbench.plugins import load_plugins
 
 Load = Callable[[Path], Dataset]
-"""Reads a data set, given the data folder; what it returns bears the name that it is registered under."""
+"""Reads a data set, given the data folder; what it returns has the name that it is registered under."""
 
 _REGISTERED: dict[str, Load] = {}
 

@@ -92,7 +92,7 @@ class Binned:
     confidence: Floats
     """Shape (*O, N), in [0, 1]."""
     correct: NDArray[np.bool_]
-    """Shape (*O, N), whether what the probability is of is so."""
+    """Shape (*O, N), whether the event of the probability happened."""
     member: Integers
     """Shape (*O, N), the bin 0..bins-1 of each."""
     bins: int

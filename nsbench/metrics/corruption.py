@@ -233,7 +233,7 @@ def small_denominators(
     threshold: float = SMALL_DENOMINATOR,
     severities: Severities = CIFAR10_C.severities,
 ) -> dict[str, float]:
-    """Find the corruptions whose relative error divides by little: the baseline hardly degrades on them.
+    """Find the corruptions whose relative error divides by little, since the baseline hardly degrades on them.
 
     Args:
         baseline_errors: shape (C, S).

@@ -28,13 +28,13 @@ from nsbench.protocols.attacks import find_attack, sweep_names
 Bools = NDArray[np.bool_]
 
 LEVEL = 0.01
-"""Probability that an honest model shows any sign, for want of images."""
+"""Probability that an honest model shows any sign, for too few images."""
 
 ZERO_GRADIENT_SHARE = 0.05
-"""Share of images without a gradient from which on the sign is given."""
+"""Share of images without a gradient from which the sign is given."""
 
 UNBOUNDED = 0.5
-"""The eps from which on any image can be turned into plain grey, so that no model can beat chance."""
+"""The eps from which any image can be turned into plain grey, so that no model can beat chance."""
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,4 @@
-"""Exact intervals of shares of images, and of means of numbers in [0, 1] of which nothing or everything was seen.
+"""Exact intervals of shares of images, and of means of numbers in [0, 1] of which none or all were seen.
 
 A resample of images among which nothing happened shows nothing either, so the bootstrap says [0, 0] however few the
 images are. The interval of Clopper & Pearson 1934, Biometrika 26, covers at any share and any count of images.
@@ -7,7 +7,7 @@ images are. The interval of Clopper & Pearson 1934, Biometrika 26, covers at any
 from scipy.special import betaincinv
 
 TAIL = 0.025
-"""Probability beyond either end of a 95 % interval, at most."""
+"""Largest probability beyond either end of a 95 % interval."""
 
 
 def share_interval(count: int, n: int) -> tuple[float, float]:

@@ -66,10 +66,10 @@ _USUAL_FRAMES = 31
 _CLEAN_FRAMES = {"zoom_blur": 0, "translate": 7}
 
 LABELS = "labels"
-"""The stem of the file of labels, which corruptions have and perturbations have not."""
+"""The stem of the file of labels, which corruptions have and perturbations do not."""
 
 PAPER = "paper"
-"""The mean of the Noisy Student report, which took in every published file."""
+"""The mean of the Noisy Student report, which includes every published file."""
 IMAGENET = "imagenet"
 """The mean of ImageNet-P, the paper's own ten perturbations: snow in spatter's place."""
 

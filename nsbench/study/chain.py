@@ -49,7 +49,7 @@ def train_plan(
     """Train what is missing and return the record of every network, under its labels.
 
     Raises:
-        UserError: a training fails, or a checkpoint is damaged.
+        UserError: training fails, or a checkpoint is damaged.
     """
     run = trainer.networks.parent
     for planned in plan:

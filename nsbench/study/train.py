@@ -44,7 +44,7 @@ class RecipeTrainer:
         device: where to train.
         initial: checkpoint folder or file of the weights that recipes start from; None: none does.
         batch_size: images per forward pass outside training; 0: what suits the device.
-        save_every: least seconds between two saved states of a training in progress.
+        save_every: least seconds between two saved states of training in progress.
     """
 
     dataset: Dataset
@@ -56,7 +56,7 @@ class RecipeTrainer:
     save_every: float = 60.0
 
     def train(self, recipe: Recipe, title: str, reporter: Reporter) -> CheckpointFile:
-        """Train a network and write its checkpoint; a training that was interrupted is continued.
+        """Train a network and write its checkpoint; interrupted training is continued.
 
         Args:
             recipe: recipe of the network; its teacher is trained already.

@@ -1,6 +1,6 @@
 """How the steps of a block are executed: one by one, or as a captured CUDA graph.
 
-Both run the same `Step`. Model noise is seeded before each step, so a training may be cut after any step.
+Both run the same `Step`. Model noise is seeded before each step, so training may be cut after any step.
 """
 
 from collections.abc import Iterator

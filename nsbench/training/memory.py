@@ -17,7 +17,7 @@ class Memory:
 
     Attributes:
         images: the resident images and their targets.
-        weights: weights, gradients, momenta, and what else has the size of the network.
+        weights: weights, gradients, momenta, and whatever else has the size of the network.
         activations: what a forward pass over one micro-batch keeps for the backward pass.
     """
 

@@ -1,6 +1,6 @@
 """One network trained on one set of images, by budget, resumable to the bit.
 
-Everything random is drawn from seeds named after its block or step, so a training that was killed continues at the
+Everything random is drawn from seeds named after its block or step, so training that was killed continues at the
 last saved step as if nothing had happened.
 """
 
@@ -28,7 +28,7 @@ ENGINE_VERSION = 2
 
 @dataclass(frozen=True)
 class Outcome:
-    """What a training leaves beside the weights.
+    """What training leaves beside the weights.
 
     Attributes:
         history: one point for each segment.

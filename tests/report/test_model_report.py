@@ -243,6 +243,6 @@ def test_no_two_drawn_models_look_alike(model_results: Results) -> None:
 def test_the_limits_of_models_are_not_those_of_a_run(results: Results, model_results: Results) -> None:
     ours, theirs = (dict(limits(Lookup(found))) for found in (results, model_results))
     assert {"One seed.", "Unequal budgets.", "Weights.", "Several comparisons.", "Temperature."} <= set(ours)
-    assert {"One training each.", "Origin.", "Preprocessing.", "Several comparisons."} <= set(theirs)
+    assert {"One training run each.", "Origin.", "Preprocessing.", "Several comparisons."} <= set(theirs)
     assert not {"One seed.", "Unequal budgets.", "Weights.", "Top-5."} & set(theirs)
     assert "in each family at 5 %: here 28 comparisons in two families" in theirs["Several comparisons."]

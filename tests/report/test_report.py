@@ -231,7 +231,7 @@ def test_a_sentence_on_two_networks_names_the_corrected_p_value_and_that_each_wa
     stated = comparisons(Lookup(results))[3]
     assert (
         "(95 % interval \N{MINUS SIGN}5.4 to +0.2, McNemar p = 0.072 after Holm's correction, n = 500, one training "
-        "each); better in NLL, Brier score, error on corruptions and calibration error on corruptions."
+        "run each); better in NLL, Brier score, error on corruptions and calibration error on corruptions."
     ) in stated
 
 

@@ -21,13 +21,13 @@ def test_the_headline_is_over_all_trainings(seeded_results: Results) -> None:
     lookup = Lookup(seeded_results)
     assert students.headline(lookup) == (
         "Against its control the student is better in calibration error and calibration error on corruptions; not "
-        "shown to differ in clean error, NLL, Brier score, error on corruptions and flip probability (over 3 trainings "
-        "each)."
+        "shown to differ in clean error, NLL, Brier score, error on corruptions and flip probability (over 3 training "
+        "runs each)."
     )
     assert "luck in training" not in students.effect(lookup)
     stated = students.comparisons(lookup)
     assert len(stated) == 4
-    assert all("over 3 trainings each" in sentence for sentence in stated)
+    assert all("over 3 training runs each" in sentence for sentence in stated)
     assert stated[2].startswith("Generation 1 (resnet20, 270k parameters, 600k images seen) makes fewer errors")
 
 
@@ -80,8 +80,8 @@ def test_comparisons_over_seeds_stand_complete_before_the_folded_single_ones(see
     lookup = Lookup(seeded_results)
     first, (single,) = comparisons.over_seeds(lookup), comparisons.comparisons(lookup)
     assert first is not None
-    assert (first.title, first.folded) == ("Comparisons over 3 trainings", False)
-    assert (single.title, single.folded) == ("Paired comparisons, one training each", True)
+    assert (first.title, first.folded) == ("Comparisons over 3 training runs", False)
+    assert (single.title, single.folded) == ("Paired comparisons, one training run each", True)
     assert len(first.rows) == len(seeded_results.seed_comparisons) == 21
     assert first.rows[0].heading == ("gen 1 · resnet20 against control · resnet20 (a family of 7 comparisons)")
     assert [cell.text for cell in first.rows[0].cells][3:] == ["+0.3", "0.147", "0.440", "7.1", "no difference shown"]

@@ -121,7 +121,7 @@ def test_sentences_carry_the_words_where_they_mention_the_checkpoint(chosen_resu
 @pytest.mark.parametrize("role", ["control", "student"])
 def test_what_is_said_against_the_control_is_stamped_for_either_side(results: Results, role: str) -> None:
     lookup = Lookup(with_selection(results, "best-test", role))
-    assert headline(lookup).endswith(f"(one training each) ({TEST_SELECTED}).")
+    assert headline(lookup).endswith(f"(one training run each) ({TEST_SELECTED}).")
     assert f"(resnet20; {TEST_SELECTED})" in summary(lookup)
     assert all(stated.endswith(f"({TEST_SELECTED}).") for stated in comparisons(lookup)[:2])
 

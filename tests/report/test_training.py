@@ -134,12 +134,12 @@ def test_the_headline_names_every_number_in_which_the_last_student_is_worse_than
     stated = headline(Lookup(results))
     assert stated == (
         "Against its control the last student is better in clean error, NLL, Brier score, error on corruptions, "
-        "calibration error on corruptions and flip probability, but worse in calibration error (one training each)."
+        "calibration error on corruptions and flip probability, but worse in calibration error (one training run each)."
     )
     changed = with_verdict(results, "worse", "negative_log_likelihood", "mean_flip_probability")
     assert "but worse in NLL, calibration error and flip probability (one" in headline(Lookup(changed))
     even = with_verdict(results, "no evidence", "top1_error", "brier_score")
-    assert "; not shown to differ in clean error and Brier score (one training each)." in headline(Lookup(even))
+    assert "; not shown to differ in clean error and Brier score (one training run each)." in headline(Lookup(even))
 
 
 def test_without_a_control_the_headline_says_so_and_what_is_mixed(results: Results) -> None:
@@ -166,7 +166,7 @@ def test_numbers_that_were_not_compared_are_named_beside_those_that_were(results
 def test_the_control_is_described_under_the_headline_with_what_one_training_leaves_open(results: Results) -> None:
     assert effect(Lookup(results)) == (
         "The control is the same network trained on the labelled images alone, with the same noise and image budget. "
-        "What separates the two is the pseudo-labels, and with one training each also luck in training."
+        "What separates the two is the pseudo-labels, and with one training run each also luck in training."
     )
     lean = [
         one.model_copy(update={"images_seen": 100_000}) if one.role == "control" else one for one in results.checkpoints

@@ -1,4 +1,4 @@
-"""A training small enough to run in a moment: three classes of 8x8 images, a tiny ResNet."""
+"""Training small enough to run in a moment: three classes of 8x8 images, a tiny ResNet."""
 
 import itertools
 from collections.abc import Callable
@@ -68,7 +68,7 @@ def data() -> TrainingSet:
 
 @pytest.fixture
 def run(tmp_path: Path) -> Callable[..., Outcome]:
-    """Train by a schedule; each training has a state of its own unless one is named."""
+    """Train by a schedule; each training run has a state of its own unless one is named."""
     fresh = (tmp_path / f"fresh{number}" for number in itertools.count())
 
     def run(

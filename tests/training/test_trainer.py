@@ -237,7 +237,7 @@ def test_the_best_on_validation_is_kept_and_the_last_is_not_touched_by_looking(
 def test_the_weights_kept_are_those_of_the_first_best_reading(
     data: TrainingSet, run: Make, make_schedule: Make, make_network: Make, same: Make
 ) -> None:
-    """A training that ends at the reading that was best gives the same weights.
+    """Training that ends at the reading that was best gives the same weights.
 
     The labels of the examination are what the network says in the middle of its training: nothing later beats that.
     """

@@ -62,7 +62,7 @@ class _PickledDtype:
         self.name = name
 
     def __setstate__(self, state: object) -> None:
-        """Byte order and alignment, which single bytes have not."""
+        """Byte order and alignment, which single bytes do not have."""
 
 
 class _PickledArray:

@@ -29,7 +29,7 @@ class CorruptionFiles:
         folder: folder of the arrays.
         names: corruptions that can be read.
         severities: severities of the blocks in each file, in order.
-        labels: int64 (N,), of the clean images that were corrupted: the first N of the test set.
+        labels: int64 (N,), labels of the clean images that were corrupted: the first N of the test set.
         generated: the content of `nsbench-set.json` where nsbench made the set; None for the published one.
         ignored: names of further `.npy` files in the folder, which are not read.
     """
@@ -73,7 +73,7 @@ def open_corruption_files(
         data_folder: holds the folder `CIFAR-10-C` (or `CIFAR-100-C`), or is that folder.
         dataset: the clean images and labels.
         names: names of corruptions, which are the stems of their files.
-        severities: that will be read, () for all; the published set has all, a generated one may have fewer.
+        severities: those that will be read, () for all; the published set has all, a generated one may have fewer.
         protocol: the benchmark; None for the corruptions that the data set has anyway.
 
     Raises:

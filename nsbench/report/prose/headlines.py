@@ -52,8 +52,8 @@ def standing(lookup: Lookup, student: CheckpointRecord, other: CheckpointRecord 
 
 
 def trainings_text(count: int) -> str:
-    """How many trainings a claim rests on."""
-    return "one training each" if count == 1 else f"over {count} trainings each"
+    """How many training runs a claim rests on."""
+    return "one training run each" if count == 1 else f"over {count} training runs each"
 
 
 def short_name(lookup: Lookup, found: Compared) -> str:

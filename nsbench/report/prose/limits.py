@@ -154,7 +154,7 @@ def seeds(lookup: Lookup) -> Topic:
         return ("Seeds.", f"{text}{means if lookup.results.seed_means else ''}.{few}{alone}")
     if not lookup.checkpoints:
         return (
-            "One training each.",
+            "One training run each.",
             "Each model is one set of weights. Intervals cover the choice of test images, not the luck of training; "
             "the same recipe trained again can move any number by more than its interval.",
         )

@@ -95,7 +95,7 @@ def effect(lookup: Lookup) -> str:
     if taught != "distillation" and chosen is not None and not any(chosen.kept):
         return "No pseudo-label was kept, so nothing but luck in training separates the student from its control."
     rest = sized(found.student, found.other) or "with the same noise and image budget"
-    luck = ", and with one training each also luck in training" if found.trainings == 1 else ""
+    luck = ", and with one training run each also luck in training" if found.trainings == 1 else ""
     return (
         f"The control is the same network trained on the labelled images alone, {rest}. "
         f"What separates the two is {taught}{luck}."
@@ -118,7 +118,7 @@ def differing(student: CheckpointRecord, other: CheckpointRecord) -> list[str]:
     differences = [
         f"{name} ({thousands(own)} against {thousands(its)} {unit})" for name, unit, own, its in pairs if own != its
     ]
-    return ["noise", *differences] if other.role != "student" else differences or ["the noise of another training"]
+    return ["noise", *differences] if other.role != "student" else differences or ["the noise of another training run"]
 
 
 def size(one: CheckpointRecord) -> tuple[int, int]:

@@ -106,7 +106,7 @@ def over_seeds(lookup: Lookup) -> Table | None:
     if not found:
         return None
     counts = sorted({len(one.seeds) for one in found})
-    trainings = f"{listed([str(count) for count in counts])} trainings"
+    trainings = f"{listed([str(count) for count in counts])} training runs"
     caption = (
         f"Networks trained {listed([str(count) for count in counts])} times each, from the same seeds; a seed's "
         "networks share split and images, so the difference is taken seed by seed and averaged. Its 95 % interval and "
@@ -149,11 +149,11 @@ def single_table(lookup: Lookup, identifier: str, title: str, found: list[Compar
     tests = {one.test for one in found}
     caption = (
         "Both on the same images; difference: candidate minus other, with its paired 95 % interval in brackets. It is "
-        "about these two sets of weights and other images, and leaves out what another training would give. Tested by "
-        f"{listed([text for name, text in TESTS.items() if name in tests])}. {how_to_read(found)}"
+        "about these two sets of weights and other images, and leaves out what another training run would give. Tested "
+        f"by {listed([text for name, text in TESTS.items() if name in tests])}. {how_to_read(found)}"
     )
     kept = full_columns(columns(), family_rows(lookup, list(found)))
-    yield Table(identifier, f"{title}, one training each", caption, *kept, [], folded)
+    yield Table(identifier, f"{title}, one training run each", caption, *kept, [], folded)
 
 
 def how_to_read(found: list[Comparison] | list[SeedComparison]) -> str:

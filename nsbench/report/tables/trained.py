@@ -15,7 +15,7 @@ KEPT = {
 
 
 def weights_kept(lookup: Lookup) -> str:
-    """Which weights of a training were kept, without a full stop."""
+    """Which weights of a training run were kept, without a full stop."""
     found = {one.weights_selection for one in lookup.checkpoints}
     return f"Weights kept: {' or '.join(words for name, words in KEPT.items() if name in found)}"
 
