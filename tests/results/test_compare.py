@@ -9,7 +9,7 @@ import pytest
 import typer
 from typer.testing import CliRunner, Result
 
-from nsbench.checkpoints.labels import Labels, write_plan
+from nsbench.checkpoints.labels import Labels, plan_text
 from nsbench.cli.compare import compare
 from nsbench.errors import UserError
 from nsbench.metrics.uncertainty import holm
@@ -62,7 +62,7 @@ def test_a_checkpoint_is_named_by_its_folder_or_after_a_colon(run: Path) -> None
     folder = run / "networks" / "resnet8-supervised-1f3a09bc52"
     folder.mkdir(parents=True)
     own = {"study": "hard", "generation": 0, "network": "resnet8", "seed": 0, "role": "teacher", "parent": None}
-    write_plan(run, [Labels(**own, folder=folder.name)])
+    (run / "plan.json").write_text(plan_text([Labels(**own, folder=folder.name)]))
     for text in (str(folder), f"{run}:{TEACHER}"):
         side = open_side(text)
         assert (side.folder.resolve(), side.model) == (run.resolve(), TEACHER)

@@ -105,3 +105,23 @@ def test_pseudo_labels_whose_true_label_is_unknown_are_not_scored() -> None:
     assert chosen(unknown).accuracy is None
     assert chosen(unknown).class_accuracy == [None, None]
     assert chosen(unknown).rows.tolist() == chosen(known).rows.tolist()
+
+
+@pytest.mark.parametrize(
+    ("settings", "expected"),
+    [
+        ([], {"smoothing": 0.0, "mixup_alpha": 0.0}),
+        (["method.type=smooth", "method.smoothing=0.2"], {"smoothing": 0.2}),
+        (["method.type=soft", "method.smoothing=0.2"], {"smoothing": 0.0}),
+        (["method.mixup_alpha=0.7"], {"mixup_alpha": 0.7}),
+        (["method.kind=distillation", "method.mixup_alpha=0.7"], {"smoothing": 0.0, "mixup_alpha": 0.7}),
+        (["method.max_class_gap=7"], {"max_class_gap": 7, "min_images_per_class": 100}),
+    ],
+)
+def test_a_control_learns_labels_alone_as_its_student_learns_pseudo_labels(
+    settings: list[str], expected: dict[str, float]
+) -> None:
+    control = planned(*settings)["control1"].recipe
+    assert control.method.kind == "supervised"
+    assert expected.items() <= control.method.model_dump().items()
+    assert control.parent is None
