@@ -25,10 +25,10 @@ from nsbench.work.reporting import write_shared_report
 from nsbench.work.session import Session, enter_folder
 
 
-def evaluate_models(config: SurveyConfig, options: Options, given: Sequence[Subject] = ()) -> Results:
+def measure_models(config: SurveyConfig, options: Options, given: Sequence[Subject] = ()) -> Results:
     """Measure models and write `results.json`, `metrics.csv` and the report into a folder.
 
-    What the folder has already is not computed again: a killed evaluation goes on at the next cell, and another model
+    What the folder has already is not computed again: a killed evaluation continues at the next cell, and another model
     or benchmark costs only what is new.
 
     Args:
@@ -54,7 +54,7 @@ def evaluate_models(config: SurveyConfig, options: Options, given: Sequence[Subj
 
 
 def survey(config: SurveyConfig, options: Options, given: Sequence[Subject] = ()) -> Measuring:
-    """What an evaluation measures, with all that is checked before it; arguments and errors as of `evaluate_models`."""
+    """What an evaluation measures, with all that is checked before it; arguments and errors as of `measure_models`."""
     subjects = [*open_models(config.models, class_count(config.data, options.data)), *given]
     check_names(subjects)
     baseline = find_baseline(config.baseline, subjects)
