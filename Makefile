@@ -41,7 +41,7 @@ check: $(VENV)/installed-dev
 	$(VENV)/bin/ruff format --check
 	$(VENV)/bin/mypy
 	$(VENV)/bin/vulture
-	$(VENV)/bin/python -m pytest tests/test_architecture.py tests/test_docs.py
+	$(VENV)/bin/python -m pytest tests/test_architecture.py tests/test_docs.py tests/test_english.py
 
 wheel-test: $(VENV)/installed-test
 	$(VENV)/bin/python -m pytest -m slow tests/test_wheel.py

@@ -59,11 +59,11 @@ def write_model(run: Path, name: str, labels: Array, held_out: Array, config: Ev
     """Every cell of one model."""
     random = np.random.default_rng(seed)
     save = partial(Stored(run, name).save, fingerprint="synthetic")
-    save("clean", {"logits": logits_of(labels, 4, random)}, images="clean")
-    save("held-out", {"logits": logits_of(held_out, 4, random)}, images="held-out")
+    save("clean", {"logits": logits_of(labels, 4, random)}, image_identity="clean")
+    save("held-out", {"logits": logits_of(held_out, 4, random)}, image_identity="held-out")
     for attack, epsilons in (("fgsm", config.fgsm_epsilons), ("pgd", config.attack_epsilons)):
         arrays = {"logits": np.stack([logits_of(labels, 4 - 40 * epsilon, random) for epsilon in epsilons])}
-        save(attack, arrays | {"zero_gradient": random.random(len(labels)) < 0.01}, images="clean")
+        save(attack, arrays | {"zero_gradient": random.random(len(labels)) < 0.01}, image_identity="clean")
     for corruption in config.corruptions:
         for severity in CIFAR10_C.severities:
             probabilities = softmax(logits_of(labels, 4 - severity / 2, random))
@@ -72,10 +72,14 @@ def write_model(run: Path, name: str, labels: Array, held_out: Array, config: Ev
                 "confidence": probabilities.max(1).astype(np.float32),
             }
             cell = corruption_cell(corruption, severity)
-            save(cell, arrays, images=cell)
+            save(cell, arrays, image_identity=cell)
     for moving in config.perturbations:
         steps = random.random((len(labels), CIFAR10_P.member(moving).frames)) < 0.05
-        save(perturbation_cell(moving), {"predicted": (steps.cumsum(1) % CLASSES).astype(np.uint8)}, images=moving)
+        save(
+            perturbation_cell(moving),
+            {"predicted": (steps.cumsum(1) % CLASSES).astype(np.uint8)},
+            image_identity=moving,
+        )
 
 
 def measured(run: Path, names: Sequence[str], config: EvaluationConfig) -> list[Measurement]:
@@ -108,7 +112,7 @@ def some_in_a_loop(model: Predicted, config: EvaluationConfig, weights: Array) -
 
 
 def seconds(work: Any) -> float:
-    """Of one call."""
+    """Seconds for one call."""
     start = time.perf_counter()
     work()
     return time.perf_counter() - start

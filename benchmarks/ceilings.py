@@ -14,7 +14,7 @@ def matmul(dtype: torch.dtype, device: torch.device, size: int | None = None) ->
     """FLOP/s of a square matrix product of random numbers; warm.
 
     Args:
-        dtype: of both matrices.
+        dtype: dtype of both matrices.
         device: that multiplies.
         size: rows; 2048 on a CPU and 8192 on CUDA unless given.
     """

@@ -48,7 +48,7 @@ class Shown:
     Attributes:
         corruptions: names, each at every severity.
         perturbations: names.
-        images: of each, the first test images.
+        images: images in each, the first test images.
     """
 
     corruptions: tuple[str, ...]
@@ -94,7 +94,7 @@ class Ours:
 
     Args:
         data: its test images are those shown, see `read`.
-        kind: of source.
+        kind: kind of source.
         folder: for sets, where they are read from files, and for runs.
         device: where to compute.
     """

@@ -189,7 +189,7 @@ def options_from(arguments: Sequence[str] | None) -> Namespace:
     made.add_argument("--images", type=positive, default=512, help="first test images (default %(default)s)")
     made.add_argument("--batch", type=positive, default=256, help="images of a batch of ours (default %(default)s)")
     made.add_argument(
-        "--workers", type=int, nargs="+", default=[0, 2], help="of the published loader (default: 0 and 2)"
+        "--workers", type=int, nargs="+", default=[0, 2], help="workers of the published loader (default: 0 and 2)"
     )
     made.add_argument("--device", type=available_device, default="cpu", help="cpu or cuda (default %(default)s)")
     return made.parse_args(arguments)

@@ -104,7 +104,7 @@ class Comparer:
         return summarise(images, self._clean, self._score(cell, images))
 
     def _score(self, cell: Cell, images: Pixels) -> NDArray[np.float64]:
-        """Of each image: whether it is misclassified; of each sequence: the share of its frames that flip."""
+        """For each image whether it is misclassified; for each sequence the share of its frames that flip."""
         classes = self._network.classify(images.reshape(-1, *images.shape[-3:]))
         if cell.severity:
             return np.asarray(classes != self._labels, dtype=np.float64)
@@ -134,16 +134,19 @@ def command_line() -> ArgumentParser:
     made.add_argument("--out", type=Path, metavar="FILE", help="page to write; printed unless given")
     made.add_argument("--network", choices=list(public_resnets.CORRECT), default="resnet20", help="default: resnet20")
     made.add_argument(
-        "--precision", choices=["float32", "bfloat16"], default="float32", help="of the network (default: float32)"
+        "--precision",
+        choices=["float32", "bfloat16"],
+        default="float32",
+        help="precision of the network (default: float32)",
     )
     made.add_argument(
         "--affine", choices=["0.2", "modern"], default="0.2", help="torchvision's convention (default: 0.2)"
     )
     made.add_argument("--images", type=positive, default=500, help="first test images (default: %(default)s)")
-    made.add_argument("--seeds", type=positive, default=4, help="of random sets, on either side (default: %(default)s)")
+    made.add_argument("--seeds", type=positive, default=4, help="random sets on either side (default: %(default)s)")
     made.add_argument("--first-seed", type=int, default=0, metavar="N", help="default: 0")
     made.add_argument("--workers", type=positive, default=1, help="processes of the published code (default: 1)")
-    made.add_argument("--threads", type=positive, help="of PyTorch")
+    made.add_argument("--threads", type=positive, help="threads of PyTorch")
     made.add_argument("--only", nargs="+", metavar="NAME", help="corruptions and perturbations; default: all")
     return made
 

@@ -21,7 +21,7 @@ class Comparison:
 
     @cached_property
     def differences(self) -> dict[str, Difference]:
-        """Of every quantity of a Summary."""
+        """Differences in every quantity of a Summary."""
         names = (*PIXEL_QUANTITIES, "score")
         return {name: difference(getattr(self.published, name), getattr(self.ours, name)) for name in names}
 

@@ -15,14 +15,14 @@ class Margins:
     """Differences below these do not count, as fractions."""
 
     cell: float
-    """Of one set."""
+    """Margin of one set."""
     mean: float
-    """Of a mean over sets."""
+    """Margin of a mean over sets."""
 
 
 ERROR = Margins(0.01, 0.0025)
 FLIPS = Margins(0.005, 0.001)
-REASON = """The margins come from what tells apart networks that differ in depth alone, not from the readings. Of the
+REASON = """The margins come from how far networks that differ in depth alone are apart, not from the readings. Of the
 four public ResNets of `reports/public-resnets` two differ, in the median, by 1.9 points of error in a cell with random
 numbers and by 1.2 points of flip probability in a sequence with random numbers: the margin of one set is about half of
 that. In the mean over the fifteen corruptions they differ by 1.2 points, in that over the ten perturbations by 0.4: the
@@ -47,7 +47,7 @@ class Mean:
 
 
 def margins(cell: Cell) -> Margins:
-    """Of errors or of flip probabilities."""
+    """Margins of errors or of flip probabilities."""
     return ERROR if cell.severity else FLIPS
 
 

@@ -18,7 +18,7 @@ Pixels = NDArray[np.uint8]
 NORMAL_95 = 1.959963984540054
 """Standard errors on either side of a 95 % interval,"""
 NORMAL_90 = 1.6448536269514722
-"""of a 90 % interval, which is that of two one-sided tests at 5 % each."""
+"""that of a 90 % interval, which is that of two one-sided tests at 5 % each."""
 
 
 @dataclass(frozen=True)
@@ -26,7 +26,7 @@ class Summary:
     """What is known of a set of images: each float64 (draws, N), a draw being a set made with a seed of its own."""
 
     mean: Floats
-    """Of an image's pixels, or of all pixels of a sequence, in levels."""
+    """Mean of an image's pixels, or of all pixels of a sequence, in levels."""
     spread: Floats
     """Their standard deviation."""
     distance: Floats
@@ -43,12 +43,12 @@ class Difference:
 
     @property
     def half_width(self) -> float:
-        """Of its 95 % interval."""
+        """Half width of its 95 % interval."""
         return NORMAL_95 * self.standard_error
 
     @property
     def half_width_90(self) -> float:
-        """Of its 90 % interval."""
+        """Half width of its 90 % interval."""
         return NORMAL_90 * self.standard_error
 
     @property

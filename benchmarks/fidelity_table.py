@@ -1,4 +1,4 @@
-"""The page that tells how faithful the generators are. Its text depends on the comparison alone, on no clock."""
+"""The page that shows how faithful the generators are. Its text depends on the comparison alone, on no clock."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -35,7 +35,7 @@ class Facts:
 
     images: int
     seeds: range
-    """Of random sets, on either side."""
+    """Seeds of random sets, on either side."""
     network: str
     affine: str
     sets: tuple[str, ...]

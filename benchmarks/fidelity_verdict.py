@@ -29,7 +29,7 @@ class Verdict:
     means: tuple[Mean, ...]
     """Differences of the means over sets."""
     shown: Mapping[str, tuple[int, int]]
-    """Of "corruptions" and of "perturbations" with random numbers: the sets shown to be equivalent, and all."""
+    """For "corruptions" and "perturbations" with random numbers, the sets shown to be equivalent, and all."""
     family: int
     """Random sets whose scores are searched together for a difference."""
     chi_square: float
@@ -40,7 +40,7 @@ def judge(comparisons: Sequence[Comparison], replayed: Mapping[str, Agreement]) 
     """Apply the criteria.
 
     Args:
-        comparisons: of all sets.
+        comparisons: comparisons of all sets.
         replayed: perturbation -> how far ours are from the published frames of the same random numbers.
     """
     family = [found for found in comparisons if found.cell.random and not found.cell.variant]

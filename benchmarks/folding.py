@@ -24,7 +24,7 @@ def options_from(arguments: Sequence[str] | None = None) -> Namespace:
     made = parser(__doc__)
     made.add_argument("--networks", nargs="+", default=["resnet20", "resnet56", "efficientnet-b0"])
     made.add_argument("--batch", type=positive, default=CPU_BATCH, help="images at a time (default %(default)s)")
-    made.add_argument("--seconds", type=float, default=2.0, help="of a reading, at least (default %(default)s)")
+    made.add_argument("--seconds", type=float, default=2.0, help="least time of a reading (default %(default)s)")
     return made.parse_args(arguments)
 
 

@@ -127,7 +127,7 @@ def works(options: Namespace, groups: Mapping[str, Sequence[Cell]], images: Pixe
 
 
 def whole(readings: Readings, titles: Sequence[str], side: str) -> list[float]:
-    """Units per second of a whole set in each round, every group of it alike often."""
+    """Units per second of a whole set in each round, each group equally often."""
     rounds = zip(*(readings[f"{title}, {side}"] for title in titles), strict=True)
     return [len(titles) / sum(1 / rate for rate in rates) for rates in rounds]
 

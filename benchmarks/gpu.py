@@ -263,7 +263,7 @@ def options_from(arguments: Sequence[str] | None) -> Namespace:
     made.add_argument("--parts", nargs="+", choices=list(PARTS), default=list(PARTS), help="default: all")
     made.add_argument("--networks", nargs="+", type=resnet_depth, default=[20, 38], help="default: resnet20 resnet38")
     made.add_argument(
-        "--executions", nargs="+", choices=ours.EXECUTIONS, default=list(ours.EXECUTIONS), help="of training"
+        "--executions", nargs="+", choices=ours.EXECUTIONS, default=list(ours.EXECUTIONS), help="ways of training"
     )
     made.add_argument("--batch", type=positive, default=ours.BATCH, help="images of a batch (default %(default)s)")
     made.add_argument("--repeats", type=positive, default=200, help="batches of a reading (default %(default)s)")

@@ -84,7 +84,7 @@ def machine(device: torch.device) -> dict[str, str | int]:
 
 
 def _processor() -> str:
-    """The processor's name as the kernel tells it, with the matrix units it has."""
+    """The processor's name as the kernel reports it, with the matrix units it has."""
     try:
         lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
     except OSError:

@@ -32,7 +32,7 @@ class Network:
     """What the attacks did to one network.
 
     Attributes:
-        name: of the network, behind that of its folder.
+        name: name of the network, after that of its folder.
         attacks: outcomes by name, each on the first images.
         zero_gradient: bool (N,).
         classes: K.
@@ -78,7 +78,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Print a row for each network and count of images; returns the exit status."""
     parser = ArgumentParser(description="How often ordinary networks are flagged for gradient masking.")
     parser.add_argument("folders", nargs="+", type=Path, metavar="FOLDER", help="a run or an evaluation")
-    parser.add_argument("--draws", type=int, default=400, help="of each count of images; default: 400")
+    parser.add_argument("--draws", type=int, default=400, help="draws for each count of images; default: 400")
     options = parser.parse_args(arguments)
     print("| network | images | draws | flagged | footnote | signs |")
     print("|---|---:|---:|---:|---:|---|")
@@ -88,8 +88,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         for size in (n // 8, n // 4, n // 2, n):
             draws = options.draws if size < n else 1
             signs, footnotes, kinds = drawn(network, size, draws)
-            told = ", ".join(f"{kind} {count}" for kind, count in kinds.items()) or "none"
-            print(f"| {network.name} | {size} | {draws} | {signs} | {footnotes} | {told} |", flush=True)
+            flags = ", ".join(f"{kind} {count}" for kind, count in kinds.items()) or "none"
+            print(f"| {network.name} | {size} | {draws} | {signs} | {footnotes} | {flags} |", flush=True)
             total, flagged = total + draws, flagged + signs
     print(f"\n{flagged} of {total} draws are flagged: {100 * flagged / total:.2f} %.")
     return int(flagged > MOST * total)

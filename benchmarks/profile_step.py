@@ -68,10 +68,10 @@ Seconds = dict[str, dict[str, float]]
 
 
 def group_of(names: Iterable[str]) -> str:
-    """The group of an operator, told by its own name and, failing that, by those of the operators around it.
+    """The group of an operator, by its own name and, failing that, by those of the operators around it.
 
     Args:
-        names: of the operator and then of each that called it, the outermost last.
+        names: names of the operator and then of each that called it, the outermost last.
     """
     lowered = [name.lower() for name in names]
     if NOISE in lowered:

@@ -30,7 +30,7 @@ class PublicResNet:
     """One of the networks, ready to classify.
 
     Args:
-        folder: of the checkout.
+        folder: folder of the checkout.
         name: a key of CORRECT.
         precision: what `classify` computes in; the check is in float32 whatever it says.
     """

@@ -111,7 +111,7 @@ class Published:
         }
 
     def _analyse(self, shown: Shown, workers: int) -> int:
-        """One pass over a set; what it logs is right for 10,000 images only, so nobody reads it."""
+        """One pass over a set; what it logs is right for 10,000 images only, so it is ignored."""
         analyse, title = (
             (self._analysis.analysis_model_corrupted, "CIFAR-10-C")
             if shown.corruptions
@@ -254,7 +254,7 @@ def options_from(arguments: Sequence[str] | None) -> Namespace:
     for kind, known in (("corruptions", GENERATED_CORRUPTIONS), ("perturbations", GENERATED_PERTURBATIONS)):
         made.add_argument(f"--{kind}", nargs="+", choices=known, metavar="NAME", help="default: few; all if generated")
     made.add_argument(
-        "--workers", nargs="+", type=workers, default=[2, 0], help="of the published loader; default: 2 0"
+        "--workers", nargs="+", type=workers, default=[2, 0], help="workers of the published loader; default: 2 0"
     )
     made.add_argument("--models", type=positive, default=3, help="networks of the part models (default %(default)s)")
     made.add_argument("--device", type=available_device, default="cpu", help="cpu or cuda (default %(default)s)")

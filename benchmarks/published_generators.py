@@ -24,7 +24,7 @@ from PIL import Image
 
 Pixels = NDArray[np.uint8]
 Convention = Literal["0.2", "modern"]
-"""Of torchvision's affine transform: which point is the centre of an image, and what its shear means."""
+"""Convention of torchvision's affine transform: which point is the centre of an image, and what its shear means."""
 
 CORRUPTIONS_SCRIPT = Path("ImageNet-C", "create_c", "make_cifar_c.py")
 PERTURBATIONS_SCRIPT = Path("ImageNet-P", "create_p", "make_cifar_p.py")
@@ -84,7 +84,7 @@ def load(path: Path, convention: Convention = "0.2") -> PublishedGenerators:
 
     Args:
         path: the checkout.
-        convention: of the affine transform; the published files were made when torchvision was at 0.2.
+        convention: convention of the affine transform; the published files were made when torchvision was at 0.2.
     """
     return PublishedGenerators(_corruptions(path), _perturbations(path, convention))
 
@@ -132,7 +132,7 @@ def _patched(text: str, patches: Mapping[str, str]) -> str:
     for old, new in patches.items():
         if old not in text:
             raise SystemExit(
-                f"The checkout of hendrycks/robustness is not the one known here: it lacks {old.strip()!r}."
+                f"The checkout of hendrycks/robustness is not the one known here: it does not contain {old.strip()!r}."
             )
         text = text.replace(old, new)
     return text

@@ -25,9 +25,9 @@ def replay(generators: PublishedGenerators, image: Pixels, name: str, index: int
     Args:
         generators: the published functions.
         image: uint8 (32, 32, 3).
-        name: of REPLAYED.
-        index: of the image in its data set.
-        seed: of our set.
+        name: a name in REPLAYED.
+        index: index of the image in its data set.
+        seed: seed of our set.
 
     Returns:
         uint8 (T, 32, 32, 3).

@@ -30,9 +30,9 @@ class PublishedSets:
 
     Args:
         cache: where that folder lies.
-        checkout: of the published code.
+        checkout: checkout of the published code.
         images: the clean images, uint8 (N, 32, 32, 3).
-        convention: of the affine transform.
+        convention: convention of the affine transform.
     """
 
     def __init__(self, cache: Path, checkout: Path, images: Pixels, convention: Convention) -> None:

@@ -166,12 +166,18 @@ def options_from(arguments: Sequence[str] | None) -> Namespace:
     made.add_argument("--data", type=Path, required=True, metavar="DIR", help="folder that holds CIFAR-10")
     made.add_argument("--networks", nargs="+", type=resnet_depth, default=[20, 38], help="default: resnet20 resnet38")
     made.add_argument("--images", type=positive, default=5120, help="images of a chunk (default %(default)s)")
-    made.add_argument("--workers", type=positive, default=2, help="of the published loader (default %(default)s)")
+    made.add_argument(
+        "--workers", type=positive, default=2, help="workers of the published loader (default %(default)s)"
+    )
     made.add_argument("--device", type=available_device, default="cpu", help="cpu or cuda (default %(default)s)")
     made.add_argument(
-        "--precisions", nargs="+", choices=list(ours.DTYPES), default=list(ours.DTYPES), help="of ours; default: both"
+        "--precisions",
+        nargs="+",
+        choices=list(ours.DTYPES),
+        default=list(ours.DTYPES),
+        help="precisions of our side; default: both",
     )
-    made.add_argument("--execution", choices=ours.EXECUTIONS, default="eager", help="of ours")
+    made.add_argument("--execution", choices=ours.EXECUTIONS, default="eager", help="execution of our side")
     options = made.parse_args(arguments)
     options.images = -(-options.images // ours.BATCH) * ours.BATCH
     return options

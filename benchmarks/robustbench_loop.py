@@ -56,7 +56,7 @@ class RobustBench:
     """Its loop over corruptions and severities, with one network.
 
     Args:
-        checkout: of the repository.
+        checkout: checkout of the repository.
         network: takes images in [0, 1].
         sets: folder that holds `CIFAR-10-C`.
         options: the command line.
@@ -70,20 +70,20 @@ class RobustBench:
 
     def side(self, shown: Shown) -> Side:
         """Images per second of all corruptions shown."""
-        return partial(rate, self._device, partial(self._evaluate, shown))
+        return partial(rate, self._device, partial(self._measure, shown))
 
     def predictions(self, shown: Shown) -> Predictions:
         """What its loop predicts, in our cells."""
         found: list[torch.Tensor] = []
         handle = self._network.register_forward_hook(lambda *call: found.append(call[-1].argmax(1).cpu()))
         try:
-            self._evaluate(shown)
+            self._measure(shown)
         finally:
             handle.remove()
         blocks = torch.cat(found).reshape(len(shown.cells), shown.images).numpy()
         return dict(zip(shown.cells, blocks, strict=True))
 
-    def _evaluate(self, shown: Shown) -> int:
+    def _measure(self, shown: Shown) -> int:
         code = self._code
         data, threat = code.BenchmarkDataset.cifar_10, code.ThreatModel.corruptions
         code.CORRUPTIONS_DICT[data][threat] = shown.corruptions
@@ -164,8 +164,8 @@ def options_from(arguments: Sequence[str] | None) -> Namespace:
     made.add_argument(
         "--corruptions", nargs="+", choices=GENERATED_CORRUPTIONS, default=["fog", "jpeg_compression"], metavar="NAME"
     )
-    made.add_argument("--images", type=positive, default=1000, help="of each cell (default %(default)s)")
-    made.add_argument("--batch", type=positive, default=500, help="of its loop (default %(default)s, its own)")
+    made.add_argument("--images", type=positive, default=1000, help="images of each cell (default %(default)s)")
+    made.add_argument("--batch", type=positive, default=500, help="batch of its loop (default %(default)s, its own)")
     made.add_argument("--device", type=available_device, default="cpu", help="cpu or cuda (default %(default)s)")
     return made.parse_args(arguments)
 

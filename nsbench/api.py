@@ -13,7 +13,7 @@ from nsbench.results.compare.versus import Choice, Versus, versus
 from nsbench.results.record import Results
 from nsbench.results.store import load_results
 from nsbench.work.options import Options
-from nsbench.work.surveys import evaluate_models
+from nsbench.work.surveys import measure_models
 
 
 def evaluate(  # noqa: PLR0913  # an option of the command is an argument here
@@ -38,12 +38,12 @@ def evaluate(  # noqa: PLR0913  # an option of the command is an argument here
             sources as the command line takes them, such as `timm:resnet18`.
         out: the folder of predictions, results and report; what is there is not computed again.
         data_set: whose test images: `cifar10`, `cifar100`, `digits` or a registered one.
-        data: where data sets lie; None: the variable NSBENCH_DATA, else `data`.
+        data: where data sets are; None: the variable NSBENCH_DATA, else `data`.
         on: what to measure, as `--on` has it; empty: clean, calibration, -C, -P and FGSM.
         baseline: name of the model that mCE and mean flip rate are relative to; empty: neither is given.
         mean: that the models subtract from each channel, pixels in [0, 1].
         std: that they divide by.
-        inside: instead of the two: the models normalise by themselves.
+        inside: instead of the two: the models normalise their input themselves.
         device: auto, cpu or cuda.
         quiet: show warnings only.
         settings: fields of `EvaluationConfig`, such as `corruption_images=1000`.
@@ -73,7 +73,7 @@ def evaluate(  # noqa: PLR0913  # an option of the command is an argument here
     )
     folder = Path(out).expanduser()
     options = Options(folder, Path(data).expanduser() if data else None, device, quiet)
-    return evaluate_models(request.configuration(folder), options, given)
+    return measure_models(request.configuration(folder), options, given)
 
 
 def compare(

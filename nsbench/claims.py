@@ -84,7 +84,7 @@ def work_off(units: Sequence[Unit], claims: Claims, waiting: Callable[[str], Non
 
     Args:
         units: all of them; what a unit needs is made by one before it.
-        claims: of the folder.
+        claims: the folder's claims.
         waiting: called with the name of a unit when there is nothing to do but to wait for it.
     """
     left, said = list(units), ""

@@ -35,7 +35,7 @@ def keep_freed_memory() -> bool:
     """Ask glibc to keep freed memory instead of giving it back; returns False where the C library has no such call.
 
     A training step on the CPU frees and takes the same tens of megabytes again and again; each time the kernel would
-    hand out zeroed pages anew. Keeping them changes no result. `docs/performance.md` has the measurement.
+    hand out zeroed pages again. Keeping them changes no result. `docs/performance.md` has the measurement.
     """
     if sys.platform != "linux":
         return False

@@ -5,7 +5,7 @@ from collections.abc import Iterable
 
 
 class UserError(Exception):
-    """A mistake the user can mend, told in one sentence that names the thing and the remedy.
+    """A mistake that the user can fix: one sentence that names the thing and the remedy.
 
     The command line prints it without a traceback and exits with status 2. Anything else that
     escapes is a bug in nsbench.

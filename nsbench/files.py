@@ -30,7 +30,7 @@ class PartialFile:
     """A file that is written in any order under a temporary name beside `path`, where it appears whole or not at all.
 
     Args:
-        path: of the file.
+        path: path of the file.
 
     Raises:
         UserError: the folder cannot be written; later, the disk is full.
@@ -114,7 +114,7 @@ def write_json(path: Path, value: Any) -> None:
 
 
 def remove_leftovers_of(path: Path) -> None:
-    """Delete what killed processes left of `path`; nobody else may be writing it."""
+    """Delete what killed processes left of `path`; no other process may be writing it."""
     for left in path.parent.glob(f".{glob.escape(path.name)}.*.tmp"):
         left.unlink(missing_ok=True)
 

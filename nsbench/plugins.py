@@ -25,5 +25,5 @@ def load_plugins() -> None:
             package = entry.dist.name if entry.dist else entry.value
             raise UserError(
                 f"The plug-in {entry.name!r} of the package {package} fails ({type(error).__name__}: {error}): "
-                "mend it, or uninstall that package."
+                "fix it, or uninstall that package."
             ) from error

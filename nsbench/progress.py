@@ -14,7 +14,7 @@ MOST_SECONDS = 60.0
 
 
 class Reporter:
-    """Tells a person how far the work is, on standard error.
+    """Shows on standard error how far the work has come.
 
     Args:
         quiet: say nothing but warnings.

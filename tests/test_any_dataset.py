@@ -95,7 +95,7 @@ def with_extra(dataset: Dataset) -> Dataset:
 ALL_TAKEN = ("data.labeled_fraction=1.0", "method.confidence_threshold=0.0", "method.max_class_gap=2000")
 
 
-def test_a_student_learns_from_images_whose_labels_nobody_knows(tmp_path: Path) -> None:
+def test_a_student_learns_from_images_whose_labels_are_unknown(tmp_path: Path) -> None:
     config = resolve("quick", [*BRIEF, *ALL_TAKEN])
     run = opened(config, tmp_path)
     dataset, data = with_extra(run.dataset), config.data

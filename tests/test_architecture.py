@@ -1,4 +1,4 @@
-"""docs/architecture.md tells the truth: its layers, its modules, and what a module may look like."""
+"""docs/architecture.md is true: its layers, its modules, and what a module may look like."""
 
 import ast
 import re

@@ -42,7 +42,7 @@ def test_every_script_answers_help(
 
 
 @pytest.mark.parametrize("script", SCRIPTS)
-def test_the_page_tells_of_every_script(script: str) -> None:
+def test_the_page_names_every_script(script: str) -> None:
     assert f"python benchmarks/{script}" in PAGE
 
 
@@ -155,7 +155,7 @@ def test_input_noise_is_measured_for_every_side(tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
-def test_the_shares_of_a_profiled_step_add_up_and_most_of_it_is_told_by_name() -> None:
+def test_the_shares_of_a_profiled_step_add_up_and_most_of_it_is_recognised_by_name() -> None:
     few = ["--network", "resnet8", "--steps", "2", "--batch", "8", "--rounds", "1", "--threads", "1"]
     rows = [line.split(" | ") for line in run("profile_step.py", *few).splitlines() if "% |" in line]
     shares = {row[0].strip("| "): float(row[1].strip("|% ")) for row in rows}
@@ -166,7 +166,7 @@ def test_the_shares_of_a_profiled_step_add_up_and_most_of_it_is_told_by_name() -
 
 
 def test_alarms_of_masking_are_counted_over_draws_of_images_and_too_many_fail(tmp_path: Path) -> None:
-    """Of 50 images one has no gradient: of 25 that are drawn, two are a sign."""
+    """One of 50 images has no gradient; among 25 drawn, two are a sign."""
     evaluated(tmp_path, {"one": 2.0, "two": 3.0}, None)
     command = [sys.executable, str(FOLDER / "masking_alarms.py"), str(tmp_path), "--draws", "3"]
     done = subprocess.run(command, capture_output=True, text=True, check=False)

@@ -99,7 +99,7 @@ def test_the_readme_shows_every_command(command: str) -> None:
     assert any(line.split()[1] == command for line in shell_lines(readme, "nsbench"))
 
 
-def test_the_readme_tells_every_preset_and_no_other() -> None:
+def test_the_readme_names_every_preset_and_no_other() -> None:
     readme = (ROOT / "README.md").read_text(encoding="utf-8")
     table = readme.split("\n## Presets\n", 1)[1].split("\n## ", 1)[0]
     assert set(re.findall(r"^\| `([\w-]+)` \|", table, flags=re.MULTILINE)) == PRESETS

@@ -190,7 +190,7 @@ def test_an_efficientnet_is_a_student_with_the_configured_noise(tmp_path: Path) 
 
 
 @pytest.mark.parametrize("setting", ["method.temperature=8.0", "method.weight=0.1"])
-def test_what_distillation_is_told_changes_the_student(setting: str, plain: Path, tmp_path: Path) -> None:
+def test_the_settings_of_distillation_change_the_student(setting: str, plain: Path, tmp_path: Path) -> None:
     beside_the_plain_run(plain, tmp_path / "one", "method.kind=distillation")
     beside_the_plain_run(plain, tmp_path / "two", "method.kind=distillation", setting)
     one, two = (weights(tmp_path / name, STUDENT)["linear.weight"] for name in ("one", "two"))

@@ -1,4 +1,4 @@
-"""Anybody's models, evaluated from the command line and from Python."""
+"""Models of any origin, measured from the command line and from Python."""
 
 import csv
 import json
@@ -171,7 +171,7 @@ def test_a_run_beside_a_model_of_ones_own(nsbench: Command, folder: Path, tiny_r
     ("change", "message"),
     [
         (["--on", "clean,cifar10-c"], "'cifar10-c' is nothing to measure on digits: choose among clean, calibration"),
-        (["--baseline", "nobody"], "The baseline 'nobody' is none of the models: name one of net1"),
+        (["--baseline", "missing"], "The baseline 'missing' is not one of the models: name one of net1"),
         (["--weights", "x"], "--weights is given 2 times for 1 models"),
         (["--mean", "a,b"], "--mean 'a,b' is not a list of numbers"),
         (["--mean", "0.5,0.5,0.5", "--std", "0.5,0.5,0.5"], "exclude each other"),
@@ -180,7 +180,7 @@ def test_a_run_beside_a_model_of_ones_own(nsbench: Command, folder: Path, tiny_r
         (["--set", "evaluaton.attacks=[]"], "Unknown key 'evaluaton.?"),
     ],
 )
-def test_a_mistake_is_told_in_one_sentence(nsbench: Command, folder: Path, change: list[str], message: str) -> None:
+def test_a_mistake_is_reported_in_one_sentence(nsbench: Command, folder: Path, change: list[str], message: str) -> None:
     outcome = nsbench(*arguments(folder, *change, models=1))
     assert outcome.returncode == 2, outcome.stderr
     assert len(outcome.stderr.strip().splitlines()) == 1, outcome.stderr
@@ -188,7 +188,7 @@ def test_a_mistake_is_told_in_one_sentence(nsbench: Command, folder: Path, chang
     assert not (folder / "out" / "results.json").exists()
 
 
-def test_models_that_cannot_be_measured_are_told_before_the_work(
+def test_models_that_cannot_be_measured_are_reported_before_the_work(
     nsbench: Command, folder: Path, tiny_run: Path
 ) -> None:
     shared = ["--inside", "--data-set", "digits", "--out", str(folder / "out")]

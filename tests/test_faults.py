@@ -21,7 +21,9 @@ def assert_one_sentence(outcome: "subprocess.CompletedProcess[str]", text: str) 
     assert "Traceback" not in outcome.stderr
 
 
-def test_a_diverging_loss_is_told_with_the_remedy(nsbench: Command, tiny_arguments: list[str], tmp_path: Path) -> None:
+def test_a_diverging_loss_is_reported_with_the_remedy(
+    nsbench: Command, tiny_arguments: list[str], tmp_path: Path
+) -> None:
     """Weight decay alone multiplies every weight by -99 at each step, so any training diverges."""
     settings = ["--set", "training.learning_rate=100", "--set", "training.weight_decay=1"]
     outcome = nsbench(*tiny_arguments, *settings, "--out", str(tmp_path / "run"))
@@ -70,7 +72,7 @@ main()
 """
 
 
-def test_a_full_disk_is_told_and_freeing_it_continues(
+def test_a_full_disk_is_reported_and_freeing_it_continues(
     nsbench: Command, tiny_arguments: list[str], tmp_path: Path, tiny_run: Path
 ) -> None:
     """A limit on the size of files stands in for a full disk: the write fails in the same place.

@@ -1,4 +1,4 @@
-"""Progress is told once in a while, to whoever wants it."""
+"""Progress is shown once in a while, to those who want it."""
 
 import pytest
 

@@ -122,7 +122,7 @@ def test_a_checkout_that_is_not_the_known_one_is_refused(checkout: Path, tmp_pat
     published = script("published_generators")
     path = checkout / published.CORRUPTIONS_SCRIPT
     path.write_text(CORRUPTIONS_TEXT.replace("np.float_", "float"), encoding="utf-8")
-    with pytest.raises(SystemExit, match=r"not the one known here: it lacks 'np.float_'"):
+    with pytest.raises(SystemExit, match=r"not the one known here: it does not contain 'np.float_'"):
         published.load(checkout)
     with pytest.raises(ArgumentTypeError, match="clone the public repository hendrycks/robustness"):
         published.folder(str(tmp_path / "ImageNet-C"))

@@ -23,7 +23,7 @@ from nsbench.results.record import Results
 from nsbench.results.store import load_results
 from nsbench.work.options import Options
 from nsbench.work.reporting import report
-from nsbench.work.runs import evaluate, open_run, run_all, train
+from nsbench.work.runs import measure_run, open_run, run_all, train
 from tests.conftest import TINY
 from tests.results.small import evaluated
 
@@ -193,7 +193,7 @@ def test_a_second_run_stage_by_stage_gives_the_same_bytes(tiny: Config, tiny_run
     options = Options(folder, device="cpu", quiet=True)
     train(tiny, options)
     assert not (folder / "results.json").exists()
-    evaluate(folder, options)
+    measure_run(folder, options)
     assert report(folder) == folder / "report" / "index.html"
     for file in ("results.json", "metrics.csv", "config.toml", "report/index.html", "report/report.md"):
         assert (folder / file).read_bytes() == (tiny_run / file).read_bytes(), file
@@ -210,7 +210,7 @@ def test_networks_that_another_engine_trained_are_measured_as_they_are(tiny_run:
         plan = plan.replace(labels.folder, other)
     (folder / "plan.json").write_text(plan)
     (folder / "results.json").unlink()
-    evaluate(folder, Options(folder, device="cpu", quiet=True))
+    measure_run(folder, Options(folder, device="cpu", quiet=True))
     assert (folder / "results.json").read_bytes() == (tiny_run / "results.json").read_bytes()
     assert (folder / "plan.json").read_text() == plan
 
@@ -219,7 +219,7 @@ def test_a_run_folder_of_an_earlier_version_is_refused_and_says_how_to_go_on(tmp
     (tmp_path / "config.toml").write_text("[study]\nobjective = 'self-training'\n[pseudo_labels]\ntype = 'hard'\n")
     for attempt in (
         lambda: open_run(resolve("quick"), Options(tmp_path)),
-        lambda: evaluate(tmp_path, Options(tmp_path)),
+        lambda: measure_run(tmp_path, Options(tmp_path)),
         lambda: open_models([ModelConfig(source=str(tmp_path))]),
     ):
         with pytest.raises(UserError, match=r"by an earlier version of nsbench.*: choose another folder with --out"):
@@ -229,10 +229,10 @@ def test_a_run_folder_of_an_earlier_version_is_refused_and_says_how_to_go_on(tmp
 
 def test_evaluating_before_training_says_so(tiny: Config, tmp_path: Path) -> None:
     with pytest.raises(UserError, match="is not a run folder"):
-        evaluate(tmp_path, Options(tmp_path))
+        measure_run(tmp_path, Options(tmp_path))
     open_run(tiny, Options(tmp_path / "new", device="cpu"))
     with pytest.raises(UserError, match=r"has no checkpoint: run `nsbench train` first"):
-        evaluate(tmp_path / "new", Options(tmp_path / "new", device="cpu", quiet=True))
+        measure_run(tmp_path / "new", Options(tmp_path / "new", device="cpu", quiet=True))
     with pytest.raises(UserError, match=r"There is no .*results\.json: run `nsbench evaluate"):
         report(tmp_path / "new")
 

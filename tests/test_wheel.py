@@ -86,7 +86,7 @@ def test_every_module_imports_with_the_declared_dependencies_alone(environment: 
     assert "nsbench.cli.app" in names
 
 
-def test_the_installed_program_tells_its_version_and_its_commands(environment: Path) -> None:
+def test_the_installed_program_prints_its_version_and_its_commands(environment: Path) -> None:
     assert nsbench.__version__ in run(environment / "nsbench", "--version").split()
     assert "run-all" in run(environment / "nsbench", "--help")
 

@@ -72,5 +72,5 @@ def require_numbers(gradient: Tensor) -> None:
     if broken.any():
         raise UserError(
             f"The network's gradient is NaN at {int(broken.sum())} of {len(broken)} images of a batch, so attacks by "
-            "gradient measure nothing: leave them out, or mend the layer that divides by zero."
+            "gradient measure nothing: leave them out, or fix the layer that divides by zero."
         )

@@ -38,7 +38,7 @@ def attack(  # noqa: PLR0913 - what is attacked, and all that an attack is defin
     of a batch cannot change them; a start is the same for every eps, in units of it.
 
     Args:
-        name: of a stronger attack in `nsbench.protocols.attacks`.
+        name: name of a stronger attack in `nsbench.protocols.attacks`.
         network: in evaluation mode; images in [0, 1] to logits. Its parameters, their `grad` and `requires_grad` are
             the same afterwards.
         images: uint8 (N, H, W, 3) on the network's device.
@@ -47,7 +47,7 @@ def attack(  # noqa: PLR0913 - what is attacked, and all that an attack is defin
         steps: at least 1; `noise` takes none.
         restarts: at least 1.
         indices: int64 (N,), the images' positions in their data set, on the same device.
-        seed: of the random numbers.
+        seed: seed of the random numbers.
 
     Returns:
         Float32 logits (E, N, classes).
@@ -104,7 +104,7 @@ def _attempt(known: Attack, steps: int, key: int, batch: _Batch, epsilons: list[
     with torch.inference_mode():
         found = torch.stack([batch.network(pixels).float() for pixels in attacked])
     if found.isnan().any():
-        raise UserError(f"The network's logits are NaN under {known.name}: leave the attack out, or mend the network.")
+        raise UserError(f"The network's logits are NaN under {known.name}: leave the attack out, or fix the network.")
     return found
 
 
@@ -124,7 +124,7 @@ def _require_within(name: str, before: Tensor, after: Tensor, epsilon: float) ->
     """Raise UserError where an attack of the user's leaves [0, 1] or goes further than eps, but for rounding."""
     furthest = float((after - before).abs().max())
     if furthest > epsilon + ROUNDING or float(after.min()) < 0 or float(after.max()) > 1:
-        raise UserError(f"{name} moves a pixel by {furthest:.4g} at eps {epsilon:.4g}, or out of [0, 1]: mend it.")
+        raise UserError(f"{name} moves a pixel by {furthest:.4g} at eps {epsilon:.4g}, or out of [0, 1]: fix it.")
 
 
 def _numbers(key: int, batch: _Batch) -> Tensor:
@@ -134,7 +134,7 @@ def _numbers(key: int, batch: _Batch) -> Tensor:
 
 
 def _worse(before: Tensor, now: Tensor, labels: Tensor) -> Tensor:
-    """Of two results (E, N, classes) for images that the first did not fool, the worse one for the network.
+    """The worse for the network of two results (E, N, classes), for images that the first did not fool.
 
     A margin is negative where an image is fooled, so the smaller margin is that of the fooled one, if there is one.
     """

@@ -14,7 +14,7 @@ from nsbench.networks.classifier import Classifier
 
 
 def initialise(network: Classifier, source: Path) -> str:
-    """Copy trained weights into `network`, in place and wherever it lies, and return their SHA-256.
+    """Copy trained weights into `network`, in place and on whatever device it is, and return their SHA-256.
 
     Every tensor of the network must be in the source with its shape, and no other, with these exceptions: a head that
     is absent or has another number of classes leaves the network's own head as it was drawn; absent normalisation
@@ -62,7 +62,7 @@ def _read(source: Path) -> dict[str, Tensor]:
         return read_state_dict(source / "weights.safetensors")[0]
     if source.suffix in (".safetensors", ".pt", ".pth"):
         return read_state_dict(source)[0]
-    raise UserError(f"{source} is no file of weights: name a checkpoint folder or a .safetensors, .pt or .pth file.")
+    raise UserError(f"{source} is not a file of weights: name a checkpoint folder or a .safetensors, .pt or .pth file.")
 
 
 def _names_to_copy(

@@ -15,7 +15,7 @@ Role = Literal["teacher", "student", "baseline", "control"]
 
 
 def networks_folder(run: Path) -> Path:
-    """Where the networks of a run lie, each in a folder named after its recipe."""
+    """Where the networks of a run are, each in a folder named after its recipe."""
     return run / "networks"
 
 
@@ -114,7 +114,7 @@ def network_folder(run: Path, name: str) -> Path:
 
 
 def named_folder(path: Path) -> Path:
-    """The folder that a user means: `RUN/hard/seed0/gen1-resnet26` is where the network with these labels lies.
+    """The folder that a user means: `RUN/hard/seed0/gen1-resnet26` is where the network with these labels is.
 
     Any other path is given back as it is.
     """

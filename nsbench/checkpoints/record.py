@@ -19,7 +19,7 @@ class CheckpointName(Record):
     study: str = Field(description="name of the chain, `supervised` for the baseline, `control`")
     generation: Count = Field(description="0 is the supervised teacher")
     network: str = Field(description="for example resnet20 or resnet8-w0.5")
-    seed: Count = Field(description="of weights, noise and order")
+    seed: Count = Field(description="seed of weights, noise and order")
 
     def __str__(self) -> str:
         return f"{self.study}/seed{self.seed}/gen{self.generation}-{self.network}"
@@ -72,7 +72,7 @@ class TrainedNetwork(Record):
     training_images: Count = Field(description="images in the training set, duplicates counted")
     weights_selection: Literal["last", "best-validation", "best-test"]
     averaged: bool = Field(description="whether the weights are a moving average over the steps")
-    precision: Literal["float32", "bfloat16"] = Field(description="of the arithmetic in training")
+    precision: Literal["float32", "bfloat16"] = Field(description="precision of training")
     micro_batch: Count = Field(description="images per backward pass where memory forced parts of a batch, else 0")
     initial_weights: str = Field(description="SHA-256 of the weights that training started from; empty: random")
     configuration: dict[str, Any] = Field(

@@ -37,7 +37,7 @@ def _read_safetensors(path: Path) -> dict[str, Tensor]:
     try:
         return load_file(path)
     except SafetensorError:
-        raise UserError(f"{path} is damaged or is no safetensors file: write or fetch it again.") from None
+        raise UserError(f"{path} is damaged or is not a safetensors file: write or fetch it again.") from None
 
 
 def _read_torch(path: Path) -> object:
@@ -54,7 +54,7 @@ def _read_torch(path: Path) -> object:
         ) from None
     except Exception:  # noqa: BLE001 - altered bytes make torch.load fail in a dozen ways, AssertionError among them
         raise UserError(
-            f"{path} is damaged, or is no state dict that torch.save wrote: write or fetch it again, "
+            f"{path} is damaged, or is not a state dict that torch.save wrote: write or fetch it again, "
             "with torch.save(model.state_dict(), FILE)."
         ) from None
 

@@ -63,7 +63,7 @@ def has_checkpoint(folder: Path) -> bool:
 def read_checkpoint(folder: Path) -> CheckpointFile | None:
     """The description in a folder; None when there is none.
 
-    Raises UserError when the description is damaged or of an earlier version, or the weights are not the ones it
+    Raises UserError when the description is damaged or from an earlier version, or the weights are not the ones it
     describes.
     """
     path = folder / "checkpoint.json"

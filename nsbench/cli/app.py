@@ -29,11 +29,11 @@ app = typer.Typer(
 
 app.add_typer(data_app)
 
-Source = Annotated[str, typer.Argument(metavar="[PRESET|FILE.toml]", help="A preset or a configuration file.")]
+Preset = Annotated[str, typer.Argument(metavar="[PRESET|FILE.toml]", help="A preset or a configuration file.")]
 RunFolder = Annotated[Path, typer.Argument(metavar="RUN", help="A run folder.")]
 Out = Annotated[Path | None, typer.Option("--out", metavar="DIR", help="Run folder. Default: runs/NAME.")]
 SaveEvery = Annotated[
-    float, typer.Option("--save-every", metavar="SECONDS", min=0, help="Save a training in progress this often.")
+    float, typer.Option("--save-every", metavar="SECONDS", min=0, help="Save training in progress this often.")
 ]
 ShowConfig = Annotated[bool, typer.Option("--show-config", help="Print the complete configuration and stop.")]
 
@@ -48,7 +48,7 @@ def root(version: Annotated[bool, typer.Option("--version", help="Print the vers
 
 @app.command("run-all")
 def run_all(
-    source: Source = "quick",
+    source: Preset = "quick",
     out: Out = None,
     data: Data = None,
     device: Device = "auto",
@@ -71,7 +71,7 @@ def run_all(
 
 @app.command()
 def train(
-    source: Source = "quick",
+    source: Preset = "quick",
     out: Out = None,
     data: Data = None,
     device: Device = "auto",

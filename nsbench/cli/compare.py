@@ -24,7 +24,7 @@ def compare(
     fail_on_regression: Annotated[
         bool, typer.Option("--fail-on-regression", help="Exit with status 1 if the candidate is worse in any number.")
     ] = False,
-    form: Annotated[Literal["markdown", "json"], typer.Option("--format", help="Of the output.")] = "markdown",
+    form: Annotated[Literal["markdown", "json"], typer.Option("--format", help="Form of the output.")] = "markdown",
     out: Annotated[Path | None, typer.Option("--out", metavar="FILE", help="Write there, not to the terminal.")] = None,
 ) -> None:
     """Compare two models on the same images: paired differences, intervals, p-values and a verdict.

@@ -118,7 +118,7 @@ def generate(
     ] = "",
     severities: Annotated[str, typer.Option("--severities", metavar="1,2", help="Default: 1 to 5.")] = "",
     limit: Annotated[int, typer.Option("--limit", metavar="N", min=0, help="First N test images. 0: all.")] = 0,
-    seed: Annotated[int, typer.Option("--seed", min=0, help="Of all random numbers.")] = 0,
+    seed: Annotated[int, typer.Option("--seed", min=0, help="Seed of all random numbers.")] = 0,
     frost: Annotated[
         Path | None, typer.Option("--frost", metavar="DIR", help="The published frost photographs. Default: our own.")
     ] = None,
@@ -127,7 +127,7 @@ def generate(
 ) -> None:
     """Make corrupted images or perturbed sequences of a test set and write them in the official layout.
 
-    The arrays bear the official names and are not the official files: nsbench-set.json beside them says what they are.
+    The arrays have the official names and are not the official files: nsbench-set.json beside them says what they are.
     Run the same command again after an interruption: it continues with the next array. A set that evaluation is to
     read is named after the official one: --out DATA/CIFAR-10-C.
     """
@@ -157,7 +157,7 @@ def _numbers(text: str) -> tuple[int, ...]:
 
 @contextmanager
 def _interruptible(remedy: str) -> Iterator[None]:
-    """Tell whoever interrupts long work how to go on."""
+    """Say how to go on when long work is interrupted."""
     try:
         yield
     except KeyboardInterrupt:

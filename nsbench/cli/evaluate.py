@@ -39,7 +39,7 @@ Names = Annotated[
 ]
 Mean = Annotated[str, typer.Option("--mean", metavar="R,G,B", help="Mean that the models subtract, pixels in [0, 1].")]
 Std = Annotated[str, typer.Option("--std", metavar="R,G,B", help="Standard deviation that they divide by.")]
-Inside = Annotated[bool, typer.Option("--inside", help="The models normalise pixels in [0, 1] by themselves.")]
+Inside = Annotated[bool, typer.Option("--inside", help="The models normalise pixels in [0, 1] themselves.")]
 DataSet = Annotated[
     str, typer.Option("--data-set", metavar="NAME", help="cifar10, cifar100, digits or a registered one.")
 ]
@@ -99,7 +99,7 @@ def evaluate(
             request.refuse_options(f"{models[0]} is a run, measured in place as its config.toml says: name --out too")
             from nsbench.work import runs
 
-            path = runs.evaluate(request.run, Options(request.run, data, device, quiet))
+            path = runs.measure_run(request.run, Options(request.run, data, device, quiet))
             typer.echo(f"The results are in {path}")
             return
         file = request.listing
@@ -107,9 +107,9 @@ def evaluate(
         if folder is None:
             raise UserError("--out is missing: name the folder that gets the results.")
         config = request.configuration(folder)
-        from nsbench.work.surveys import evaluate_models
+        from nsbench.work.surveys import measure_models
 
-        evaluate_models(config, Options(folder, data, device, quiet))
+        measure_models(config, Options(folder, data, device, quiet))
     typer.echo(f"The report is {folder / 'report' / 'index.html'}")
 
 

@@ -20,7 +20,7 @@ Quiet = Annotated[bool, typer.Option("--quiet", help="Show warnings only.")]
 
 @contextmanager
 def resumable() -> Iterator[None]:
-    """Tell whoever interrupts long work how to go on."""
+    """Say how to go on when long work is interrupted."""
     try:
         yield
     except KeyboardInterrupt:

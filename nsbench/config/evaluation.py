@@ -81,6 +81,4 @@ class EvaluationConfig(Section):
         description="last training images that no model has seen, to fit temperatures on; a run has its own",
     )
     calibration_bins: int = Field(default=15, ge=1, le=1000, description="equal-width bins of the calibration error")
-    bootstrap_resamples: int = Field(
-        default=1000, ge=100, le=100_000, description="resamples behind each 95 % interval"
-    )
+    bootstrap_resamples: int = Field(default=1000, ge=100, le=100_000, description="resamples for each 95 % interval")

@@ -48,7 +48,7 @@ class SupervisedConfig(MethodConfig):
         default=10**7, ge=0, le=10**7, description="a class larger than the smallest by more loses its last images"
     )
     mixup_alpha: float = Field(
-        default=0.0, ge=0, le=100, description="of Beta(alpha, alpha) for mixed pairs of images; 0 switches it off"
+        default=0.0, ge=0, le=100, description="alpha of Beta(alpha, alpha) for pairs of mixed images; 0: off"
     )
 
 
@@ -60,9 +60,9 @@ class NoisyStudentConfig(Chosen):
         default="hard",
         description="hard: the most probable class; soft: all probabilities; smooth: the most probable class, smoothed",
     )
-    smoothing: Fraction = Field(default=0.1, description="of smooth labels: probability shared by the other classes")
+    smoothing: Fraction = Field(default=0.1, description="probability that smooth labels share among the other classes")
     temperature: float = Field(
-        default=1.0, gt=0, le=100, description="of soft labels: the teacher's logits are divided by it"
+        default=1.0, gt=0, le=100, description="temperature of soft labels: the teacher's logits are divided by it"
     )
 
 

@@ -1,4 +1,4 @@
-"""The wish for one model: where it comes from, its weights, and the preprocessing it declares."""
+"""One model to measure: where it comes from, its weights, and the preprocessing it declares."""
 
 from pydantic import Field
 
@@ -21,4 +21,4 @@ class ModelConfig(Section):
         default=(), description="per channel, subtracted from pixels in [0, 1]; goes with std"
     )
     std: tuple[float, ...] = Field(default=(), description="per channel, divided by after the mean is subtracted")
-    inside: bool = Field(default=False, description="the model takes pixels in [0, 1] and normalises by itself")
+    inside: bool = Field(default=False, description="the model takes pixels in [0, 1] and normalises them itself")

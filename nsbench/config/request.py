@@ -24,7 +24,7 @@ class EvaluationRequest:
         names: short names, one for each model.
         mean: that models subtract from each channel, pixels in [0, 1].
         std: that they divide by.
-        inside: instead of the two: the models normalise by themselves.
+        inside: instead of the two: the models normalise their input themselves.
         data_set: whose test images.
         held_out: last training images to fit temperatures on.
         settings: `dotted.key=value`.

@@ -1,4 +1,4 @@
-"""Presets, TOML files and `--set` made into one configuration; a mistake is told in one sentence."""
+"""Presets, TOML files and `--set` combined into one configuration; a mistake is reported in one sentence."""
 
 import difflib
 import hashlib
@@ -131,7 +131,7 @@ def read_toml(path: Path) -> Table:
     except OSError as error:
         raise UserError(f"The configuration file {path} cannot be read ({error.strerror}): check the path.") from None
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise UserError(f"The configuration file {path} is not valid TOML ({error}): mend that place.") from None
+        raise UserError(f"The configuration file {path} is not valid TOML ({error}): fix that place.") from None
 
 
 def _assign(table: Table, setting: str) -> None:

@@ -88,29 +88,27 @@ class TransferConfig(Section):
         default=("teacher",), description="which networks start from the weights"
     )
     train: Literal["all", "head"] = Field(
-        default="all", description="of those networks: train all weights, or the last layer only"
+        default="all", description="weights of those networks to train: all, or the last layer only"
     )
     body_rate: float = Field(
-        default=1.0, gt=0, le=1000, description="of those networks: factor of the learning rate before the last layer"
+        default=1.0, gt=0, le=1000, description="factor of their learning rate before the last layer"
     )
-    head_rate: float = Field(
-        default=1.0, gt=0, le=1000, description="of those networks: factor of the learning rate of the last layer"
-    )
+    head_rate: float = Field(default=1.0, gt=0, le=1000, description="factor of their learning rate in the last layer")
 
 
 class OptimisationConfig(Section):
     """Optimisation of one network."""
 
     batch_size: int = Field(default=512, ge=2, le=65536, description="images per step")
-    learning_rate: float = Field(default=0.1, gt=0, le=100, description="of stochastic gradient descent")
-    momentum: float = Field(default=0.9, ge=0, lt=1, description="of stochastic gradient descent")
+    learning_rate: float = Field(default=0.1, gt=0, le=100, description="learning rate of stochastic gradient descent")
+    momentum: float = Field(default=0.9, ge=0, lt=1, description="momentum of stochastic gradient descent")
     nesterov: bool = Field(default=False, description="look ahead along the momentum")
     weight_decay: float = Field(default=1e-4, ge=0, le=1, description="L2 penalty on every parameter")
     schedule: Literal["steps", "cosine"] = Field(
         default="steps", description="steps: the learning rate falls at milestones; cosine: along a half wave to zero"
     )
     milestones: tuple[Fraction, ...] = Field(
-        default=(0.5, 0.75), description="of the schedule steps: shares of the budget at which the learning rate falls"
+        default=(0.5, 0.75), description="shares of the budget at which the schedule `steps` lowers the learning rate"
     )
     decay: float = Field(default=0.1, gt=0, le=1, description="factor of the learning rate at each milestone")
     warmup: float = Field(
@@ -128,7 +126,7 @@ class OptimisationConfig(Section):
     )
     precision: Literal["auto", "float32", "bfloat16"] = Field(
         default="auto",
-        description="of the arithmetic inside the network; auto: bfloat16 where the device multiplies in it",
+        description="precision inside the network; auto: bfloat16 where the device multiplies in it",
     )
     execution: Literal["auto", "eager", "graph", "compiled"] = Field(
         default="auto",
@@ -156,7 +154,7 @@ class Config(Section):
         description="name of the run, in lower-case letters, digits, - and _",
     )
     seed: int = Field(
-        default=0, ge=0, le=2**31 - 1, description="of resamples and, without study.seeds, of weights and noise"
+        default=0, ge=0, le=2**31 - 1, description="seed of resamples and, without study.seeds, of weights and noise"
     )
     data: DataConfig = DataConfig()
     input_noise: InputNoiseConfig = InputNoiseConfig()

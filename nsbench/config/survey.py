@@ -26,7 +26,7 @@ class SurveyConfig(Section):
         pattern=r"^[a-z0-9][a-z0-9_-]{0,39}$",
         description="name of the evaluation, in lower-case letters, digits, - and _",
     )
-    seed: int = Field(default=0, ge=0, le=2**31 - 1, description="of the resamples behind intervals")
+    seed: int = Field(default=0, ge=0, le=2**31 - 1, description="seed of the resamples that give intervals")
     data: DataSetName = Field(default="cifar10", description="data set")
     baseline: str = Field(
         default="", description="name of the model that corruption error and flip rate are relative to; empty: none"

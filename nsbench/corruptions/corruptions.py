@@ -55,7 +55,7 @@ def corrupt(
         severity: 1 to 5.
         indices: int64 (B,), the indices of the images in their data set; with `seed`, name and severity they fix
             every random number, so an image looks the same in any batch.
-        seed: of the generated set.
+        seed: seed of the generated set.
         textures: photographs that frost is cut from, uint8 (H, W, 3) each; () for our own.
 
     Returns:

@@ -1,7 +1,7 @@
 """Generated sets on disk, in the official layout, so that other tools read them.
 
 A folder holds one array a corruption or perturbation, `labels.npy` for corruptions, and `nsbench-set.json`, which says
-what the arrays are: they bear the official names and are not the official files.
+what the arrays are: they have the official names and are not the official files.
 """
 
 import io
@@ -27,7 +27,7 @@ from nsbench.progress import Reporter, Task
 from nsbench.protocols.cifar import CIFAR10_C, CIFAR10_P
 
 BATCH = 250
-"""Images made at a time: of the sizes tried the fastest on a CPU, and a small share of the memory allowed."""
+"""Images made at a time: the fastest on a CPU of the sizes tried, and a small share of the memory allowed."""
 SPARE_BYTES = 64 * 2**20
 """Disk space left free."""
 
@@ -37,10 +37,10 @@ class Contents:
     """What to generate.
 
     Attributes:
-        names: of corruptions or perturbations.
+        names: names of corruptions or perturbations.
         images: the first test images; 0 means all.
-        seed: of the set.
-        severities: of corruptions.
+        seed: seed of the set.
+        severities: severities of corruptions.
         textures: photographs that frost is cut from; () for our own.
     """
 

@@ -25,9 +25,9 @@ class Request:
 
     Attributes:
         names: corruptions or perturbations; () for all.
-        severities: of corruptions; () for all.
+        severities: severities of corruptions; () for all.
         limit: the first test images; 0 for all.
-        seed: of the set.
+        seed: seed of the set.
         frost: folder of the published frost photographs; None for textures of our own.
     """
 
@@ -51,8 +51,8 @@ def generate(
     Args:
         name: one of `generated_sets()`.
         request: which part of it.
-        folder: of the arrays.
-        data: where the clean images lie; None for the default.
+        folder: folder of the arrays.
+        data: where the clean images are; None for the default.
         device: where to compute.
         reporter: shows progress.
 

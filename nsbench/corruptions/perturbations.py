@@ -47,7 +47,7 @@ def perturb(images: torch.Tensor, name: str, *, indices: torch.Tensor, seed: int
         name: one of GENERATED_PERTURBATIONS.
         indices: int64 (B,), the indices of the images in their data set; with `seed` and name they fix every random
             number, so an image has the same sequence in any batch.
-        seed: of the generated set.
+        seed: seed of the generated set.
 
     Returns:
         uint8 (B, T, S, S, 3) on the device of `images`, which are left alone.

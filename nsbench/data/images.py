@@ -20,7 +20,7 @@ UNKNOWN = -1
 class ImageSet:
     """Images with their labels, checked once here and read-only from then on.
 
-    Nobody can change the data set it was given; who needs to write copies first
+    A data set cannot be changed by what it is given to; code that needs to write copies it first
     (`torch.tensor(images)` copies, `torch.from_numpy(images)` warns).
 
     Args:
@@ -28,7 +28,7 @@ class ImageSet:
         labels: int64 (N,), a class index each, or UNKNOWN; None where no label is known.
 
     Attributes:
-        images: as given; read them by rows, for they may lie on a disk and not fit into memory.
+        images: as given; read them by rows, for they may be on a disk and not fit into memory.
         labels: int64 (N,), UNKNOWN (-1) where the class is not known.
     """
 
@@ -74,7 +74,7 @@ class Dataset:
         licence: the terms its authors give.
         citation: the work to cite.
         classes: class names; a label is an index into them.
-        mean: of each channel over the training images, pixels in [0, 1].
+        mean: mean of each channel over the training images, pixels in [0, 1].
         std: standard deviation of each channel, pixels in [0, 1].
         train: training images, all labelled.
         test: test images, all labelled.

@@ -13,7 +13,7 @@ from nsbench.errors import UserError
 from nsbench.plugins import load_plugins
 
 Load = Callable[[Path], Dataset]
-"""Reads a data set, given the data folder; what it returns bears the name that it is registered under."""
+"""Reads a data set, given the data folder; what it returns has the name that it is registered under."""
 
 _REGISTERED: dict[str, Load] = {}
 
@@ -46,7 +46,7 @@ def load_dataset(name: str, folder: Path | None) -> Dataset:
     """The data set `name`, read from the data folder where it is not embedded.
 
     Args:
-        name: of a manifest: `digits`, `cifar10` or `cifar100`; or of a registered data set.
+        name: name of a manifest: `digits`, `cifar10` or `cifar100`; or of a registered data set.
         folder: the --data option; None stands for the default of `data_folder`.
 
     Raises:
@@ -62,6 +62,16 @@ def load_dataset(name: str, folder: Path | None) -> Dataset:
 
         return load_digits(manifest)
     return load_cifar(manifest, data_folder(folder))
+
+
+def class_count(name: str, folder: Path | None) -> int:
+    """How many classes the data set `name` has; its files are needed only where it is a registered one.
+
+    Arguments and errors as of `load_dataset`.
+    """
+    if name in list_manifests():
+        return len(load_manifest(name).classes)
+    return len(load_dataset(name, folder).classes)
 
 
 def _named(name: str, found: Dataset) -> Dataset:

@@ -45,7 +45,7 @@ def split(
         validation_fraction: share of those set aside for validation, 0 <= f < 1. The slice holds each
             class within one image of its share, and round(validation_fraction * L) images in all
             where the L labelled images are spread evenly over the classes.
-        seed: of the run; another seed gives another split.
+        seed: seed of the run; another seed gives another split.
         extra: further images, which follow the training set and are all unlabelled.
 
     Returns:

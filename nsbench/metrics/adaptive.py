@@ -18,7 +18,7 @@ def adaptive_calibration_error(
     arXiv:1904.01685, which averages over the probabilities of all K classes.
 
     The bins are those of `equal_mass_index`. They are fixed by the set that is given: a resample by
-    `weights` counts their members anew and moves no edge.
+    `weights` recounts their members and moves no edge.
 
     Args:
         probabilities: shape (N, K), in [0, 1].
@@ -30,7 +30,7 @@ def adaptive_calibration_error(
         Shape (...).
 
     Raises:
-        ValueError: the shapes do not match, a probability lies outside [0, 1] or a label is no class.
+        ValueError: the shapes do not match, a probability lies outside [0, 1] or a label is not a class.
 
     >>> probabilities = np.array([[1.0, 0.0], [0.75, 0.25], [0.625, 0.375], [0.75, 0.25]])
     >>> adaptive_calibration_error(probabilities, np.array([0, 1, 0, 0]), bins=2)
@@ -40,7 +40,7 @@ def adaptive_calibration_error(
 
 
 def adaptive_bins(probabilities: Floats, labels: Integers, bins: int = 15) -> Binned:
-    """The bins of equal mass behind `adaptive_calibration_error`; arguments and errors as there."""
+    """The bins of equal mass of `adaptive_calibration_error`; arguments and errors as there."""
     confidence, correct = top_label(probabilities, labels)
     return Binned(confidence, correct, equal_mass_index(confidence, bins), bins)
 

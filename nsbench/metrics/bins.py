@@ -5,7 +5,7 @@ one rule: probabilities and edges are compared exactly as float64, and an edge i
 to m/M. So the float64 written 0.2 closes the bin that ends at 3/15 or at 2/10, while the float32
 written 0.2, whose value is 0.2000000030, lies in the next one.
 
-Bins are fixed by the whole set: a resample of the images only counts their members anew.
+Bins are fixed by the whole set: a resample of the images only recounts their members.
 """
 
 import math
@@ -92,7 +92,7 @@ class Binned:
     confidence: Floats
     """Shape (*O, N), in [0, 1]."""
     correct: NDArray[np.bool_]
-    """Shape (*O, N), whether what the probability is of is so."""
+    """Shape (*O, N), whether the event of the probability happened."""
     member: Integers
     """Shape (*O, N), the bin 0..bins-1 of each."""
     bins: int

@@ -43,7 +43,7 @@ def expected_calibration_error(
         weights: shape (..., N).
 
     Raises:
-        ValueError: the shapes do not match, a probability lies outside [0, 1] or a label is no class.
+        ValueError: the shapes do not match, a probability lies outside [0, 1] or a label is not a class.
 
     >>> sure = np.array([[0.75, 0.25], [0.75, 0.25]])
     >>> expected_calibration_error(sure, np.array([0, 1]))

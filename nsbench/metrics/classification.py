@@ -107,7 +107,7 @@ def top1_error(logits: Floats, labels: Integers, weights: Floats | None = None) 
         weights: shape (..., N).
 
     Raises:
-        ValueError: the shapes do not match, a logit is not finite or a label is no class.
+        ValueError: the shapes do not match, a logit is not finite or a label is not a class.
 
     >>> top1_error(np.array([[2.0, 1.0], [0.0, 0.0]]), np.array([0, 1]))
     0.5
@@ -169,7 +169,7 @@ def confusion_matrix(predicted: Integers, labels: Integers, classes: int) -> NDA
         Shape (K, K); the entries sum to N.
 
     Raises:
-        ValueError: the shapes differ or an entry is no class.
+        ValueError: the shapes differ or an entry is not a class.
 
     >>> confusion_matrix(np.array([0, 1, 1]), np.array([0, 0, 1]), 2)
     array([[1, 1],

@@ -26,7 +26,7 @@ def classwise_calibration_error(
         Shape (...).
 
     Raises:
-        ValueError: the shapes do not match, a probability lies outside [0, 1] or a label is no class.
+        ValueError: the shapes do not match, a probability lies outside [0, 1] or a label is not a class.
 
     >>> classwise_calibration_error(np.array([[0.75, 0.25], [0.75, 0.25]]), np.array([0, 1]))
     0.25
@@ -36,7 +36,7 @@ def classwise_calibration_error(
 
 
 def classwise_bins(probabilities: Floats, labels: Integers, bins: int = 15) -> Binned:
-    """The bins of each class, (K, N), behind `classwise_calibration_error`; arguments and errors as there."""
+    """The bins of each class, (K, N), of `classwise_calibration_error`; arguments and errors as there."""
     check_probabilities(probabilities, labels)
     by_class = np.ascontiguousarray(probabilities.T)
     is_label = np.arange(probabilities.shape[1])[:, None] == labels

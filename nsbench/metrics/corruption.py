@@ -35,7 +35,7 @@ def corruption_set(names: Sequence[str], protocol: Protocol = CIFAR10_C) -> Corr
     """Declare which of the measured corruptions count.
 
     Args:
-        names: of those measured.
+        names: names of the corruptions measured.
         protocol: the benchmark that they belong to.
 
     Raises:
@@ -134,7 +134,7 @@ def severity_mean(
 
     Args:
         cells: shape (..., C, S).
-        names: of the C rows.
+        names: names of the C rows.
         severities: the S that the benchmark has.
 
     Returns:
@@ -156,7 +156,7 @@ def mean_error(errors: Floats, names: Sequence[str], declared: CorruptionSet) ->
 
     Args:
         errors: shape (..., C, S).
-        names: of the C rows, in any order.
+        names: names of the C rows, in any order.
         declared: what the mean stands for.
 
     Returns:
@@ -179,7 +179,7 @@ def mean_expected_calibration_error(calibration_errors: Floats, names: Sequence[
 
     Args:
         calibration_errors: shape (..., C, S), what `top_label.top_label_calibration_error` returns.
-        names: of the C rows, in any order.
+        names: names of the C rows, in any order.
         declared: what the mean stands for.
 
     Returns:
@@ -200,7 +200,7 @@ def mean_corruption_error(corruption_errors: Floats, names: Sequence[str], decla
 
     Args:
         corruption_errors: shape (..., C), what `corruption_error` returns.
-        names: of the C entries, in any order.
+        names: names of the C entries, in any order.
         declared: what the mean stands for.
 
     Returns:
@@ -233,13 +233,13 @@ def small_denominators(
     threshold: float = SMALL_DENOMINATOR,
     severities: Severities = CIFAR10_C.severities,
 ) -> dict[str, float]:
-    """Find the corruptions whose relative error divides by little: the baseline hardly degrades on them.
+    """Find the corruptions whose relative error divides by little, since the baseline hardly degrades on them.
 
     Args:
         baseline_errors: shape (C, S).
         baseline_clean_error: in [0, 1].
-        names: of the C rows.
-        threshold: of the rise over the clean error, averaged over severities.
+        names: names of the C rows.
+        threshold: least rise over the clean error, averaged over severities, that is not too little.
         severities: the S that the benchmark has.
 
     Returns:

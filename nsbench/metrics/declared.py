@@ -59,7 +59,7 @@ class DeclaredSet:
         )
 
     def require(self, names: Sequence[str], rows: int) -> None:
-        """Raise ValueError unless an array's `rows` bear `names`, and these are exactly the counted ones."""
+        """Raise ValueError unless an array's `rows` have `names`, and these are exactly the counted ones."""
         if len(names) != rows:
             raise ValueError(f"{len(names)} names cannot name {rows} rows")
         if not self.counted:

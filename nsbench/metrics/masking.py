@@ -6,7 +6,7 @@ absence proves nothing. All is judged from stored outcomes, so it costs no forwa
 
 Noise is distinguished from a sign by exact one-sided tests at `LEVEL`, divided by how many signs are looked for, and
 for each by how many comparisons are made (Bonferroni). Where two accuracies are compared, they are of the same images,
-and only those that tell them apart count: under the null hypothesis each is a fair coin (McNemar 1947). Every sign is
+and only those on which they differ count: under the null hypothesis each is a fair coin (McNemar 1947). Every sign is
 judged on all images that the attacks it is about were shown, so that another attack on fewer images changes nothing.
 
 A single step overshoots: in an ordinary network too its accuracy may rise at a larger eps, where an attack of many
@@ -28,13 +28,13 @@ from nsbench.protocols.attacks import find_attack, sweep_names
 Bools = NDArray[np.bool_]
 
 LEVEL = 0.01
-"""Probability that an honest model shows any sign, for want of images."""
+"""Probability that an honest model shows any sign, for too few images."""
 
 ZERO_GRADIENT_SHARE = 0.05
-"""Share of images without a gradient from which on the sign is given."""
+"""Share of images without a gradient from which the sign is given."""
 
 UNBOUNDED = 0.5
-"""The eps from which on any image can be turned into plain grey, so that no model can beat chance."""
+"""The eps from which any image can be turned into plain grey, so that no model can beat chance."""
 
 
 @dataclass(frozen=True)
@@ -66,7 +66,7 @@ class ZeroGradients:
     """The gradient is zero in every pixel of many images, so no attack by gradient can move them.
 
     Attributes:
-        share: of all images, in [0, 1].
+        share: share of all images, in [0, 1].
     """
 
     share: float
@@ -124,7 +124,7 @@ class SurvivesAnything:
         attack: its name.
         epsilon: at least `UNBOUNDED`.
         accuracy: in [0, 1].
-        chance: of a guess, in [0, 1].
+        chance: accuracy of guessing, in [0, 1].
         p_value: one-sided, of the difference being noise.
     """
 
@@ -242,7 +242,7 @@ def survives_anything(name: str, outcomes: Outcomes, classes: int, level: float 
 
 
 def fewer_errors_p_value(fewer: Bools, more: Bools) -> float:
-    """One-sided exact McNemar test: how likely noise alone has `fewer` err on so many fewer images than `more`.
+    """One-sided exact McNemar test: how likely it is by chance that `fewer` errs on that many fewer images than `more`.
 
     Args:
         fewer: bool (N,), errors of the one that seems better.

@@ -1,4 +1,4 @@
-"""The difference of two numbers that have an interval each: MOVER, the method of variance estimates recovery."""
+"""The difference of two numbers, each with an interval: MOVER, the method of variance estimates recovery."""
 
 import math
 import sys

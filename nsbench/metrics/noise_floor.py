@@ -49,7 +49,7 @@ def _deviations(confidence: NDArray[np.float64], member: NDArray[np.generic], bi
 
 
 def mean_absolute_deviation(mean: Floats, variance: Floats) -> NDArray[np.float64]:
-    """E|X - mean| of the binomial of a mean and a variance, its number of trials no whole number.
+    """E|X - mean| of the binomial of a mean and a variance, whose number of trials need not be whole.
 
     De Moivre 1730, after Diaconis & Zabell 1991, Statistical Science 6: 2 k (1 - p) P(X = k), k the first whole number
     above the mean n p. Here 1 - p = variance / mean.

@@ -40,7 +40,7 @@ def paper_mean_error(errors: Floats, names: Sequence[str]) -> Value:
 
     Args:
         errors: shape (..., 19, 5).
-        names: of the rows, in any order.
+        names: names of the rows, in any order.
 
     Returns:
         Shape (...).
@@ -59,7 +59,7 @@ def paper_mean_corruption_error(corruption_errors: Floats, names: Sequence[str])
 
     Args:
         corruption_errors: shape (..., 19).
-        names: of the entries, in any order.
+        names: names of the entries, in any order.
 
     Returns:
         Shape (...).
@@ -120,7 +120,7 @@ def paper_mean_flip_probability(flip_probabilities: Floats, names: Sequence[str]
 
     Args:
         flip_probabilities: shape (..., 20).
-        names: of the entries, in any order.
+        names: names of the entries, in any order.
 
     Returns:
         Shape (...).

@@ -24,7 +24,7 @@ def perturbation_set(names: Sequence[str], protocol: Protocol = CIFAR10_P) -> Pe
     """Declare which of the measured perturbations count.
 
     Args:
-        names: of those measured.
+        names: names of the perturbations measured.
         protocol: the benchmark that they belong to.
 
     Raises:
@@ -141,7 +141,7 @@ def mean_flip_probability(flip_probabilities: Floats, names: Sequence[str], decl
 
     Args:
         flip_probabilities: shape (..., P).
-        names: of the P entries, in any order.
+        names: names of the P entries, in any order.
         declared: what the mean stands for.
 
     Returns:

@@ -25,7 +25,7 @@ def pooled_relative_corruption_error(
         clean_error: shape (...), on the same resamples.
         baseline_errors: the same corruptions in the same order, (..., C, S) or (C, S).
         baseline_clean_error: shape (...).
-        names: of the C rows, in any order.
+        names: names of the C rows, in any order.
         declared: what the sums are over.
 
     Returns:

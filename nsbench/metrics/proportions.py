@@ -1,4 +1,4 @@
-"""Exact intervals of shares of images, and of means of numbers in [0, 1] of which nothing or everything was seen.
+"""Exact intervals of shares of images, and of means of numbers in [0, 1] of which none or all were seen.
 
 A resample of images among which nothing happened shows nothing either, so the bootstrap says [0, 0] however few the
 images are. The interval of Clopper & Pearson 1934, Biometrika 26, covers at any share and any count of images.
@@ -7,13 +7,13 @@ images are. The interval of Clopper & Pearson 1934, Biometrika 26, covers at any
 from scipy.special import betaincinv
 
 TAIL = 0.025
-"""Probability beyond either end of a 95 % interval, at most."""
+"""Largest probability beyond either end of a 95 % interval."""
 
 
 def share_interval(count: int, n: int) -> tuple[float, float]:
     """95 % interval of a probability of which `count` of n independent images show the event: Clopper & Pearson 1934.
 
-    The ends are the probabilities at which so many, or so few, would have been seen in 2.5 % of all samples: quantiles
+    The ends are the probabilities at which that many, or that few, would be seen in 2.5 % of all samples: quantiles
     of beta distributions.
 
     Args:
@@ -31,7 +31,7 @@ def share_interval(count: int, n: int) -> tuple[float, float]:
     (0.0, 0.0074)
     """
     if not 0 <= count <= n or n < 1:
-        raise ValueError(f"{count} of {n} images is no share")
+        raise ValueError(f"{count} of {n} images is not a share")
     low = float(betaincinv(count, n - count + 1, TAIL)) if count else 0.0
     high = float(betaincinv(count + 1, n - count, 1 - TAIL)) if count < n else 1.0
     return low, high

@@ -60,7 +60,7 @@ class RayEstimate:
 
 
 def ray_estimate(gaps: Floats, resampled: Floats, expected: Floats, images: int) -> RayEstimate:
-    """Estimate the true calibration error behind gaps of bins, or the mean of several.
+    """Estimate the true calibration error from gaps of bins, or the mean of several.
 
     Args:
         gaps: shape (C, M), n_m/N * (acc_m - conf_m) of M bins in each of C cells: classes, or corruptions and

@@ -23,7 +23,7 @@ def seed_p_value(difference: float, spread: Spread) -> float:
 
     Args:
         difference: mean over seeds of candidate less baseline.
-        spread: of that mean.
+        spread: spread of that mean.
 
     Returns:
         In (0, 1]: the level at which the interval `spread.ends` ends at 0.
@@ -50,8 +50,8 @@ def detectable(spread: Spread, level: float) -> float:
     the normal one the sum of the quantiles of level and power. The observed variances stand for the true ones.
 
     Args:
-        spread: of the difference.
-        level: of one test; 0.05 over m after Bonferroni or in Holm's first step.
+        spread: spread of the difference.
+        level: level of one test; 0.05 over m after Bonferroni or in Holm's first step.
 
     >>> round(detectable(Spread(networks=3, seeds=0.02, own=0.0, below=0.0, above=0.0), 0.05), 3)
     0.113

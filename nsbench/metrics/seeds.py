@@ -19,7 +19,7 @@ images alike in size), because the s^2 that is small by chance is also taken for
 
 A calibration error has an interval of its own, since percentiles of its resamples do not cover. Its networks are then
 taken to share all of the images' effect: R is 0, and the half widths of their intervals, averaged, stand for z sqrt(C),
-upwards and downwards apart. What the images do to each network by itself is in s^2 already, so this is too wide.
+upwards and downwards apart. What the images do to each network separately is in s^2 already, so this is too wide.
 """
 
 import math
@@ -35,21 +35,21 @@ from nsbench.metrics.uncertainty import interval
 
 Ends = tuple[float, float]
 LEVEL = 0.05
-"""Of the intervals: they hold the truth in 95 of 100 cases."""
+"""Level of the intervals: they hold the truth in 95 of 100 cases."""
 NORMAL = float(ndtri(1 - LEVEL / 2))
 """z, 1.96."""
 
 
 @dataclass(frozen=True)
 class Spread:
-    """How far a mean over S networks lies from the truth, by what moves it: standard errors."""
+    """How far a mean over S networks is from the truth, by what moves it: standard errors."""
 
     networks: int
     """S, at least 2."""
     seeds: float
     """s / sqrt(S), of all that differs from network to network; known to S - 1 degrees of freedom."""
     own: float
-    """sqrt(R / S), the images' effect on each network by itself; a part of `seeds`."""
+    """sqrt(R / S), the images' effect on each network separately; a part of `seeds`."""
     below: float
     """sqrt(C), the images' effect on all networks, where it makes the truth smaller than the mean."""
     above: float
@@ -82,7 +82,7 @@ class SeedEstimate:
 
 
 def quantiles(level: float, networks: int) -> Ends:
-    """Of Student's t with S - 1 degrees of freedom and of the normal, exceeded either way in a share `level` of cases.
+    """Quantiles of Student's t (S - 1 degrees of freedom) and the normal, exceeded either way in a share `level`.
 
     >>> [round(quantile, 2) for quantile in quantiles(0.05, 3)]
     [4.3, 1.96]
@@ -97,7 +97,7 @@ def seed_estimate(values: Floats, samples: Floats, seeds: Sequence[int], declare
     Args:
         values: shape (S,), the number of each network.
         samples: shape (S, B), the same on each resample of the images; the networks share the resamples.
-        seeds: of the S networks.
+        seeds: seeds of the S networks.
         declared: the seeds that the mean stands for, in any order.
 
     Raises:
@@ -125,7 +125,7 @@ def seed_estimate_of_intervals(
     Args:
         values: shape (S,), the median-unbiased number of each network.
         intervals: shape (S, 2), its 95 % interval over images, with the value inside.
-        seeds: of the S networks.
+        seeds: seeds of the S networks.
         declared: the seeds that the mean stands for, in any order.
 
     Raises:

@@ -7,7 +7,7 @@ from scipy.optimize import brentq
 from nsbench.metrics.classification import Floats, Integers, check_scores, softmax
 
 LOWEST, HIGHEST = 0.01, 100.0
-"""Temperatures that are tried; a fit that would lie outside ends at the nearer of them."""
+"""Temperatures that are tried; a fit that would be outside ends at the nearer of them."""
 
 
 def fit_temperature(logits: Floats, labels: Integers) -> float:

@@ -18,7 +18,7 @@ def top_label(probabilities: Floats, labels: Integers) -> tuple[NDArray[np.float
         Two arrays of shape (N,).
 
     Raises:
-        ValueError: the shapes do not match, a probability lies outside [0, 1] or a label is no class.
+        ValueError: the shapes do not match, a probability lies outside [0, 1] or a label is not a class.
 
     >>> top_label(np.array([[0.75, 0.25], [0.5, 0.5]]), np.array([0, 1]))
     (array([0.75, 0.5 ]), array([ True, False]))
@@ -37,7 +37,7 @@ def top_label_calibration_error(
     as corruptions and severities: one resample of the images serves all of them.
 
     Args:
-        confidence: of the predicted class, shape (*O, N), for example (C, S, N), in [0, 1].
+        confidence: confidence in the predicted class, shape (*O, N), for example (C, S, N), in [0, 1].
         correct: bool, shape (*O, N), whether the predicted class is the label.
         bins: M, at least 1.
         weights: shape (*W, N).
@@ -56,7 +56,7 @@ def top_label_calibration_error(
 
 
 def top_label_bins(confidence: Floats, correct: NDArray[np.bool_], bins: int = 15) -> Binned:
-    """The bins of equal width behind `top_label_calibration_error`; arguments and errors as there."""
+    """The bins of equal width of `top_label_calibration_error`; arguments and errors as there."""
     if confidence.ndim < 1 or confidence.shape != correct.shape:
         raise ValueError(
             f"confidence and correct must both be (..., N), but they are {confidence.shape} and {correct.shape}"

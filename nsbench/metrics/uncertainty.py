@@ -17,7 +17,7 @@ SMALLEST = float(np.finfo(np.float64).tiny)
 """Where an exact p-value is too small for floating point: nothing is impossible."""
 
 POWER = 0.8
-"""Of the test of a `detectable_difference`."""
+"""Power of the test of a `detectable_difference`."""
 
 COUNTED = 10
 """Resamples on the far side of 0 from which a p-value is counted; with fewer it is the tail of a normal."""
@@ -75,7 +75,7 @@ def interval(samples: ArrayLike) -> tuple[float, float]:
 def mcnemar_p_value(wrong_a: NDArray[np.bool_], wrong_b: NDArray[np.bool_]) -> float:
     """Two-sided exact McNemar test that two models err equally often, on the same images.
 
-    Only images that one model gets wrong and the other right tell them apart; under the null
+    Only images that one model gets wrong and the other right separate them; under the null
     hypothesis each of these is a fair coin (McNemar 1947, with the binomial in place of chi-squared).
 
     Args:
@@ -124,7 +124,7 @@ def bootstrap_p_value(differences: ArrayLike) -> float:
 
 
 def paired_p_value(differences: ArrayLike) -> float:
-    """Two-sided paired bootstrap p-value that goes on where B resamples can no longer count.
+    """Two-sided paired bootstrap p-value that continues where B resamples can no longer count.
 
     `bootstrap_p_value` cannot fall below 2 / (B + 1): over some forty comparisons Holm's correction would leave
     nothing, however large the differences. So where fewer than `COUNTED` resamples lie on the far side of 0, the
@@ -191,8 +191,9 @@ def detectable_difference(width: float, level: float) -> float:
     (z at the level + z at 80 %) standard errors, as for any estimate that is about normal (Cohen 1988, chapter 2).
 
     Args:
-        width: of the 95 % interval of the difference, 2 * 1.96 standard errors.
-        level: of the test, in (0, 1); 0.05 / m where Holm's correction leaves so much to one of m comparisons.
+        width: width of the 95 % interval of the difference, 2 * 1.96 standard errors.
+        level: level of the test, in (0, 1); 0.05 / m after Holm's correction over m
+            comparisons.
 
     >>> round(detectable_difference(2 * 1.96, 0.05), 3), round(detectable_difference(2 * 1.96, 0.05 / 9), 3)
     (2.802, 3.615)

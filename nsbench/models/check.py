@@ -13,10 +13,10 @@ from nsbench.models.subject import Subject
 from nsbench.networks.inference import to_float
 
 _SAME = 1e-4
-"""Of the largest logit: what repeated arithmetic in float32 may differ by."""
+"""What repeated arithmetic in float32 may differ by, as a share of the largest logit."""
 
 _ALIKE = 1e-2
-"""Of the largest logit: what another size of batch, and so another algorithm, may differ by."""
+"""What another batch size, and so another algorithm, may differ by, as a share of the largest logit."""
 
 _PAIR = 2
 _DEVIATIONS = 3
@@ -28,16 +28,16 @@ def check_model(subject: Subject, network: nn.Module, images: Tensor, labels: Te
     Args:
         subject: to name in sentences.
         network: as `subject.load` gave it, or with those of its outputs that count.
-        images: uint8 (N, H, W, 3) on the network's device; a hundred tell accuracy from chance, four are the least.
+        images: uint8 (N, H, W, 3) on the network's device; a hundred show accuracy above chance, four are the least.
         labels: int64 (N,).
-        classes: of the data set.
+        classes: number of classes of the data set.
 
     Returns:
         Sentences to show the user, about what is suspicious and may yet be meant.
 
     Raises:
         UserError: it is not in evaluation mode, fails on the images, does not give one finite logit per image and
-            class, or gives other logits when asked again or in other company.
+            class, or gives different logits when asked again or in another batch.
     """
     assert len(images) == len(labels) >= 2 * _PAIR, (images.shape, labels.shape)
     _check_mode(subject, network)
@@ -121,7 +121,7 @@ def _in_words(out: object) -> str:
 def _check_repeatable(subject: Subject, logits: Tensor, again: object) -> None:
     if _difference(logits, again) > _SAME:
         raise UserError(
-            f"{subject.name} is not deterministic, the same images give other logits when asked again: "
+            f"{subject.name} is not deterministic, the same images give different logits when asked again: "
             "switch off dropout and other noise in evaluation mode (F.dropout needs training=self.training)."
         )
 
@@ -129,7 +129,7 @@ def _check_repeatable(subject: Subject, logits: Tensor, again: object) -> None:
 def _check_independent(subject: Subject, logits: Tensor, pair: object) -> None:
     if _difference(logits[:_PAIR], pair) > _ALIKE:
         raise UserError(
-            f"{subject.name} gives an image other logits in other company, as batch normalisation in training mode "
+            f"{subject.name} gives an image different logits in another batch, as batch normalisation in training mode "
             "does: put the whole network into evaluation mode before it is exported or returned."
         )
 

@@ -14,7 +14,7 @@ class CountedOutputs(nn.Module):
     Args:
         network: in evaluation mode; images to logits (N, outputs).
         counted: the output that each class is.
-        device: of the network.
+        device: device of the network.
 
     Attributes:
         needed: outputs that a model must have for the last of these to be among them.

@@ -1,4 +1,4 @@
-"""Anybody's model, made from its source whenever it is asked for."""
+"""A model that nsbench did not train, made from its source whenever it is asked for."""
 
 import torch
 from torch import nn
@@ -16,7 +16,7 @@ _SEED = 0  # of a network without weights of its own, so that it is the same eac
 
 
 class Foreign(Subject):
-    """Anybody's model; it is built once here, so that whatever is wrong with it is known before the work.
+    """A model that nsbench did not train, built once here, so that whatever is wrong with it is known before the work.
 
     Args:
         origin: makes the network.
@@ -49,20 +49,20 @@ class Foreign(Subject):
         )
 
     def load(self, device: torch.device) -> nn.Module:
-        """The network behind its normalisation, in float32.
+        """The network with its normalisation in front, in float32.
 
         Raises UserError when it is no longer the one that was opened.
         """
         built, state = self._build(device)
         if state != self._state:
             raise UserError(
-                f"{self.origin.label} gives other weights each time it is called: name a file with --weights."
+                f"{self.origin.label} gives different weights each time it is called: name a file with --weights."
             )
         network = Normalised(self.preprocessing.layer(), built.network, self.origin.any_layout)
         return network.to(device).float().eval().requires_grad_(False)
 
     def rename(self, name: str) -> None:
-        """Go by another name, in the record too."""
+        """Take another name, in the record too."""
         super().rename(name)
         self.record = self.record.model_copy(update={"name": name})
 

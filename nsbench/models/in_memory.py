@@ -25,21 +25,21 @@ class InMemory(Subject):
         network: float pixels (N, 3, H, W), normalised as declared, to logits (N, classes).
         mean: per channel.
         std: per channel.
-        inside: the network normalises by itself.
+        inside: the network normalises its input itself.
     """
 
     def __init__(
         self, name: str, network: nn.Module, mean: Sequence[float] = (), std: Sequence[float] = (), *, inside: bool
     ) -> None:
-        wish = ModelConfig(
+        config = ModelConfig(
             source=f"{type(network).__name__} in memory", mean=tuple(mean), std=tuple(std), inside=inside
         )
-        self.name, self._network, self._preprocessing = name, network, declared(wish)
+        self.name, self._network, self._preprocessing = name, network, declared(config)
         weights = state_sha256(network)
-        self.identity = fingerprint(weights, str(network), *_code(network), wish)
+        self.identity = fingerprint(weights, str(network), *_code(network), config)
         self.record = ModelRecord(
             name=name,
-            source=wish.source,
+            source=config.source,
             kind="memory",
             parameters=count_parameters(network),
             weights_sha256=weights,
@@ -49,7 +49,7 @@ class InMemory(Subject):
         )
 
     def load(self, device: torch.device) -> nn.Module:
-        """The network behind its normalisation, in evaluation mode on the device."""
+        """The network with its normalisation in front, in evaluation mode on the device."""
         network = Normalised(self._preprocessing.layer(), copy.deepcopy(self._network), channels_last=True)
         return network.to(device).float().eval().requires_grad_(False)
 

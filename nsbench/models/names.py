@@ -13,15 +13,15 @@ class Names:
     """Gives each model a name of its own; capitals make no difference, since some file systems see none.
 
     Args:
-        wished: names that users gave to models.
+        given: names that users gave to models.
 
     Raises:
         UserError: one cannot be part of a path, or two are the same.
     """
 
-    def __init__(self, wished: Sequence[str]) -> None:
+    def __init__(self, given: Sequence[str]) -> None:
         self._taken: set[str] = set()
-        for name in wished:
+        for name in given:
             if not _ALLOWED.fullmatch(name):
                 raise UserError(
                     f"The name {name!r} cannot be used: begin with a letter or digit, then letters, digits, "
@@ -39,7 +39,7 @@ class Names:
 
 
 def short_name(text: str) -> str:
-    """A text with whatever a path could not bear replaced.
+    """A text in which everything that a path cannot contain is replaced.
 
     >>> short_name("my model (2)")
     'my-model-2'

@@ -1,11 +1,11 @@
-"""A network behind its normalisation."""
+"""A network with its normalisation in front."""
 
 import torch
 from torch import Tensor, nn
 
 
 class Normalised(nn.Module):
-    """A network behind its normalisation.
+    """A network with its normalisation in front.
 
     Args:
         normalize: the first layer.

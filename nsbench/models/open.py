@@ -1,4 +1,4 @@
-"""Models opened by what a user calls them."""
+"""Models opened by the names that a user gives."""
 
 import difflib
 from collections.abc import Iterator, Sequence
@@ -28,55 +28,56 @@ FORMS = (
 _FILES_OF_WEIGHTS = (".safetensors", ".pt", ".pth", ".th", ".ckpt", ".bin", ".tar")
 
 
-def open_models(wishes: Sequence[ModelConfig], classes: int | None = None) -> list[Subject]:
-    """Everything that is to be evaluated, each under a name of its own.
+def open_models(configs: Sequence[ModelConfig], classes: int | None = None) -> list[Subject]:
+    """All models to be measured, each under a name of its own.
 
     A run folder gives all its checkpoints. Each of the others is built once, so that what is wrong with it is known
     here. The same model under the same name is given once.
 
     Args:
-        wishes: what the user names.
-        classes: of the data set, for the heads of timm's and torchvision's networks; None for their own number.
+        configs: what the user names.
+        classes: classes of the data set, for the heads of timm's and torchvision's networks; None for their own number.
 
     Raises:
         UserError: naming the source, and what to do.
     """
-    names = Names([wish.name for wish in wishes if wish.name])
+    names = Names([config.name for config in configs if config.name])
     subjects: list[Subject] = []
     seen: set[tuple[str, str]] = set()
-    for wish in wishes:
-        for subject in _open(wish, classes):
+    for config in configs:
+        for subject in _open(config, classes):
             key = (subject.name, subject.identity)
-            if wish.name or key not in seen:
-                _name(subject, wish, names)
+            if config.name or key not in seen:
+                _name(subject, config, names)
                 subjects.append(subject)
             seen.add(key)
     return subjects
 
 
-def _open(wish: ModelConfig, classes: int | None) -> list[Subject]:
-    """The models of one wish, under their plain names."""
-    path = named_folder(Path(wish.source))
+def _open(config: ModelConfig, classes: int | None) -> list[Subject]:
+    """The models of one configuration, under their plain names."""
+    path = named_folder(Path(config.source))
     if path.is_dir():
-        refuse_preprocessing(wish)
+        refuse_preprocessing(config)
         return list(_checkpoints(path))
-    if wish.weights and path.suffix in (".pt2", ".onnx"):
-        raise UserError(f"{wish.source} holds its weights: leave out --weights.")
-    return [Foreign(_origin(wish, classes), open_weights(wish.weights), declared(wish))]
+    if config.weights and path.suffix in (".pt2", ".onnx"):
+        raise UserError(f"{config.source} holds its weights: leave out --weights.")
+    return [Foreign(_origin(config, classes), open_weights(config.weights), declared(config))]
 
 
-def _name(subject: Subject, wish: ModelConfig, names: Names) -> None:
+def _name(subject: Subject, config: ModelConfig, names: Names) -> None:
     """Give a subject its final name: the user's, or one made from the source and, if need be, the weights."""
     if isinstance(subject, Trained):
-        single = (named_folder(Path(wish.source)) / "checkpoint.json").is_file()
-        if wish.name:
-            subject.rename(wish.name if single else f"{wish.name}/{subject.name}")
+        single = (named_folder(Path(config.source)) / "checkpoint.json").is_file()
+        if config.name:
+            subject.rename(config.name if single else f"{config.name}/{subject.name}")
         else:
-            subject.rename(names.give(subject.name, f"{short_name(Path(wish.source).absolute().name)}/{subject.name}"))
+            folder = short_name(Path(config.source).absolute().name)
+            subject.rename(names.give(subject.name, f"{folder}/{subject.name}"))
         return
-    plain, stem = short_name(subject.name), short_name(Path(wish.weights).stem)
+    plain, stem = short_name(subject.name), short_name(Path(config.weights).stem)
     longer = stem if stem.startswith(plain) else f"{plain}-{stem}"
-    subject.rename(wish.name or names.give(plain, *([longer] if wish.weights else [])))
+    subject.rename(config.name or names.give(plain, *([longer] if config.weights else [])))
 
 
 def _checkpoints(folder: Path) -> Iterator[Trained]:
@@ -99,17 +100,17 @@ def _checkpoints(folder: Path) -> Iterator[Trained]:
         yield Trained(folder, labels.on(file.record), place)
 
 
-def _origin(wish: ModelConfig, classes: int | None) -> Origin:
-    source, path = wish.source, Path(wish.source)
+def _origin(config: ModelConfig, classes: int | None) -> Origin:
+    source, path = config.source, Path(config.source)
     prefix, _, rest = source.partition(":")
     if prefix in ("timm", "torchvision"):
-        if not wish.weights:
+        if not config.weights:
             raise UserError(
                 f"{source} has random weights, and nothing is downloaded: name the file of trained ones with --weights."
             )
         return Timm(rest, classes) if prefix == "timm" else Torchvision(rest, classes)
     if prefix == "torchhub":
-        return hub_function(rest, pretrained=not wish.weights)
+        return hub_function(rest, pretrained=not config.weights)
     if path.suffix in (".pt2", ".onnx"):
         _must_exist(path)
         return ExportedFile(path) if path.suffix == ".pt2" else OnnxFile(path)
@@ -136,7 +137,7 @@ def _unknown(source: str) -> UserError:
 
 
 def _near(path: Path) -> str:
-    """A hint at what lies beside a path that does not exist."""
+    """A hint at what is beside a path that does not exist."""
     beside = [entry.name for entry in path.parent.iterdir()] if path.parent.is_dir() else []
     near = difflib.get_close_matches(path.name, beside, n=1)
     return f"did you mean {path.parent / near[0]}?" if near else ""

@@ -18,7 +18,7 @@ class Preprocessing:
     """What happens to pixels in [0, 1] before the model.
 
     Attributes:
-        mean: subtracted per channel; None where the model normalises by itself.
+        mean: subtracted per channel; None where the model normalises its input itself.
         std: divided by per channel, above 0; None likewise.
     """
 
@@ -32,37 +32,38 @@ class Preprocessing:
         return Normalize(self.mean, self.std)
 
 
-def declared(wish: ModelConfig) -> Preprocessing:
+def declared(config: ModelConfig) -> Preprocessing:
     """The preprocessing that a user states for a model.
 
     Raises UserError when it is missing, contradicts itself, or is not one positive deviation per channel.
     """
-    if wish.inside:
-        if wish.mean or wish.std:
-            raise UserError(f"{wish.source}: --inside and --mean --std exclude each other: keep what is true.")
+    if config.inside:
+        if config.mean or config.std:
+            raise UserError(f"{config.source}: --inside and --mean --std exclude each other: keep what is true.")
         return Preprocessing()
-    if not wish.mean and not wish.std:
+    if not config.mean and not config.std:
         raise UserError(
-            f"{wish.source} has no declared preprocessing: give the --mean and --std it was trained with "
-            f"({_EXAMPLE}), or --inside if it takes pixels in [0, 1] and normalises by itself."
+            f"{config.source} has no declared preprocessing: give the --mean and --std it was trained with "
+            f"({_EXAMPLE}), or --inside if it takes pixels in [0, 1] and normalises them itself."
         )
-    for option, values in (("--mean", wish.mean), ("--std", wish.std)):
+    for option, values in (("--mean", config.mean), ("--std", config.std)):
         if len(values) != CHANNELS:
             raise UserError(
-                f"{wish.source}: {option} has {len(values)} values, but images have {CHANNELS} channels: "
+                f"{config.source}: {option} has {len(values)} values, but images have {CHANNELS} channels: "
                 f"give one value per channel, {_EXAMPLE}."
             )
-    if min(wish.std) <= 0:
-        raise UserError(f"{wish.source}: --std {_joined(wish.std)} is not above 0 in every channel: give deviations.")
-    return Preprocessing(wish.mean, wish.std)
+    if min(config.std) <= 0:
+        deviations = _joined(config.std)
+        raise UserError(f"{config.source}: --std {deviations} is not above 0 in every channel: give deviations.")
+    return Preprocessing(config.mean, config.std)
 
 
-def refuse_preprocessing(wish: ModelConfig) -> None:
+def refuse_preprocessing(config: ModelConfig) -> None:
     """Raise UserError when preprocessing or weights are stated for a checkpoint of ours, which holds both."""
-    stated = [option for option in ("weights", "mean", "std", "inside") if getattr(wish, option)]
+    stated = [option for option in ("weights", "mean", "std", "inside") if getattr(config, option)]
     if stated:
         raise UserError(
-            f"{wish.source} is a checkpoint of nsbench, which holds its weights and its normalisation: "
+            f"{config.source} is a checkpoint of nsbench, which holds its weights and its normalisation: "
             f"leave out --{stated[0]}."
         )
 

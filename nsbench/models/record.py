@@ -10,7 +10,7 @@ Kind = Literal["function", "timm", "torchvision", "torchhub", "exported", "onnx"
 
 
 class ModelRecord(Record):
-    """Anybody's model, as results name it: no folder of the user's machine, no clock time."""
+    """A model that nsbench did not train, as results name it: no folder of the user's machine, no clock time."""
 
     name: str = Field(description="short name, unique within an evaluation")
     source: str = Field(description="where it came from, files without their folders, such as resnet.py:resnet20")

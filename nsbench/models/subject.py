@@ -1,4 +1,4 @@
-"""Something to evaluate: a checkpoint of ours, or anybody's model."""
+"""Something to measure: a checkpoint of ours, or a model from elsewhere."""
 
 from abc import ABC, abstractmethod
 
@@ -32,5 +32,5 @@ class Subject(ABC):
         """
 
     def rename(self, name: str) -> None:
-        """Go by another name."""
+        """Take another name."""
         self.name = name

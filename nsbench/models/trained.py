@@ -16,8 +16,8 @@ class Trained(Subject):
 
     Args:
         run: the run folder, or what else the checkpoint belongs to.
-        record: of the checkpoint, under its labels.
-        folder: of the checkpoint.
+        record: record of the checkpoint, under its labels.
+        folder: folder of the checkpoint.
     """
 
     record: CheckpointRecord

@@ -20,8 +20,8 @@ class Weights:
     """A file of weights.
 
     Attributes:
-        path: of the file.
-        sha256: of its bytes.
+        path: path of the file.
+        sha256: SHA-256 of its bytes.
     """
 
     path: Path

@@ -27,7 +27,7 @@ class CatalogEntry:
         name: as the configuration spells it.
         family: `ResNet` or `EfficientNet`.
         parameters: trainable numbers.
-        multiply_adds: of one prediction for one image.
+        multiply_adds: multiply-adds of one prediction for one image.
     """
 
     name: str

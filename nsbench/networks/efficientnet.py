@@ -15,7 +15,7 @@ class EfficientNet(Classifier):
     """The published network but for its first convolution, whose stride is 1 instead of 2.
 
     The whole network then reduces each side by 16 instead of 32: a 32 x 32 image reaches the head as a map of 2 x 2
-    instead of a single pixel. The stride is no weight, so torchvision's own state dicts fit, names included.
+    instead of a single pixel. The stride is not a weight, so torchvision's own state dicts fit, names included.
 
     A kept branch is divided by its survival probability while training, so that nothing is scaled at inference; that is
     torchvision's form of stochastic depth, equal in expectation to that of our ResNet. The statistics of batch

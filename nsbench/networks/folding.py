@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 _SAME = 1e-4
-"""Of the largest logit: what folding may change, some ten times what rounding does."""
+"""What folding may change, as a share of the largest logit: some ten times what rounding does."""
 
 
 class Folded(nn.Module):

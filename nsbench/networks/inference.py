@@ -21,7 +21,7 @@ CUDA_BATCH = 2000
 
 @dataclass
 class BatchSize:
-    """Images per forward pass, fewer from the moment that memory lacks."""
+    """Images per forward pass, fewer once memory has run out."""
 
     size: int
 

@@ -38,7 +38,7 @@ class Augmenter:
         return draw(count, self.noise, generator)
 
     def __call__(self, images: Tensor, draws: Draws) -> Tensor:
-        """Augmented copy of `images`, uint8 (N, 3, side * side); `draws` lie on the CPU."""
+        """Augmented copy of `images`, uint8 (N, 3, side * side); `draws` are on the CPU."""
         assert images.dtype == torch.uint8, images.dtype
         assert images.shape[1:] == (3, self.side**2), images.shape
         images = images.clone()

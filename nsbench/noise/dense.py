@@ -44,7 +44,7 @@ class DenseAugmenter:
         return draw(count, self.noise, generator)
 
     def __call__(self, images: Tensor, draws: Draws) -> Tensor:
-        """Augmented copy of `images`, uint8 (N, 3, side * side); `draws` lie on the same device."""
+        """Augmented copy of `images`, uint8 (N, 3, side * side); `draws` are on the same device."""
         assert images.dtype == torch.uint8, images.dtype
         assert images.shape[1:] == (3, self.side**2), images.shape
         return self.apply(images, *draws.tensors())
@@ -101,7 +101,7 @@ class _DenseTables(nn.Module):
 
     Attributes:
         maps: (2 * 17, pixels) int32, row 2 * operation + negative: source pixels; the identity if not geometric.
-        points: (17, 256) uint8, a row for each operation; the identity if it is no point operation.
+        points: (17, 256) uint8, a row for each operation; the identity if it is not a point operation.
         blend: (65536,) uint8, entry 256 * degenerate + original.
         stretches: (65536, 256) uint8, row 256 * low + high: autocontrast.
         cutout_color: (3, 1) uint8.

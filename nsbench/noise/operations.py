@@ -97,7 +97,7 @@ def cutout_squares(centers: Tensor, extent: float, side: int) -> Tensor:
 
     Args:
         centers: float32 (n, 2) in [0, 1), x and y as shares of the side.
-        extent: of the square in pixels, above 0.
+        extent: extent of the square in pixels, above 0.
         side: height and width of the image in pixels.
     """
     # a float32 times a small integer is exact in float64, so one rounding or two give the same corner

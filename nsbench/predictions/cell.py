@@ -28,12 +28,12 @@ class Cell(ABC):
     """Some images, and what is kept of the predictions for them.
 
     Attributes:
-        name: of its file.
-        benchmark: what progress is told by.
+        name: name of its file.
+        benchmark: heading under which progress is shown.
         subset: the clean test images that it is made from.
-        images: identity of the images it shows.
+        image_identity: identity of the images it shows.
         passes: images shown to a network for each image of the subset.
-        reads: whether its images wait for a disk.
+        reads: whether its images come from a disk.
         attacks: whether it needs gradients.
         folded: whether it is shown to networks without batch normalisation, which are faster and whose logits differ
             by rounding. The cells that keep classes are; those that keep logits, and attacks, see a network as it is.
@@ -43,13 +43,13 @@ class Cell(ABC):
     attacks = False
     folded = False
 
-    def __init__(self, name: str, benchmark: str, subset: Subset, images: str, passes: int = 1) -> None:
+    def __init__(self, name: str, benchmark: str, subset: Subset, image_identity: str, passes: int = 1) -> None:
         self.name, self.benchmark, self.subset, self.passes = name, benchmark, subset, passes
-        self.images = fingerprint(images, len(subset))
+        self.image_identity = fingerprint(image_identity, len(subset))
 
     def fingerprint(self, identity: str) -> str:
-        """Of the predictions of a model with this identity."""
-        return fingerprint(identity, self.name, self.images, *self.settings(), *("folded",) * self.folded)
+        """A hash that names the predictions of a model with this identity."""
+        return fingerprint(identity, self.name, self.image_identity, *self.settings(), *("folded",) * self.folded)
 
     def settings(self) -> tuple[str, ...]:
         """What else determines the predictions."""

@@ -17,7 +17,7 @@ from nsbench.config.resolve import fingerprint
 from nsbench.networks.inference import BatchSize, logits
 from nsbench.predictions.cell import CHUNK, Cell, Part
 from nsbench.predictions.further import Corruptions
-from nsbench.predictions.shown import GENERATED_SEED, Source, Subset
+from nsbench.predictions.shown import GENERATED_SEED, BenchmarkImages, Subset
 from nsbench.predictions.store import FAST, class_dtype, corruption_cell, further_cell, perturbation_cell
 from nsbench.protocols.cifar import CIFAR10_C, CIFAR10_P
 
@@ -25,8 +25,8 @@ from nsbench.protocols.cifar import CIFAR10_C, CIFAR10_P
 class Clean(Cell):
     """Logits of images as they are."""
 
-    def __init__(self, name: str, subset: Subset, images: str, benchmark: str = "") -> None:
-        super().__init__(name, benchmark or name, subset, images)
+    def __init__(self, name: str, subset: Subset, image_identity: str, benchmark: str = "") -> None:
+        super().__init__(name, benchmark or name, subset, image_identity)
 
     def show(self, network: nn.Module, images: Tensor, part: Subset, batch: BatchSize) -> Part:  # noqa: ARG002
         """Logits (n, K)."""
@@ -34,12 +34,12 @@ class Clean(Cell):
 
 
 class Fast(Cell):
-    """Classes of clean images in bfloat16, to tell how far it disagrees with float32."""
+    """Classes of clean images in bfloat16, to show how far it disagrees with float32."""
 
     folded = True  # as the cells are that it speaks for
 
-    def __init__(self, subset: Subset, images: str) -> None:
-        super().__init__(FAST, "clean", subset, images)
+    def __init__(self, subset: Subset, image_identity: str) -> None:
+        super().__init__(FAST, "clean", subset, image_identity)
 
     def show(self, network: nn.Module, images: Tensor, part: Subset, batch: BatchSize) -> Part:  # noqa: ARG002
         """Classes (n,)."""
@@ -52,9 +52,11 @@ class Fgsm(Cell):
 
     attacks = True
 
-    def __init__(self, subset: Subset, images: str, epsilons: tuple[float, ...], *, paper: bool = False) -> None:
+    def __init__(
+        self, subset: Subset, image_identity: str, epsilons: tuple[float, ...], *, paper: bool = False
+    ) -> None:
         name = "paper_fgsm" if paper else "fgsm"
-        super().__init__(name, name, subset, images, len(epsilons))
+        super().__init__(name, name, subset, image_identity, len(epsilons))
         self.epsilons, self.paper = epsilons, paper
 
     def settings(self) -> tuple[str, ...]:
@@ -80,8 +82,8 @@ class Attacked(Cell):
 
     attacks = True
 
-    def __init__(self, name: AttackName, subset: Subset, images: str, config: EvaluationConfig) -> None:
-        super().__init__(name, name, subset, images, len(config.attack_epsilons))
+    def __init__(self, name: AttackName, subset: Subset, image_identity: str, config: EvaluationConfig) -> None:
+        super().__init__(name, name, subset, image_identity, len(config.attack_epsilons))
         self.attack_name: AttackName = name
         self.epsilons, self.steps, self.restarts = config.attack_epsilons, config.attack_steps, config.attack_restarts
 
@@ -118,14 +120,21 @@ class Corrupted(Cell):
     folded = True
 
     def __init__(
-        self, name: str, severity: int, subset: Subset, images: str, source: Source | Corruptions, *, fast: bool = False
+        self,
+        name: str,
+        severity: int,
+        subset: Subset,
+        image_identity: str,
+        source: BenchmarkImages | Corruptions,
+        *,
+        fast: bool = False,
     ) -> None:
-        if isinstance(source, Source):
+        if isinstance(source, BenchmarkImages):
             cell, benchmark, made = corruption_cell(name, severity), "corruption", source.identity("corruption", name)
         else:
             benchmark, made = source.protocol.name, source.identity(name, severity)
             cell = further_cell(benchmark, name, severity)
-        super().__init__(cell, benchmark, subset, fingerprint(images, made, severity))
+        super().__init__(cell, benchmark, subset, fingerprint(image_identity, made, severity))
         self.corruption, self.severity, self.source, self.reads = name, severity, source, source.reads
         self.fast = fast
 
@@ -157,9 +166,11 @@ class Perturbed(Cell):
 
     folded = True
 
-    def __init__(self, name: str, subset: Subset, images: str, source: Source, *, fast: bool = False) -> None:
-        images = fingerprint(images, source.identity("perturbation", name))
-        super().__init__(perturbation_cell(name), "perturbation", subset, images, CIFAR10_P.member(name).frames)
+    def __init__(
+        self, name: str, subset: Subset, image_identity: str, source: BenchmarkImages, *, fast: bool = False
+    ) -> None:
+        image_identity = fingerprint(image_identity, source.identity("perturbation", name))
+        super().__init__(perturbation_cell(name), "perturbation", subset, image_identity, CIFAR10_P.member(name).frames)
         self.perturbation, self.source, self.reads = name, source, source.reads
         self._frames, self.fast = self.passes, fast
 
@@ -200,8 +211,8 @@ def cells(
     config: EvaluationConfig,
     test: Subset,
     held_out: Subset | None,
-    images: str,
-    source: Source,
+    image_identity: str,
+    source: BenchmarkImages,
     further: Sequence[Corruptions] = (),
 ) -> Iterator[Cell]:
     """Every cell that a configuration asks for, in the order of work.
@@ -210,30 +221,30 @@ def cells(
         config: what to measure.
         test: all test images.
         held_out: labelled images that no model has seen, to fit temperatures on.
-        images: identity of the data set.
-        source: of corrupted and perturbed images.
+        image_identity: identity of the data set.
+        source: source of corrupted and perturbed images.
         further: sets of corruptions beside these.
     """
     fast = config.precision == "bfloat16"
-    yield Clean("clean", test, images)
+    yield Clean("clean", test, image_identity)
     if fast:
-        yield Fast(test, images)
+        yield Fast(test, image_identity)
     if held_out is not None:
         yield Clean("held-out", held_out, _checksum(held_out))
     attacked = first(test, config.attack_images)
     if config.fgsm_epsilons:
-        yield Fgsm(attacked, images, config.fgsm_epsilons)
+        yield Fgsm(attacked, image_identity, config.fgsm_epsilons)
         if config.paper_fgsm:
-            yield Fgsm(attacked, images, config.fgsm_epsilons, paper=True)
+            yield Fgsm(attacked, image_identity, config.fgsm_epsilons, paper=True)
     for attack_name in config.attacks:
-        yield Attacked(attack_name, first(test, config.strong_attack_images), images, config)
+        yield Attacked(attack_name, first(test, config.strong_attack_images), image_identity, config)
     for name, severity in product(config.corruptions, CIFAR10_C.severities):
-        yield Corrupted(name, severity, first(test, config.corruption_images), images, source, fast=fast)
+        yield Corrupted(name, severity, first(test, config.corruption_images), image_identity, source, fast=fast)
     for moving in config.perturbations:
-        yield Perturbed(moving, first(test, config.perturbation_images), images, source, fast=fast)
+        yield Perturbed(moving, first(test, config.perturbation_images), image_identity, source, fast=fast)
     for one in further:
         for member, severity in product(one.protocol.names, one.protocol.severities):
-            yield Corrupted(member, severity, first(test, config.corruption_images), images, one, fast=fast)
+            yield Corrupted(member, severity, first(test, config.corruption_images), image_identity, one, fast=fast)
 
 
 def first(test: Subset, limit: int) -> Subset:

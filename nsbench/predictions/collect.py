@@ -26,7 +26,7 @@ from nsbench.predictions.cells import Clean, cells
 from nsbench.predictions.further import Corruptions, Further, TestSet
 from nsbench.predictions.gathered import HELD, Gathered
 from nsbench.predictions.pool import Pool
-from nsbench.predictions.shown import Source, Subset
+from nsbench.predictions.shown import BenchmarkImages, Subset
 from nsbench.predictions.store import Stored, save_labels, test_set_cell
 from nsbench.progress import Reporter, Task
 
@@ -37,7 +37,7 @@ LEAST_PROBE = 8
 """Fewer cannot be cut in half and still be checked."""
 
 RESIDENT = 2**30
-"""Bytes of a set of images that lies on the device as a whole, 1 GB; a larger one is read a chunk at a time."""
+"""Bytes of a set of images that is kept on the device as a whole, 1 GB; a larger one is read a chunk at a time."""
 
 T = TypeVar("T")
 Work = list[tuple[Cell, list[Subject]]]
@@ -49,7 +49,7 @@ class Evaluation:
     Args:
         config: what to measure.
         dataset: whose test images.
-        source: of corrupted and perturbed images.
+        source: source of corrupted and perturbed images.
         run: the folder that gets `predictions/`.
         device: where to compute.
         held_out: labelled images that no model has seen, to fit temperatures on.
@@ -61,7 +61,7 @@ class Evaluation:
         self,
         config: EvaluationConfig,
         dataset: Dataset,
-        source: Source,
+        source: BenchmarkImages,
         run: Path,
         device: torch.device,
         held_out: ImageSet | None = None,
@@ -143,7 +143,7 @@ class Evaluation:
         return Clean(test_set_cell(name), self._on_device(one.images), one.identity, name)
 
     def _identity(self) -> str:
-        """Of the images, and of the classes that count."""
+        """Identity of the images and of the classes that count."""
         counted = self.dataset.counted
         return self.dataset.checksum if counted is None else f"{self.dataset.checksum} counted {counted}"
 
@@ -219,7 +219,7 @@ class ShowCell:
 
     @property
     def name(self) -> str:
-        """Of the cell."""
+        """The name of the cell."""
         return self.cell.name
 
     def done(self) -> bool:
@@ -236,4 +236,4 @@ class ShowCell:
 
 
 def _too_large(subject: Subject) -> UserError:
-    return UserError(f"The memory does not suffice for {subject.name} and a few images: use a device with more.")
+    return UserError(f"There is not enough memory for {subject.name} and a few images: use a device with more.")

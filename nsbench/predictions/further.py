@@ -30,7 +30,7 @@ class TestSet:
 
     @property
     def identity(self) -> str:
-        """Of its images and labels."""
+        """Identity of its images and labels."""
         return content_checksum(self.images)
 
 
@@ -69,7 +69,7 @@ def open_further(config: EvaluationConfig, dataset: Dataset, folder: Path) -> tu
     Args:
         config: what to measure.
         dataset: the clean images.
-        folder: where data files lie.
+        folder: where data files are.
 
     Raises:
         UserError: one is of another data set or of images of another size, its files are missing or faulty, or its
@@ -121,8 +121,8 @@ def generated(
         protocol: the benchmark, which has a generator.
         images: uint8 (B, H, W, 3), clean.
         rows: their places in the test set; with name and severity they fix every random number.
-        name: of a member.
-        severity: of it.
+        name: name of a member.
+        severity: its severity.
 
     Raises:
         UserError: the generator fails, or makes something else than such images.
@@ -137,9 +137,9 @@ def generated(
     except UserError:
         raise
     except Exception as error:  # the code of a stranger may fail in any way
-        raise UserError(f"{protocol.name} fails to make {name} ({type(error).__name__}: {error}): mend it.") from error
+        raise UserError(f"{protocol.name} fails to make {name} ({type(error).__name__}: {error}): fix it.") from error
     if found.dtype != np.uint8 or found.shape != images.shape:
         raise UserError(
-            f"{protocol.name} makes {found.dtype} {found.shape} of uint8 {images.shape} for {name}: mend its generator."
+            f"{protocol.name} makes {found.dtype} {found.shape} of uint8 {images.shape} for {name}: fix its generator."
         )
     return np.ascontiguousarray(found)

@@ -13,12 +13,12 @@ largest cell, the FGSM sweep of 10,000 images, has 3."""
 class Gathered:
     """Predictions that come a chunk at a time; beyond `held` bytes they go to the disk beside their final place.
 
-    Whoever gathers has the cell claimed, so what lies there of an earlier attempt is a killed process's, and goes.
+    Whoever gathers has the cell claimed, so what an earlier attempt left there is a killed process's, and is deleted.
 
     Args:
         cell: what is predicted.
         stored: the model's predictions.
-        identity: of the model.
+        identity: identity of the model.
         held: bytes that are kept in memory.
     """
 
@@ -42,7 +42,7 @@ class Gathered:
         """Write the cell, which appears whole."""
         if self._file is None:
             arrays = self._cell.join(self._parts)
-            self._stored.save(self._cell.name, arrays, self._fingerprint, self._cell.images)
+            self._stored.save(self._cell.name, arrays, self._fingerprint, self._cell.image_identity)
         else:
             self._spill()
             self._file.finish()
@@ -63,7 +63,7 @@ class Gathered:
             for name, array in arrays.items():
                 before, after = array.shape[: axes[name]], array.shape[axes[name] + 1 :]
                 kinds[name] = Kind(array.dtype, (*before, len(self._cell.subset), *after))
-            self._file = self._stored.begin(self._cell.name, kinds, self._fingerprint, self._cell.images)
+            self._file = self._stored.begin(self._cell.name, kinds, self._fingerprint, self._cell.image_identity)
         start = self._written
         for name, array in arrays.items():
             self._file.put(name, start, array, axes[name])

@@ -94,13 +94,13 @@ class Subset:
             yield self.part(slice(start, start + step))
 
 
-class Source(ABC):
+class BenchmarkImages(ABC):
     """Corrupted and perturbed images of a test set.
 
     Attributes:
         corruptions: name of the set of corrupted images, such as `nsbench-c v1 3f9a2c` or `CIFAR-10-C`.
         perturbations: name of the set of sequences.
-        seed: of a generated set, None for files.
+        seed: seed of a generated set, None for files.
         reads: whether images wait for a disk, so that it pays to read ahead.
         notes: sentences that a user should read before the work.
     """
@@ -124,7 +124,7 @@ class Source(ABC):
         """uint8 (B, T, H, W, 3) on the device of `part`."""
 
 
-class Generated(Source):
+class Generated(BenchmarkImages):
     """Images made on the device, nothing on disk.
 
     Args:
@@ -150,7 +150,7 @@ class Generated(Source):
         return perturb(part.images, name, indices=part.indices, seed=GENERATED_SEED)
 
 
-class Files(Source):
+class Files(BenchmarkImages):
     """Images read from memory-mapped files; None stands for a kind that is not measured."""
 
     reads = True
@@ -202,13 +202,13 @@ class Files(Source):
             yield self._perturbations.read(name, row)
 
 
-def open_source(config: EvaluationConfig, dataset: Dataset, folder: Path) -> Source:
+def open_source(config: EvaluationConfig, dataset: Dataset, folder: Path) -> BenchmarkImages:
     """The source that a configuration names, checked before any work.
 
     Args:
         config: what to measure.
         dataset: the clean images.
-        folder: where data files lie.
+        folder: where data files are.
 
     Raises:
         UserError: files are missing or faulty, hold fewer images than asked for, or there are none of this data set;

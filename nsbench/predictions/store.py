@@ -1,6 +1,6 @@
 """Predictions on disk: after them no model and no GPU is needed.
 
-One file a cell, so that whatever was interrupted goes on at the next cell. Cells are called `clean`, `held-out`,
+One file a cell, so that interrupted work continues at the next cell. Cells are called `clean`, `held-out`,
 `fgsm` and the names of other attacks, `corruption/NAME-SEVERITY` and `perturbation/NAME`; those of further benchmarks
 `test_set/NAME` and `protocol/NAME/MEMBER-SEVERITY`.
 
@@ -15,7 +15,7 @@ One file a cell, so that whatever was interrupted goes on at the next cell. Cell
 
 Predicted classes are of the type that `class_dtype` gives: uint8 for up to 256 classes.
 
-The labels of the images lie beside them in `labels.safetensors`.
+The labels of the images are beside them in `labels.safetensors`.
 """
 
 from collections.abc import Mapping
@@ -41,7 +41,7 @@ FAST = "clean-bfloat16"
 
 
 def class_dtype(classes: int) -> np.dtype[np.integer[Any]]:
-    """The smallest type in which predictions of so many classes are stored.
+    """The smallest type that holds predictions of this many classes.
 
     >>> class_dtype(256), class_dtype(257), class_dtype(70_000)
     (dtype('uint8'), dtype('uint16'), dtype('int32'))
@@ -84,30 +84,30 @@ class Stored:
         self._folder = run / "predictions" / model
 
     def path(self, cell: str) -> Path:
-        """Where a cell's file lies."""
+        """Where a cell's file is."""
         return self._folder / f"{cell}.safetensors"
 
-    def save(self, cell: str, arrays: Arrays, fingerprint: str, images: str) -> None:
+    def save(self, cell: str, arrays: Arrays, fingerprint: str, image_identity: str) -> None:
         """Write a cell; its file appears whole or not at all.
 
         Args:
             cell: its name.
             arrays: as the table at the head of this module says.
-            fingerprint: of all that determines them.
-            images: identity of the images alone; two models with the same one are paired.
+            fingerprint: hash of all that determines them.
+            image_identity: identity of the images alone; two models with the same one are paired.
         """
-        write_bytes(self.path(cell), save(arrays, _metadata(fingerprint, images)))
+        write_bytes(self.path(cell), save(arrays, _metadata(fingerprint, image_identity)))
 
-    def begin(self, cell: str, arrays: Mapping[str, Kind], fingerprint: str, images: str) -> TensorFile:
+    def begin(self, cell: str, arrays: Mapping[str, Kind], fingerprint: str, image_identity: str) -> TensorFile:
         """A cell's file, to be written part by part; arguments as of `save`, with the arrays' kinds."""
-        return TensorFile(self.path(cell), arrays, _metadata(fingerprint, images))
+        return TensorFile(self.path(cell), arrays, _metadata(fingerprint, image_identity))
 
     def has(self, cell: str, fingerprint: str | None = None) -> bool:
         """Whether a cell is there, made under this fingerprint if one is given."""
         found = self._origin(cell)
         return found is not None and (fingerprint is None or found[0] == fingerprint)
 
-    def images(self, cell: str) -> str:
+    def image_identity(self, cell: str) -> str:
         """Identity of the images that a cell shows; empty if there is none."""
         return (self._origin(cell) or ("", ""))[1]
 
@@ -125,14 +125,14 @@ class Stored:
             return None
         try:
             with safetensors.safe_open(path, framework="np") as file:
-                fingerprint, _, images = (file.metadata() or {}).get(_KEY, "").partition(" ")
-                return fingerprint, images
+                fingerprint, _, image_identity = (file.metadata() or {}).get(_KEY, "").partition(" ")
+                return fingerprint, image_identity
         except safetensors.SafetensorError:
             return None
 
 
-def _metadata(fingerprint: str, images: str) -> dict[str, str]:
-    return {_KEY: f"{fingerprint} {images}"}
+def _metadata(fingerprint: str, image_identity: str) -> dict[str, str]:
+    return {_KEY: f"{fingerprint} {image_identity}"}
 
 
 def save_labels(run: Path, test: Labels, held_out: Labels, further: Mapping[str, Labels] | None = None) -> None:

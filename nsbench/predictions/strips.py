@@ -14,7 +14,7 @@ from nsbench.data.images import Dataset
 from nsbench.files import write_bytes
 from nsbench.noise.augment import Augmenter
 from nsbench.noise.draws import InputNoise
-from nsbench.predictions.shown import Source, Subset
+from nsbench.predictions.shown import BenchmarkImages, Subset
 from nsbench.protocols.cifar import CIFAR10_C, CIFAR10_P
 from nsbench.seeds import derive_seed
 
@@ -25,12 +25,12 @@ GAP = 1
 Strip = NDArray[np.uint8]
 
 
-def write_noise_sample(config: Config, dataset: Dataset, run: Path) -> None:
+def write_noise_strip(config: Config, dataset: Dataset, run: Path) -> None:
     """Write `samples/noise.png`, the same bytes every time."""
     _write(run / "samples" / "noise.png", noise_strip(config, dataset))
 
 
-def write_benchmark_samples(config: EvaluationConfig, dataset: Dataset, source: Source, run: Path) -> None:
+def write_benchmark_strips(config: EvaluationConfig, dataset: Dataset, source: BenchmarkImages, run: Path) -> None:
     """Write `samples/corruption-*.png` and `samples/perturbation-*.png`, the same bytes every time."""
     folder = run / "samples"
     part = Subset(torch.tensor(dataset.test.images[:ROWS]), torch.tensor(dataset.test.labels[:ROWS]))

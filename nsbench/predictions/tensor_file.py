@@ -27,7 +27,7 @@ class TensorFile:
     """Named arrays that arrive in parts; the file is byte for byte what `safetensors.numpy.save` makes of the whole.
 
     Args:
-        path: of the file, which appears with `finish`.
+        path: path of the file, which appears with `finish`.
         arrays: what it will hold.
         metadata: text that goes with them; a single entry, since several would come in any order.
 
@@ -47,7 +47,7 @@ class TensorFile:
         """Write rows of one array.
 
         Args:
-            name: of the array.
+            name: name of the array.
             start: place of the first row along `axis`.
             part: some rows; along every other axis it is as long as the array.
             axis: along which there are several parts.

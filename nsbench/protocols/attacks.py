@@ -33,7 +33,7 @@ class Attack:
         travel: steps times step size in units of eps, of an attack that takes many steps up the slope that FGSM takes
             one of; 0 of any other.
         by_gradient: whether a gradient leads it, so that a misleading gradient shows.
-        beats: weaker attacks, behind which it falls only if a gradient misleads it; empty where it may for other
+        beats: weaker attacks, which it does worse than only if a gradient misleads it; empty where it may for other
             reasons, which also takes away the meaning of what it leaves right.
         perturb: what it does, where neither `nsbench.attacks` nor foolbox knows it.
     """
@@ -66,7 +66,7 @@ PAPER_FGSM = Attack(
     sweep=True,
     beats=(),
 )
-"""The gradient of the study's loss is not the steepest: it may fall behind for no fault of the model."""
+"""The gradient of the study's loss is not the steepest: it may do worse through no fault of the model."""
 
 _ATTACKS = (
     FGSM,
@@ -100,7 +100,7 @@ _REGISTERED = {attack.name: attack for attack in _ATTACKS}
 
 
 def register_attack(attack: Attack) -> None:
-    """Add an attack; the same one twice is no mistake.
+    """Add an attack; adding the same one twice is not a mistake.
 
     Raises:
         UserError: another one has this name.
@@ -115,7 +115,7 @@ def attacks() -> tuple[Attack, ...]:
 
 
 def attack_names() -> tuple[str, ...]:
-    """The names of the stronger attacks, which are those that are no sweep."""
+    """The names of the stronger attacks, which are those that are not sweeps."""
     return tuple(attack.name for attack in attacks() if not attack.sweep)
 
 
@@ -134,7 +134,7 @@ def find_attack(name: str) -> Attack:
         load_plugins()
     if name not in _REGISTERED:
         known = attack_names()
-        raise UserError(f"{name!r} is no attack: choose among {', '.join(known)}.{hint(name, known)}")
+        raise UserError(f"{name!r} is not an attack: choose among {', '.join(known)}.{hint(name, known)}")
     return _REGISTERED[name]
 
 

@@ -31,7 +31,7 @@ _VALIDATION = ("speckle_noise", "gaussian_blur", "spatter", "saturate")
 """The authors' corruptions for tuning: shown, in no mean of theirs."""
 
 _FURTHER: tuple[str, ...] = ()
-"""Corruptions that the published benchmark has not: shown, and in no mean at all. Another one is added here."""
+"""Corruptions that the published benchmark does not have: shown, and in no mean at all. Another one is added here."""
 
 _TEN = (
     "gaussian_noise",
@@ -66,10 +66,10 @@ _USUAL_FRAMES = 31
 _CLEAN_FRAMES = {"zoom_blur": 0, "translate": 7}
 
 LABELS = "labels"
-"""The stem of the file of labels, which corruptions have and perturbations have not."""
+"""The stem of the file of labels, which corruptions have and perturbations do not."""
 
 PAPER = "paper"
-"""The mean of the Noisy Student report, which took in every published file."""
+"""The mean of the Noisy Student report, which includes every published file."""
 IMAGENET = "imagenet"
 """The mean of ImageNet-P, the paper's own ten perturbations: snow in spatter's place."""
 

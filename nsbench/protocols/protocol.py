@@ -1,4 +1,4 @@
-"""What a benchmark is, as a value: what it shows, which of that counts, and where its files lie."""
+"""What a benchmark is, as a value: what it shows, which of that counts, and where its files are."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -52,7 +52,7 @@ class Mean:
 
 @dataclass(frozen=True)
 class Layout:
-    """Where the arrays of a benchmark lie, each a `.npy` file; those of members are called after them.
+    """Where the arrays of a benchmark are, each a `.npy` file; those of members are called after them.
 
     Attributes:
         folders: looked for in the data folder, in this order; () where all is generated.
@@ -80,9 +80,9 @@ class Protocol:
         data_sets: names of the data sets that it belongs to.
         members: its corruptions or perturbations in their usual order; none of a test set.
         means: further means; the benchmark's own is over the members that count.
-        severities: of each corruption, ascending.
+        severities: severities of each corruption, ascending.
         side: height and width in pixels; 0 where the benchmark does not fix them.
-        layout: of its files.
+        layout: layout of its files.
         published: whether its authors' files can be had; otherwise they can only be generated.
         generator: makes its corrupted images; None where nsbench itself can make them, or nothing can.
 
@@ -115,7 +115,7 @@ class Protocol:
         ]
         for wrong, why in faults:
             if wrong:
-                raise ValueError(f"{self.name} is no benchmark: {why}")
+                raise ValueError(f"{self.name} is not a benchmark: {why}")
 
     @property
     def names(self) -> tuple[str, ...]:

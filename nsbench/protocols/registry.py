@@ -11,7 +11,7 @@ _REGISTERED: dict[str, Protocol] = {protocol.name: protocol for protocol in PROT
 
 
 def register(protocol: Protocol) -> None:
-    """Add a benchmark; the same one twice is no mistake.
+    """Add a benchmark; adding the same one twice is not a mistake.
 
     Raises:
         UserError: another one has this name, or it is one that only the -C or -P of a data set may have.

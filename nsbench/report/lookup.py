@@ -49,7 +49,7 @@ class Lookup:
         return {"control": 1, "baseline": 2}.get(one.role, 3 if self.is_baseline(one) else 0)
 
     def _members(self, mean: SeedMean) -> list[CheckpointRecord]:
-        """The networks that a mean is over, by rising seed; a number may stand behind the name of their group."""
+        """The networks that a mean is over, by rising seed; a number may follow the name of their group."""
         return sorted(
             (
                 one
@@ -94,10 +94,10 @@ class Lookup:
             return ""
         if len(self.drawn) == len({str(self.first_alike(one)) for one in self.entries}):
             seeds = sorted({members[0].seed for members in self.groups.values() if members})
-            return f" Drawn are the networks of seed {', '.join(map(str, seeds))} alone; the tables have all."
+            return f" Only the networks of seed {', '.join(map(str, seeds))} are drawn; the tables have all."
         baseline = ", the baseline among them" if any(self.is_baseline(one) for one in self.drawn) else ""
         return (
-            f" Drawn are {len(self.drawn)} of the {len(self.entries)} {self.noun}s, those with the lowest clean "
+            f" {len(self.drawn)} of the {len(self.entries)} {self.noun}s are drawn, those with the lowest clean "
             f"error{baseline}; the tables have all."
         )
 
@@ -263,12 +263,12 @@ class Lookup:
         return self._diagnostics.get(str(one))
 
     def benchmark(self, kind: Kind, attack: str = "") -> BenchmarkSet | None:
-        """The images behind one kind of number, of a benchmark the data set's own, or None."""
+        """The images that one kind of number is measured on, for the data set's own benchmarks, or None."""
         wanted = (kind, own_protocol(kind, self.results.data.name), attack)
         return next((one for one in self.results.benchmarks if (one.kind, one.protocol, one.attack) == wanted), None)
 
     def set_of(self, key: Key) -> BenchmarkSet | None:
-        """The images behind a number of a benchmark, or None."""
+        """The images that a number of a benchmark is measured on, or None."""
         found = (one for one in self.results.benchmarks if (one.kind, one.protocol) == (key.kind, key.protocol))
         return next(found, None)
 

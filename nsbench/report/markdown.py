@@ -34,7 +34,7 @@ def cell_text(cell: TableCell) -> str:
 
 
 def superscript(marks: tuple[str, ...]) -> str:
-    """Footnote marks behind a number or a heading."""
+    """Footnote marks after a number or a heading."""
     return "".join(f"<sup>{mark}</sup>" for mark in marks)
 
 

@@ -1,4 +1,4 @@
-"""Software, hardware, data, weights and configuration behind the numbers."""
+"""Software, hardware, data, weights and configuration that the numbers come from."""
 
 import json
 from typing import Any

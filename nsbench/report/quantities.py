@@ -59,7 +59,7 @@ def is_unbiased(lookup: Lookup, key: Key) -> bool:
 
 
 def where(lookup: Lookup, key: Key) -> str:
-    """The images in words; a mean over a subset says so, a mean over the full set bears its name."""
+    """The images in words; a mean over a subset says so, a mean over the full set has its name."""
     match key.kind:
         case "clean":
             return "on clean images"

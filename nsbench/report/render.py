@@ -44,7 +44,7 @@ def write_report(results: Results, run_folder: Path) -> Path:
 
 
 def panel_files(picture: Picture) -> list[str]:
-    """Where each panel of a figure lies, relative to the report."""
+    """Where each panel of a figure is, relative to the report."""
     if len(picture.panels) == 1:
         return [f"figures/{picture.identifier}.svg"]
     return [f"figures/{picture.identifier}-{number}.svg" for number, _ in enumerate(picture.panels, 1)]

@@ -190,7 +190,7 @@ def calibration(lookup: Lookup) -> Section:
 
 
 def attack(lookup: Lookup) -> Section:
-    """Accuracy under attack, behind the signs that it misleads."""
+    """Accuracy under attack, after the signs that it misleads."""
     signs = attacks.masking(lookup)
     found = blocks(attacks.attack(lookup), curves.attack(lookup), curves.attacks(lookup))
     return Section("attack", "Attack", caution=Caution(attacks.MASKING, signs) if signs else None, blocks=found)
@@ -198,8 +198,8 @@ def attack(lookup: Lookup) -> Section:
 
 def unprinted_notes(results: Results, printed: Sequence[Table | Picture]) -> list[tuple[str, str]]:
     """Cautions on numbers that no table and no figure shows, so that none is lost."""
-    told = [text for block in printed for _, text in block.notes]
-    left = [one for one in results.measurements if one.note and not any(one.note in text for text in told)]
+    shown = [text for block in printed for _, text in block.notes]
+    left = [one for one in results.measurements if one.note and not any(one.note in text for text in shown)]
     return [(f"{one.model}, {one.key.benchmark}, {one.key.metric}.", one.note or "") for one in left]
 
 

@@ -34,7 +34,7 @@ from nsbench.results.record import (
 )
 
 MOST_MODELS = 8
-"""Up to so many models, each is compared with each."""
+"""Up to this many models, each is compared with each."""
 
 CLEAN = Key("clean", "top1_error")
 EACH = "clean error, each with each"
@@ -73,9 +73,9 @@ class Setup:
     """All that a record is made from.
 
     Attributes:
-        name: of the run or the evaluation.
+        name: name of the run or the evaluation.
         config: its whole configuration.
-        seed: of the resamples.
+        seed: seed of the resamples.
         evaluation: what was measured.
         data: the data set.
         source: names of the corrupted and perturbed images.
@@ -85,7 +85,7 @@ class Setup:
         provenance: software and hardware.
         samples: strips of example images.
         warnings: sentences a reader must see.
-        pairs: of models to compare.
+        pairs: pairs of models to compare.
     """
 
     name: str

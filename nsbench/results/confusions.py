@@ -9,9 +9,9 @@ from pydantic import Field
 from nsbench.checkpoints.record import Count, Record
 
 WHOLE = 100
-"""A record has the whole matrix of up to so many classes."""
+"""A record has the whole matrix of up to this many classes."""
 MOST = 200
-"""It has so many pairs of a larger number of classes."""
+"""It has this many pairs when there are more classes."""
 
 
 class Confusions(Record):

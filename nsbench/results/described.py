@@ -1,4 +1,4 @@
-"""What a record says of its data, of the images behind each group of numbers, and of the strips of examples."""
+"""What a record says of its data, of the images that numbers are measured on, and of the strips of examples."""
 
 import typing
 from collections.abc import Iterator, Sequence
@@ -30,7 +30,7 @@ NOISE = SampleImage(
 
 
 class Sets(typing.Protocol):
-    """Names of the corrupted and perturbed images, such as a `Source` has them."""
+    """Names of the corrupted and perturbed images, such as `BenchmarkImages` has."""
 
     corruptions: str
     perturbations: str
@@ -56,11 +56,11 @@ def describe(dataset: Dataset, labeled: int = 0, unlabeled: int = 0, validation:
 def benchmark_sets(
     settings: EvaluationConfig, source: Sets, data: str, test: int, held_out: int = 0
 ) -> list[BenchmarkSet]:
-    """Every set behind the numbers of a record.
+    """Every set that the numbers of a record are measured on.
 
     Args:
         settings: what was measured.
-        source: of corrupted and perturbed images.
+        source: source of corrupted and perturbed images.
         data: the name of the data set.
         test: images in the test set.
         held_out: images that temperatures were fitted on.
@@ -125,7 +125,7 @@ def further_set(protocol: Protocol, measured: Sequence[str], images: int, test: 
 
 
 def benchmark_samples(config: EvaluationConfig) -> Iterator[SampleImage]:
-    """What `write_benchmark_samples` writes."""
+    """What `write_benchmark_strips` writes."""
     for name in config.corruptions:
         last = CIFAR10_C.severities[-1]
         caption = f"Test images as they are (left) and at severities 1 to {last}."

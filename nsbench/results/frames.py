@@ -64,19 +64,19 @@ def csv_frame(
     Args:
         frame: the tidy one.
         found: its measurements.
-        networks: of ours.
-        sets: of images, that of every measurement among them.
+        networks: networks that nsbench trained.
+        sets: sets of images, among them that of every measurement.
     """
     by_key = {(one.kind, one.protocol, one.attack): one for one in sets}
     keys = [one.key for one in found]
     on = [by_key[key.kind, key.protocol, key.member if key.kind == "attack" else ""] for key in keys]
     chosen = {str(one): one.weights_selection for one in networks}
-    told = frame.assign(
+    extended = frame.assign(
         benchmark=[_label(key, images) for key, images in zip(keys, on, strict=True)],
         measured_on=[images.name for images in on],
         weights_selection=frame["model"].map(chosen),
     )
-    return told[list(CSV_COLUMNS)]
+    return extended[list(CSV_COLUMNS)]
 
 
 def comparison_frame(found: Sequence[Comparison]) -> "pd.DataFrame":

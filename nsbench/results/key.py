@@ -111,7 +111,7 @@ def parsed(benchmark: str, metric: str, data: str) -> Key:
         data: the data set, whose own -C or -P is meant where no benchmark is named.
 
     Raises:
-        ValueError: a severity or a strength is no number.
+        ValueError: a severity or a strength is not a number.
 
     >>> parsed("fgsm/0.0313725", "top1_error", "cifar10") == parsed("fgsm/8/255", "top1_error", "cifar10")
     True

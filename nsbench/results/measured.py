@@ -66,7 +66,7 @@ class Comparison(Keyed):
     ci_low: float | None = Field(description="lower end of the paired 95 % interval")
     ci_high: float | None
     test: Literal["McNemar", "paired bootstrap", "MOVER"]
-    p_value: float | None = Field(gt=0, description="None where no image tells the two apart")
+    p_value: float | None = Field(gt=0, description="None where the two differ on no image")
     p_holm: float | None = Field(description="after Holm's correction over the comparisons of its family")
     verdict: Literal["better", "worse", "no evidence"] = Field(
         description="on the candidate, by the corrected p-value at 0.05 and an interval without zero"
@@ -91,7 +91,7 @@ def unseeded_name(one: CheckpointName) -> str:
 class SeedMean(Keyed):
     """One number averaged over networks that differ in their seed alone."""
 
-    group: str = Field(description="STUDY/genI-NETWORK, with a number behind it where two recipes would share it")
+    group: str = Field(description="STUDY/genI-NETWORK, with a number after it where two recipes would share it")
     seeds: list[int]
     value: float | None
     ci_low: float | None = Field(description="95 % interval over both images and seeds")

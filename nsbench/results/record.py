@@ -126,11 +126,11 @@ class Results(Record):
             model: its name.
             benchmark: as text; or else the fields of `Key`, such as `kind="attack", member="fgsm", strength=8 / 255`.
             metric: its name.
-            kind: of the number.
+            kind: kind of the number.
             protocol: the benchmark; empty: the data set's own.
             member: a corruption, a perturbation or an attack; empty: the mean.
-            severity: of a corruption.
-            strength: of an attack.
+            severity: severity of a corruption.
+            strength: strength of an attack.
 
         Raises:
             KeyError: it was not measured.

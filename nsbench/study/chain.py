@@ -25,7 +25,7 @@ class TrainOne:
 
     @property
     def name(self) -> str:
-        """Of the network's folder."""
+        """The name of the network's folder."""
         return self.planned.recipe.name
 
     def done(self) -> bool:
@@ -49,7 +49,7 @@ def train_plan(
     """Train what is missing and return the record of every network, under its labels.
 
     Raises:
-        UserError: a training fails, or a checkpoint is damaged.
+        UserError: training fails, or a checkpoint is damaged.
     """
     run = trainer.networks.parent
     for planned in plan:

@@ -23,7 +23,7 @@ CONTROL = "control"
 
 @dataclass(frozen=True)
 class Planned:
-    """A network to be: a recipe under its labels.
+    """A network to train: a recipe under its labels.
 
     Attributes:
         name: study, generation, network and seed.
@@ -38,7 +38,7 @@ class Planned:
     teacher: CheckpointName | None = None
 
     def folder(self, run: Path) -> Path:
-        """Where the network lies in a run folder."""
+        """Where the network is in a run folder."""
         return networks_folder(run) / self.recipe.name
 
     @property
@@ -52,7 +52,7 @@ def make_plan(config: Config, dataset: str) -> list[Planned]:
     """The networks of a run: for each seed the chain, the baseline, and the controls if there are any.
 
     Args:
-        config: of the run.
+        config: configuration of the run.
         dataset: checksum of all images and labels.
 
     Raises:

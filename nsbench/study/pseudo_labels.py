@@ -83,7 +83,7 @@ def select_and_balance(
     """Filter by confidence, then balance the classes.
 
     Args:
-        labels: (N,) true classes of all training images, -1 where nobody knows; those of unlabelled images serve
+        labels: (N,) true classes of all training images, -1 where unknown; those of unlabelled images serve
             only to score the pseudo-labels, never to choose them.
         labeled: rows of the labelled images.
         unlabeled: (U,) rows of the unlabelled images, in the order of `pseudo`.
@@ -121,7 +121,7 @@ def select_and_balance(
 def make_targets(
     kind: str, training: TrainingRows, unlabeled: Indices, pseudo: PseudoLabels, smoothing: float
 ) -> NDArray[np.float32]:
-    """Distribution over the classes that each row of a training set is to be given.
+    """The target distribution over the classes for each row of a training set.
 
     Args:
         kind: `hard`, `soft` (labelled images stay hard) or `smooth` (labelled images too, as in the study).

@@ -12,7 +12,7 @@ from nsbench.config.section import Section
 from nsbench.training.trainer import ENGINE_VERSION
 
 HASH_DIGITS = 10
-"""Of a recipe's hash in the name of its folder: at a million networks two share them with odds of one to two."""
+"""Digits of a recipe's hash in its folder's name: among a million networks two share them with odds of one to two."""
 
 
 class InitialWeights(Section):
@@ -25,7 +25,7 @@ class InitialWeights(Section):
 
 
 class Recipe(Section):
-    """One network to be: two plans that ask for equal recipes get one network, trained once.
+    """One network to train: two plans that ask for equal recipes get one network, trained once.
 
     Study, generation and role are labels that a plan gives to recipes, never part of them. The arithmetic and the
     execution stand as they were asked for: what `auto` came to on a device is in the checkpoint's record.
@@ -42,7 +42,7 @@ class Recipe(Section):
     optimisation: OptimisationConfig
     initial: InitialWeights | None = Field(description="None: random weights")
     parent: Self | None = Field(description="the teacher's recipe, where the method has a teacher")
-    seed: int = Field(description="of weights, noise and order")
+    seed: int = Field(description="seed of weights, noise and order")
 
     @cached_property
     def hash(self) -> str:
@@ -55,7 +55,7 @@ class Recipe(Section):
         return f"{self.network}-{self.method.kind}-{self.hash[:HASH_DIGITS]}"
 
     def configuration(self) -> dict[str, Any]:
-        """All of it but seeds of weights, the parent's too: networks that share it differ by chance alone."""
+        """All of it except the seeds of weights, also the parent's: networks that share it differ by chance alone."""
         content = self.model_dump(mode="json", exclude={"seed", "parent", "optimisation"})
         optimisation = self.optimisation.model_dump(mode="json", exclude={"execution", "micro_batch"})
         parent = self.parent.configuration() if self.parent is not None else None

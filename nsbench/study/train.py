@@ -44,7 +44,7 @@ class RecipeTrainer:
         device: where to train.
         initial: checkpoint folder or file of the weights that recipes start from; None: none does.
         batch_size: images per forward pass outside training; 0: what suits the device.
-        save_every: least seconds between two saved states of a training in progress.
+        save_every: least seconds between two saved states of training in progress.
     """
 
     dataset: Dataset
@@ -56,10 +56,10 @@ class RecipeTrainer:
     save_every: float = 60.0
 
     def train(self, recipe: Recipe, title: str, reporter: Reporter) -> CheckpointFile:
-        """Train a network and write its checkpoint; a training that was interrupted is continued.
+        """Train a network and write its checkpoint; interrupted training is continued.
 
         Args:
-            recipe: of the network; its teacher is trained already.
+            recipe: recipe of the network; its teacher is trained already.
             title: what the network is called in messages.
             reporter: shows progress.
 
@@ -167,7 +167,7 @@ class RecipeTrainer:
         return predict_logits(network, images, self.device, self.batch_size)
 
     def _check_predictions(self, network: Classifier, title: str, recipe: Recipe) -> None:
-        """Raise UserError when a network whose loss stayed finite has diverged all the same."""
+        """Raise UserError when a network has diverged although its loss stayed finite."""
         if not np.isfinite(self._predict(network, self.dataset.train.images[self.split.labeled[:512]])).all():
             raise UserError(
                 f"The predictions of {title} are not finite after training: "
@@ -208,7 +208,7 @@ class RecipeTrainer:
 
 
 def drawn_noise(noise: InputNoiseConfig) -> InputNoise:
-    """Input noise as configured, in the engine's words."""
+    """Input noise as configured, in the engine's terms."""
     return InputNoise(noise.operations, noise.magnitude, noise.crop_padding, noise.flip)
 
 

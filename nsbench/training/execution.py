@@ -1,6 +1,6 @@
 """How the steps of a block are executed: one by one, or as a captured CUDA graph.
 
-Both run the same `Step`. Model noise is seeded before each step, so a training may be cut after any step.
+Both run the same `Step`. Model noise is seeded before each step, so training may be cut after any step.
 """
 
 from collections.abc import Iterator
@@ -103,7 +103,7 @@ class Captured:
         yield steps.stop
 
     def _take(self, block: Inputs) -> Inputs:
-        """Copy the block into the fixed memory, which the first and largest block measures out."""
+        """Copy the block into the fixed memory, whose size the first and largest block sets."""
         if self.inputs is None or len(self.inputs.rate) < len(block.rate):
             self.inputs, self.graph = block.map(torch.empty_like), None
         for own, given in zip(self.inputs.tensors(), block.tensors(), strict=True):

@@ -1,4 +1,4 @@
-"""How much memory a training needs, said before it starts."""
+"""How much memory a training run needs, said before it starts."""
 
 import os
 from dataclasses import dataclass
@@ -17,7 +17,7 @@ class Memory:
 
     Attributes:
         images: the resident images and their targets.
-        weights: weights, gradients, momenta, and what else has the size of the network.
+        weights: weights, gradients, momenta, and whatever else has the size of the network.
         activations: what a forward pass over one micro-batch keeps for the backward pass.
     """
 
@@ -36,7 +36,7 @@ class Memory:
 
 
 def estimate(network: Classifier, data: TrainingSet, schedule: Schedule, side: int) -> Memory:
-    """What training `network` by `schedule` needs; libraries and temporary buffers come on top.
+    """What training `network` by `schedule` needs, not counting libraries and temporary buffers.
 
     Args:
         network: in any mode, on any device; it is not changed.

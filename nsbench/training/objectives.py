@@ -1,4 +1,4 @@
-"""What a network learns: the loss of a batch, made inside the step from what networks say of its images."""
+"""What a network learns: the loss of a batch, made inside the step from the networks' predictions for its images."""
 
 from collections.abc import Callable
 from typing import NamedTuple, Protocol
@@ -14,7 +14,7 @@ class Batch(NamedTuple):
         images: float32 (B, 3, H, W) in [0, 1], noisy.
         targets: float32 (B, classes), each row a distribution, or zeros.
         soft: float32 (B, classes), the teacher's probabilities; None where the method has none.
-        views: of the second stream, float32 (U, 3, H, W) each: the same U unlabelled images under other draws of
+        views: views of the second stream, float32 (U, 3, H, W) each: the same U unlabelled images under other draws of
             noise; () where there is no such stream.
     """
 
@@ -35,11 +35,11 @@ class Networks(Protocol):
     """The two networks that a step may ask; both give float32 logits (B, classes) and wait for nothing."""
 
     def student(self, images: Tensor) -> Tensor:
-        """Of the network in training, with gradients."""
+        """Logits of the network in training, with gradients."""
         ...
 
     def average(self, images: Tensor) -> Tensor:
-        """Of the moving average of its weights, in evaluation mode, without gradients."""
+        """Logits of the moving average of its weights, in evaluation mode, without gradients."""
         ...
 
 

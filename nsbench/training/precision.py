@@ -1,4 +1,4 @@
-"""Which arithmetic and which execution a device is given when the configuration leaves it open."""
+"""Which arithmetic and which execution a device gets when the configuration leaves it open."""
 
 from typing import Literal
 

@@ -31,7 +31,7 @@ class SecondStream:
     """Unlabelled images that each step sees beside its batch.
 
     Attributes:
-        ratio: of them for each image of the batch.
+        ratio: how many of them accompany each image of the batch.
         views: input noise of each look at them; the draws of the views are independent.
     """
 
@@ -47,11 +47,11 @@ class Schedule:
         budget: images to see; rounded up to whole batches.
         settings: the optimiser; its precision and execution are no longer `auto`.
         seed: names that every random draw of this training derives from.
-        fingerprint: of everything that determines the weights.
+        fingerprint: hash of everything that determines the weights.
         save_every: least time in seconds between two saved states; it changes no result.
-        mixup_alpha: of mixup's Beta distribution; 0 switches it off.
+        mixup_alpha: parameter of mixup's Beta distribution; 0 switches it off.
         objective: the loss of a batch.
-        rates: of body and head.
+        rates: learning rates of body and head.
         second: the second stream, if the method has one.
     """
 
@@ -103,7 +103,7 @@ class Schedule:
         return range(start, min(start + length, segment.stop))
 
     def learning_rate(self, step: int) -> float:
-        """The schedule at a step: at each milestone passed times `decay`, or a half cosine; first the warm-up."""
+        """The schedule at a step: times `decay` at each milestone passed, or a half cosine; the warm-up first."""
         settings, share = self.settings, step / self.steps
         if share < settings.warmup:
             return settings.learning_rate * (step + 1) / (settings.warmup * self.steps)

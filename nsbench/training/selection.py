@@ -44,7 +44,7 @@ class Examiners:
     test: HeldOut | None = None
 
 
-NOBODY = Examiners()
+NO_EXAMINERS = Examiners()
 
 
 class Best:

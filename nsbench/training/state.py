@@ -1,4 +1,4 @@
-"""A training in progress on disk: `training.safetensors`, read back only under the same fingerprint."""
+"""Training in progress on disk: `training.safetensors`, read back only under the same fingerprint."""
 
 import json
 from dataclasses import asdict, dataclass, field
@@ -18,8 +18,8 @@ class Point:
     """Training progress after a segment.
 
     Attributes:
-        images: seen so far.
-        learning_rate: of the last step.
+        images: images seen so far.
+        learning_rate: learning rate of the last step.
         loss: mean over the segment's noisy images.
         accuracy: share of them classified as their targets say.
         validation_accuracy: on held-out images, if there are any.
@@ -36,7 +36,7 @@ class Point:
 
 @dataclass
 class Progress:
-    """How far a training has come.
+    """How far training has come.
 
     Attributes:
         step: the next step to do.
@@ -50,7 +50,7 @@ class Progress:
 
 
 def save_state(path: Path, fingerprint: str, step: Step, progress: Progress) -> None:
-    """Write the state of a training."""
+    """Write the state of training."""
     metadata = {
         "fingerprint": fingerprint,
         "step": str(progress.step),

@@ -61,7 +61,7 @@ def input_noise(noise: InputNoise, side: int, device: torch.device, *, compiled:
 
 
 class Step:
-    """One training step; it reads nothing from the host and tells it nothing.
+    """One training step; nothing passes between it and the host.
 
     Attributes:
         loss: () float32, sum of the steps' losses since `reset`.

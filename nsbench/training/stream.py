@@ -89,7 +89,7 @@ def draw_block(
 
     Args:
         schedule: seeds, batch size, learning rates and second stream.
-        rows: int64 (n,), the resident image behind each row of the training set.
+        rows: int64 (n,), the resident image of each row of the training set.
         noise: input noise.
         steps: a block of the schedule.
         unlabeled: int64 (u,), the resident images of the second stream.

@@ -1,6 +1,6 @@
 """One network trained on one set of images, by budget, resumable to the bit.
 
-Everything random is drawn from seeds named after its block or step, so a training that was killed continues at the
+Everything random is drawn from seeds named after its block or step, so training that was killed continues at the
 last saved step as if nothing had happened.
 """
 
@@ -17,7 +17,7 @@ from nsbench.progress import Task
 from nsbench.training.execution import Execution, choose
 from nsbench.training.learner import Learner
 from nsbench.training.schedule import Schedule
-from nsbench.training.selection import NOBODY, Examiners
+from nsbench.training.selection import NO_EXAMINERS, Examiners
 from nsbench.training.state import Point, Progress, load_state, save_state
 from nsbench.training.step import Noise, Step, TrainingSet
 from nsbench.training.stream import Inputs, draw_block
@@ -28,7 +28,7 @@ ENGINE_VERSION = 2
 
 @dataclass(frozen=True)
 class Outcome:
-    """What a training leaves beside the weights.
+    """What training leaves beside the weights.
 
     Attributes:
         history: one point for each segment.
@@ -46,7 +46,7 @@ def train(
     schedule: Schedule,
     state: Path,
     task: Task,
-    examiners: Examiners = NOBODY,
+    examiners: Examiners = NO_EXAMINERS,
     views: tuple[Noise, ...] = (),
 ) -> Outcome:
     """Train `network` in place; afterwards it holds the weights to keep, in evaluation mode.

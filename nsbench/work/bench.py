@@ -14,10 +14,10 @@ class Bench:
     """Where work is done.
 
     Attributes:
-        folder: of the run or the evaluation.
+        folder: folder of the run or the evaluation.
         device: computes.
         reporter: shows progress.
-        claims: on the units of work in the folder.
+        claims: claims on the units of work in the folder.
     """
 
     folder: Path

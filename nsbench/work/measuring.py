@@ -1,4 +1,4 @@
-"""The one measuring, whether training went before it or not: predictions, numbers, record."""
+"""The one way to measure, with training before it or without: predictions, numbers, record."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -18,9 +18,9 @@ from nsbench.models.trained import Trained
 from nsbench.predictions.collect import Evaluation
 from nsbench.predictions.disagreement import disagreements
 from nsbench.predictions.further import Further
-from nsbench.predictions.shown import Source
+from nsbench.predictions.shown import BenchmarkImages
 from nsbench.predictions.store import Stored
-from nsbench.predictions.strips import write_benchmark_samples
+from nsbench.predictions.strips import write_benchmark_strips
 from nsbench.results.assemble import Pair, Setup, assemble
 from nsbench.results.described import benchmark_samples
 from nsbench.results.record import DatasetRecord, Results, SampleImage
@@ -34,9 +34,9 @@ class Measuring:
     """What is measured, and what the record says of it.
 
     Attributes:
-        name: of the run or the evaluation.
+        name: name of the run or the evaluation.
         config: its whole configuration.
-        seed: of the resamples.
+        seed: seed of the resamples.
         evaluation: on what, and how.
         dataset: the images.
         data: the data set as the record describes it.
@@ -44,7 +44,7 @@ class Measuring:
         source: corrupted and perturbed images.
         subjects: the models.
         baseline: name of the one that ratios are relative to; None: there are none.
-        pairs: of models to compare.
+        pairs: pairs of models to compare.
         samples: strips of example images besides those of benchmarks.
         warnings: sentences a reader must see.
         further: benchmarks beside the data set's own -C and -P.
@@ -57,7 +57,7 @@ class Measuring:
     dataset: Dataset
     data: DatasetRecord
     held_out: ImageSet | None
-    source: Source
+    source: BenchmarkImages
     subjects: Sequence[Subject]
     baseline: str | None
     pairs: list[Pair]
@@ -92,7 +92,7 @@ def measure(what: Measuring, bench: Bench) -> Results:
             bench.reporter.say("another process has measured")
             return found
         bench.reporter.say("measure")
-        write_benchmark_samples(what.evaluation, what.dataset, what.source, bench.folder)
+        write_benchmark_strips(what.evaluation, what.dataset, what.source, bench.folder)
         results = assemble(_setup(what, bench))
         with bench.claims.hold("folder"):
             save_results(bench.folder, results)
@@ -108,7 +108,7 @@ def _written(folder: Path) -> int:
 
 
 def _by_another(what: Measuring, folder: Path, before: int) -> Results | None:
-    """The record, if another process has made this very one since we began."""
+    """The record, if another process has made the same one since we began."""
     if _written(folder) == before:
         return None
     try:
@@ -166,7 +166,7 @@ def recorded(subject: Subject) -> CheckpointRecord | ModelRecord:
 
 
 def _suspicions(subject: Subject, dataset: Dataset, folder: Path) -> list[str]:
-    """What to distrust in a model that nsbench did not train, from all its clean logits."""
+    """What is suspicious about a model that nsbench did not train, from all its clean logits."""
     if isinstance(subject.record, CheckpointRecord):
         return []
     logits = torch.from_numpy(Stored(folder, subject.name).load("clean")["logits"])
@@ -183,7 +183,7 @@ def find_baseline(name: str, subjects: Sequence[Subject]) -> str | None:
     """
     names = [subject.name for subject in subjects]
     if name and name not in names:
-        raise UserError(f"The baseline {name!r} is none of the models: name one of {', '.join(names)}.")
+        raise UserError(f"The baseline {name!r} is not one of the models: name one of {', '.join(names)}.")
     own = [one for one in subjects if isinstance(one, Trained) and one.record.role == "baseline"]
     runs = {one.run for one in own}
     return name or (own[0].name if len(runs) == 1 else None)

@@ -15,7 +15,7 @@ class Options:
         data: the data folder, None for the default.
         device: auto, cpu or cuda.
         quiet: show warnings only.
-        save_every: least seconds between two saved states of a training in progress.
+        save_every: least seconds between two saved states of training in progress.
     """
 
     out: Path

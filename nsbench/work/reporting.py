@@ -18,6 +18,6 @@ def report(folder: Path) -> Path:
 
 
 def write_shared_report(results: Results, claims: Claims) -> Path:
-    """Write the report of a folder on which other processes may work, one after the other; returns its path."""
+    """Write the report of a folder on which other processes may be working, one process at a time; returns its path."""
     with claims.hold("report"):
         return write_report(results, claims.folder)

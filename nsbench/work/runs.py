@@ -18,8 +18,8 @@ from nsbench.errors import UserError
 from nsbench.models.trained import Trained
 from nsbench.networks.build import build_network
 from nsbench.predictions.further import Further, open_further
-from nsbench.predictions.shown import Source, open_source
-from nsbench.predictions.strips import write_noise_sample
+from nsbench.predictions.shown import BenchmarkImages, open_source
+from nsbench.predictions.strips import write_noise_strip
 from nsbench.progress import Reporter
 from nsbench.results.assemble import checkpoint_pairs
 from nsbench.results.described import NOISE, describe
@@ -45,7 +45,7 @@ class Run:
     dataset: Dataset
     split: Split
     plan: Sequence[Planned]
-    source: Source
+    source: BenchmarkImages
     further: Sequence[Further]
 
     def train(self) -> list[CheckpointRecord]:
@@ -70,7 +70,7 @@ class Run:
         folder = self.bench.folder
         places = {str(labels): networks_folder(folder) / labels.folder for labels in read_plan(folder)}
         subjects = [Trained(folder, record, places[str(record)]) for record in records]
-        write_noise_sample(self.config, self.dataset, folder)
+        write_noise_strip(self.config, self.dataset, folder)
         validation = self.split.validation
         what = Measuring(
             name=self.config.name,
@@ -95,7 +95,7 @@ def open_run(config: Config, options: Options, *, to_train: bool = True) -> Run:
     """A run folder, ready to work in.
 
     Args:
-        config: of the run.
+        config: configuration of the run.
         options: the folder, the data and the device.
         to_train: whether its networks may be trained; otherwise they stay those that `plan.json` names.
 
@@ -147,7 +147,7 @@ def train(config: Config, options: Options) -> Path:
     return run.bench.folder
 
 
-def evaluate(folder: Path, options: Options) -> Path:
+def measure_run(folder: Path, options: Options) -> Path:
     """Measure a trained run folder, whatever version of the engine trained it; returns the path of its results."""
     run = open_run(run_config(folder), options, to_train=False)
     with Session(run.bench):

@@ -91,7 +91,7 @@ def enter_folder(claims: Claims, texts: Mapping[str, str]) -> None:
     """Write what describes a run or an evaluation into its folder, after the leftovers of a killed process are gone.
 
     Args:
-        claims: of the folder.
+        claims: claims of the folder.
         texts: the content of each file; one that is there already is not written again.
     """
     with claims.hold("folder"):

@@ -6,7 +6,7 @@ from nsbench.config.resolve import to_toml
 from nsbench.config.survey import SurveyConfig
 from nsbench.data.images import Dataset, ImageSet
 from nsbench.data.library.folder import data_folder
-from nsbench.data.load import load_dataset
+from nsbench.data.load import class_count, load_dataset
 from nsbench.devices import choose_device, prepare
 from nsbench.errors import UserError
 from nsbench.models.open import open_models
@@ -25,10 +25,10 @@ from nsbench.work.reporting import write_shared_report
 from nsbench.work.session import Session, enter_folder
 
 
-def evaluate_models(config: SurveyConfig, options: Options, given: Sequence[Subject] = ()) -> Results:
+def measure_models(config: SurveyConfig, options: Options, given: Sequence[Subject] = ()) -> Results:
     """Measure models and write `results.json`, `metrics.csv` and the report into a folder.
 
-    What the folder has already is not computed again: a killed evaluation goes on at the next cell, and another model
+    What the folder has already is not computed again: a killed evaluation continues at the next cell, and another model
     or benchmark costs only what is new.
 
     Args:
@@ -54,11 +54,11 @@ def evaluate_models(config: SurveyConfig, options: Options, given: Sequence[Subj
 
 
 def survey(config: SurveyConfig, options: Options, given: Sequence[Subject] = ()) -> Measuring:
-    """What an evaluation measures, with all that is checked before it; arguments and errors as of `evaluate_models`."""
-    dataset = load_dataset(config.data, options.data)
-    subjects = [*open_models(config.models, len(dataset.classes)), *given]
+    """What an evaluation measures, with all that is checked before it; arguments and errors as of `measure_models`."""
+    subjects = [*open_models(config.models, class_count(config.data, options.data)), *given]
     check_names(subjects)
     baseline = find_baseline(config.baseline, subjects)
+    dataset = load_dataset(config.data, options.data)
     held_out = last_images(dataset, config.evaluation.held_out_images)
     return Measuring(
         name=config.name,

@@ -57,7 +57,7 @@ def resnet() -> nn.Module:
 
 @pytest.fixture(scope="session")
 def stranger() -> nn.Module:
-    """A network of nobody's."""
+    """A network without an origin."""
     torch.manual_seed(0)
     return trained(Stranger(), 80)
 

@@ -157,12 +157,12 @@ class Detached(nn.Module):
         return images.detach().flatten(1)[:, :10] * 2
 
 
-def test_a_gradient_that_is_nan_is_told(digits: Batch) -> None:
+def test_a_gradient_that_is_nan_is_reported(digits: Batch) -> None:
     with pytest.raises(UserError, match=r"gradient is NaN at 40 of 40 images"):
         fgsm_sweep(Broken().eval(), *digits, (0.1,))
 
 
-def test_a_network_that_gradients_do_not_pass_is_told(digits: Batch) -> None:
+def test_a_network_that_gradients_do_not_pass_is_reported(digits: Batch) -> None:
     with pytest.raises(UserError, match=r"No gradient reaches the pixels"):
         fgsm_sweep(Detached().eval(), *digits, (0.1,))
 

@@ -263,7 +263,7 @@ class Detached(nn.Module):
 
 
 @pytest.mark.parametrize("name", BY_GRADIENT)
-def test_a_gradient_that_is_nan_is_told(name: str, digits: Batch) -> None:
+def test_a_gradient_that_is_nan_is_reported(name: str, digits: Batch) -> None:
     images = torch.randint(0, 256, digits[0].shape, dtype=torch.uint8)
     broken = Broken().eval()
     with pytest.raises(UserError, match=r"NaN (at 40 of 40 images|under deepfool)"):
@@ -271,7 +271,7 @@ def test_a_gradient_that_is_nan_is_told(name: str, digits: Batch) -> None:
 
 
 @each_attack
-def test_a_network_that_gradients_do_not_pass_is_told_unless_none_is_needed(name: str, digits: Batch) -> None:
+def test_a_network_that_gradients_do_not_pass_is_reported_unless_none_is_needed(name: str, digits: Batch) -> None:
     network = Detached().eval()
     batch = (digits[0], logits(network, digits[0]).argmax(1))
     if name == "noise":
@@ -281,8 +281,8 @@ def test_a_network_that_gradients_do_not_pass_is_told_unless_none_is_needed(name
         attacked(name, network, batch)
 
 
-def test_an_unknown_attack_is_told(resnet: nn.Module, digits: Batch) -> None:
-    with pytest.raises(UserError, match="'cw' is no attack"):
+def test_an_unknown_attack_is_reported(resnet: nn.Module, digits: Batch) -> None:
+    with pytest.raises(UserError, match="'cw' is not an attack"):
         attacked("cw", resnet, digits)
 
 

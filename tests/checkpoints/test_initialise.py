@@ -232,7 +232,7 @@ def test_a_checkpoint_whose_weights_were_changed_is_refused(tmp_path: Path) -> N
 
 def test_another_kind_of_file_is_refused(tmp_path: Path) -> None:
     (tmp_path / "weights.onnx").write_bytes(b"x")
-    assert "is no file of weights" in refusal(tmp_path / "weights.onnx")
+    assert "is not a file of weights" in refusal(tmp_path / "weights.onnx")
 
 
 @pytest.mark.parametrize("suffix", [".safetensors", ".pt"])

@@ -1,4 +1,4 @@
-"""Configuration: presets, files, --set, and mistakes told in one sentence."""
+"""Configuration: presets, files, --set, and mistakes reported in one sentence."""
 
 import tomllib
 from pathlib import Path
@@ -175,7 +175,7 @@ def test_an_evaluation_survives_toml_with_all_its_models() -> None:
     assert from_table(tomllib.loads(to_toml(config)), SurveyConfig) == config
 
 
-def test_a_mistake_in_a_model_is_told_with_its_key() -> None:
+def test_a_mistake_in_a_model_is_reported_with_its_key() -> None:
     with pytest.raises(UserError, match=r"Unknown key 'models.weight' .*: did you mean 'models.weights'\?"):
         from_table({"models": [{"source": "a.py:f", "weight": "w"}]}, SurveyConfig)
     with pytest.raises(UserError, match=r"models.inside = \"yes\" is not allowed: .* must be true or false"):

@@ -197,7 +197,7 @@ def test_glass_blur_moves_pixels_down_and_to_the_right_but_for_the_first_two_row
     assert torch.equal(copy_neighbours(images, torch.zeros((20, 32, 32), dtype=torch.int64)), images)
 
 
-def test_each_move_is_made_a_quarter_of_the_time_and_tells_nothing_of_its_neighbours() -> None:
+def test_each_move_is_made_a_quarter_of_the_time_and_says_nothing_about_its_neighbours() -> None:
     first, second = moves_of(300), moves_of(300, 1)
     assert stats.chisquare(np.bincount(first.ravel(), minlength=4)).pvalue > 1e-3
     pairs = [(first[:, 1:], first[:, :-1]), (first[:, :, 1:], first[:, :, :-1]), (first[1:], first[:-1])]

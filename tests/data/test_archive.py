@@ -154,7 +154,7 @@ def test_bytes_that_are_no_text_condemn_a_tar(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("kind", "told"),
+    ("kind", "stated"),
     [
         (tarfile.SYMTYPE, "symbolic link"),
         (tarfile.LNKTYPE, "hard link"),
@@ -164,9 +164,9 @@ def test_bytes_that_are_no_text_condemn_a_tar(tmp_path: Path) -> None:
         (b"Z", "file of an unknown kind"),
     ],
 )
-def test_anything_but_files_and_folders_condemns_a_tar(tmp_path: Path, kind: bytes, told: str) -> None:
+def test_anything_but_files_and_folders_condemns_a_tar(tmp_path: Path, kind: bytes, stated: str) -> None:
     odd = file("set/b.bin", b"", type=kind, linkname="../../outside")
-    refused(tar(tmp_path / "x.tar", file("set/a.bin"), odd), f"set/b.bin is a {told}")
+    refused(tar(tmp_path / "x.tar", file("set/a.bin"), odd), f"set/b.bin is a {stated}")
 
 
 def test_a_link_that_a_later_file_would_follow_condemns_a_tar(tmp_path: Path) -> None:
@@ -208,7 +208,7 @@ def test_another_size_than_the_list_has_condemns_the_archive(tmp_path: Path, siz
     refused(zipped(tmp_path / "x.zip", **{"set/a.bin": bytes(size)}), "bytes, not those of the manifest")
 
 
-def test_a_zip_that_lies_about_a_size_writes_no_more_than_it_tells(tmp_path: Path) -> None:
+def test_a_zip_that_lies_about_a_size_writes_no_more_than_it_states(tmp_path: Path) -> None:
     path = zipped(tmp_path / "x.zip", **{"set/a.bin": bytes(10**6)})
     content = path.read_bytes().replace(struct.pack("<I", 10**6), struct.pack("<I", 200))
     path.write_bytes(content)
@@ -256,7 +256,7 @@ def test_a_header_of_a_gigabyte_does_not_fill_the_memory(tmp_path: Path, kind: b
         for _ in range(8):
             out.write(bytes(2**20))
     tracemalloc.start()
-    refused(path, "it goes on where it should end")
+    refused(path, "it continues where it should end")
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
     assert peak < 2**23

@@ -64,7 +64,7 @@ def test_a_missing_file_is_one_sentence_with_the_remedy(tmp_path: Path) -> None:
         open_array(tmp_path / "a.npy", "download it again")
 
 
-def test_a_truncated_and_a_longer_file_are_told_with_both_lengths(tmp_path: Path) -> None:
+def test_a_truncated_and_a_longer_file_are_reported_with_both_lengths(tmp_path: Path) -> None:
     path = saved(tmp_path)
     content = path.read_bytes()
     path.write_bytes(content[:-1])
@@ -75,7 +75,7 @@ def test_a_truncated_and_a_longer_file_are_told_with_both_lengths(tmp_path: Path
         open_array(path, "mend it")
 
 
-def test_a_file_cut_after_it_was_opened_is_told_and_does_not_kill_the_process(tmp_path: Path) -> None:
+def test_a_file_cut_after_it_was_opened_is_reported_and_does_not_kill_the_process(tmp_path: Path) -> None:
     path = saved(tmp_path)
     array = open_array(path, "mend it")
     os.truncate(path, 130)
@@ -203,7 +203,7 @@ print(most_kilobytes() - before)
 """
 
 
-@pytest.mark.skipif(sys.platform != "linux", reason="Linux tells the most memory that a program ever had")
+@pytest.mark.skipif(sys.platform != "linux", reason="Linux reports the most memory that a program ever had")
 def test_a_sweep_over_a_file_of_two_gigabytes_keeps_little_of_it_in_memory(tmp_path: Path) -> None:
     path, shape = tmp_path / "a.npy", (700_000, 32, 32, 3)
     path.write_bytes(npy(f"{{'descr': '|u1', 'fortran_order': False, 'shape': {shape}}}"))

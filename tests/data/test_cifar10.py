@@ -199,7 +199,7 @@ def test_a_missing_batch_is_named(tmp_path: Path, tiny: Tiny, name: str) -> None
         load_cifar(tiny.manifest(), tmp_path)
 
 
-def test_a_truncated_batch_is_told_with_both_sizes(tmp_path: Path, tiny: Tiny) -> None:
+def test_a_truncated_batch_is_reported_with_both_sizes(tmp_path: Path, tiny: Tiny) -> None:
     path = tiny.write_batches(tmp_path) / "data_batch_2"
     size = path.stat().st_size
     path.write_bytes(path.read_bytes()[:-100])
@@ -330,7 +330,7 @@ def test_parquet_files_of_two_downloads_are_not_mixed(tmp_path: Path, tiny: Tiny
 
 
 @pytest.mark.parametrize("damage", ["git-lfs pointer", "truncated", "overwritten"])
-def test_a_damaged_parquet_file_is_told(tmp_path: Path, tiny: Tiny, damage: str) -> None:
+def test_a_damaged_parquet_file_is_reported(tmp_path: Path, tiny: Tiny, damage: str) -> None:
     path = tiny.write_parquet(tmp_path) / "train-00001-of-00002.parquet"
     content = path.read_bytes()
     middle = len(content) // 3
@@ -355,7 +355,7 @@ def test_a_damaged_parquet_file_is_told(tmp_path: Path, tiny: Tiny, damage: str)
         {"img": [{"path": "x.png"}] * PER_BATCH},
     ],
 )
-def test_a_parquet_file_with_other_columns_is_told_what_it_has(
+def test_a_parquet_file_with_other_columns_is_refused_with_what_it_has(
     tmp_path: Path, tiny: Tiny, columns: dict[str, Any]
 ) -> None:
     tiny.write_parquet(tmp_path)
@@ -367,7 +367,7 @@ def test_a_parquet_file_with_other_columns_is_told_what_it_has(
 @pytest.mark.parametrize(
     ("rows", "message"), [(19, "holds 19 images where CIFAR-10 has 20"), (21, "goes beyond the 20")]
 )
-def test_a_wrong_count_of_rows_is_told(tmp_path: Path, tiny: Tiny, rows: int, message: str) -> None:
+def test_a_wrong_count_of_rows_is_reported(tmp_path: Path, tiny: Tiny, rows: int, message: str) -> None:
     tiny.write_parquet(tmp_path)
     parquet(tmp_path / "test-00000-of-00001.parquet", tiny.test.select(np.arange(rows) % PER_BATCH))
     with pytest.raises(UserError, match=message):

@@ -33,7 +33,7 @@ def small_dataset(name: str = "cifar10", title: str = "CIFAR-10", classes: int =
 
 
 def official(name: str) -> np.ndarray[Any, Any]:
-    """What the file of a corruption holds: every pixel of an image tells the corruption, the severity and the image."""
+    """What the file of a corruption holds: every pixel of an image says which corruption, severity and image it is."""
     numbers = np.arange(5 * COUNT, dtype=np.uint8) + 60 * NAMES.index(name)
     return np.broadcast_to(numbers[:, None, None, None], SHAPE).copy()
 
@@ -133,7 +133,7 @@ def test_cifar100_c_is_read_by_the_same_code(tmp_path: Path) -> None:
     assert files.labels.tolist() == other.test.labels.tolist()
 
 
-def test_corruptions_of_another_data_set_are_told_by_their_labels(tmp_path: Path, dataset: Dataset) -> None:
+def test_corruptions_of_another_data_set_are_recognised_by_their_labels(tmp_path: Path, dataset: Dataset) -> None:
     write_official(tmp_path / "CIFAR-10-C", small_dataset("cifar100", "CIFAR-100", 100))
     refused(tmp_path, dataset, r"labels.npy has the label \d+ for image \d+ at severity 1 .* belongs to other images")
 
@@ -155,7 +155,7 @@ def test_all_missing_corruptions_are_named_at_once(folder: Path, dataset: Datase
     )
 
 
-def test_missing_labels_are_told(folder: Path, dataset: Dataset) -> None:
+def test_missing_labels_are_reported(folder: Path, dataset: Dataset) -> None:
     (folder / "labels.npy").unlink()
     refused(folder, dataset, r"CIFAR-10-C does not hold labels.npy: download it again")
 

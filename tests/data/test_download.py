@@ -93,8 +93,8 @@ class Handler(http.server.BaseHTTPRequestHandler):
             if start >= len(content):
                 self.answer(416, b"", {"Content-Range": f"bytes */{len(content)}"})
                 return
-            told = start + 7 if word == "wrong part" else start
-            headers["Content-Range"] = f"bytes {told}-{len(content) - 1}/{len(content)}"
+            stated = start + 7 if word == "wrong part" else start
+            headers["Content-Range"] = f"bytes {stated}-{len(content) - 1}/{len(content)}"
         self.answer(206 if start else 200, content[start:], headers, word)
 
     def answer(self, status: int, body: bytes, headers: dict[str, str], word: str = "well") -> None:
@@ -305,13 +305,13 @@ def test_a_length_other_than_the_known_one_is_refused_at_once(server: Server, tm
         bring(server, tmp_path)
 
 
-def test_a_length_told_too_small_is_found_by_the_checksum(server: Server, tmp_path: Path) -> None:
+def test_a_length_stated_too_small_is_found_by_the_checksum(server: Server, tmp_path: Path) -> None:
     server.script = ["announce less"]
     with pytest.raises(UserError, match="its checksum is wrong"):
         bring(server, tmp_path, size=None)
 
 
-def test_a_server_that_tells_no_length_is_read_to_its_end(server: Server, tmp_path: Path) -> None:
+def test_a_server_that_states_no_length_is_read_to_its_end(server: Server, tmp_path: Path) -> None:
     server.script = ["no length"]
     assert bring(server, tmp_path, size=None).read_bytes() == CONTENT
 
@@ -463,7 +463,7 @@ def test_a_complete_set_is_left_as_it_is(server: Server, tmp_path: Path, capsys:
     server.requests.clear()
     fetch(source, tmp_path, Reporter(), patience=QUICK)
     assert server.requests == []
-    assert "TINY-C: nothing is to be fetched" in capsys.readouterr().err
+    assert "TINY-C: there is nothing to fetch" in capsys.readouterr().err
 
 
 def test_only_what_is_missing_is_put_in_place(server: Server, tmp_path: Path) -> None:
@@ -481,7 +481,7 @@ def test_what_is_left_out_of_an_archive_is_named(
     server: Server, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     fetch(tiny(server), tmp_path, Reporter(), patience=QUICK)
-    assert "left out of TINY-C.tar, since no part of the set: TINY-C/README" in capsys.readouterr().err
+    assert "left out of TINY-C.tar, since they are not part of the set: TINY-C/README" in capsys.readouterr().err
 
 
 def test_an_archive_that_the_user_put_there_is_used(server: Server, tmp_path: Path) -> None:
@@ -590,7 +590,7 @@ def test_a_whole_folder_can_be_the_set(server: Server, tmp_path: Path) -> None:
     assert files_of_the_set(tmp_path) == {"TINY-C/n01/a, b.jpg": b"1"}
 
 
-def test_too_small_a_disk_is_told_before_anything_is_asked_for(server: Server, tmp_path: Path) -> None:
+def test_too_small_a_disk_is_reported_before_anything_is_asked_for(server: Server, tmp_path: Path) -> None:
     source = tiny(server)
     with pytest.raises(UserError, match=r"TINY-C needs \d+ kB of disk space .* has 100 MB free: free some"):
         fetch(source, tmp_path / "data", QUIET, patience=QUICK, free=100_000_000)
@@ -599,7 +599,7 @@ def test_too_small_a_disk_is_told_before_anything_is_asked_for(server: Server, t
     fetch(source, tmp_path / "data", QUIET, patience=QUICK, free=101_000_000)
 
 
-def test_an_unknown_size_is_refused_when_the_server_tells_it(server: Server, tmp_path: Path) -> None:
+def test_an_unknown_size_is_refused_when_the_server_states_it(server: Server, tmp_path: Path) -> None:
     source = tiny(server, bytes=None)
     size = len(tiny_tar())
     few = source.model_copy(update={"files": (), "downloads": source.downloads})
@@ -628,7 +628,7 @@ def test_two_processes_do_not_fetch_the_same_set(server: Server, tmp_path: Path)
     assert files_of_the_set(tmp_path) == WHOLE
 
 
-def test_a_folder_that_cannot_be_written_is_told_in_a_sentence(server: Server, tmp_path: Path) -> None:
+def test_a_folder_that_cannot_be_written_is_reported_in_a_sentence(server: Server, tmp_path: Path) -> None:
     (tmp_path / "downloads").write_text("in the way")
     with pytest.raises(UserError, match=r"downloads/tiny-c cannot be written .*: check the disk and the permissions"):
         fetch(tiny(server), tmp_path, QUIET, patience=QUICK)
@@ -707,7 +707,7 @@ def test_the_command_says_how_to_go_on_after_control_c(server: Server, tmp_path:
 def test_an_embedded_set_needs_no_fetching(tmp_path: Path) -> None:
     done = CliRunner().invoke(data_app, ["fetch", "digits", "--data", str(tmp_path)])
     assert done.exit_code == 0
-    assert "nothing is to be fetched" in done.output
+    assert "there is nothing to fetch" in done.output
     assert not list(tmp_path.iterdir())
 
 

@@ -1,4 +1,4 @@
-"""What is here, told from names and sizes."""
+"""What is here, judged by names and sizes."""
 
 import json
 import os
@@ -97,9 +97,9 @@ def test_a_set_that_nsbench_made_is_not_the_official_one(tmp_path: Path) -> None
     assert take_inventory(TINY, tmp_path).state == "made by nsbench"
 
 
-def test_a_damaged_record_is_told(tmp_path: Path) -> None:
+def test_a_damaged_record_is_reported(tmp_path: Path) -> None:
     write(tmp_path / "checksums", "tiny-c.json")
-    with pytest.raises(UserError, match=r"checksums/tiny-c\.json is no record of checksums: delete it"):
+    with pytest.raises(UserError, match=r"checksums/tiny-c\.json is not a record of checksums: delete it"):
         take_inventory(TINY, tmp_path)
 
 
@@ -115,7 +115,7 @@ def test_records_survive_a_round_trip_and_a_published_archive_outranks_a_first_u
     assert better.downloads == records.downloads
 
 
-def test_the_table_tells_what_is_here_and_how_large_it_is(tmp_path: Path) -> None:
+def test_the_table_shows_what_is_here_and_how_large_it_is(tmp_path: Path) -> None:
     write(tmp_path / "TINY-C", "meta")
     header, row = format_inventories([take_inventory(TINY, tmp_path)]).splitlines()
     assert header.split("  ")[0] == "name"

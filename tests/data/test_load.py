@@ -35,7 +35,9 @@ def test_an_unknown_data_set_is_refused(tmp_path: Path) -> None:
 
 
 def test_files_that_are_no_training_set_are_refused(tmp_path: Path) -> None:
-    with pytest.raises(UserError, match=r"CIFAR-10-C is no set to train on: choose one of cifar10, cifar100, digits"):
+    with pytest.raises(
+        UserError, match=r"CIFAR-10-C is not a set to train on: choose one of cifar10, cifar100, digits"
+    ):
         load_dataset("cifar10-c", tmp_path)
 
 

@@ -92,8 +92,10 @@ def test_every_download_has_a_published_checksum() -> None:
         assert all(download.published for download in load_source(name).downloads), name
 
 
-def test_a_set_that_nobody_trains_on_is_no_training_set() -> None:
-    with pytest.raises(UserError, match=r"CIFAR-10-C is no set to train on: choose one of cifar10, cifar100, digits\."):
+def test_a_set_that_is_not_for_training_is_refused_as_one() -> None:
+    with pytest.raises(
+        UserError, match=r"CIFAR-10-C is not a set to train on: choose one of cifar10, cifar100, digits\."
+    ):
         load_manifest("cifar10-c")
 
 
@@ -102,7 +104,7 @@ def download(**changed: Any) -> dict[str, Any]:
 
 
 @pytest.mark.parametrize(
-    ("change", "told"),
+    ("change", "stated"),
     [
         ({"urls": ["http://example.org/x.tar"]}, "without a checksum, urls must begin with https"),
         ({"urls": []}, "urls"),
@@ -115,14 +117,14 @@ def download(**changed: Any) -> dict[str, Any]:
         ({"sha256": "0" * 63}, "sha256"),
     ],
 )
-def test_a_download_that_is_not_safe_or_not_whole_is_refused(change: dict[str, Any], told: str) -> None:
+def test_a_download_that_is_not_safe_or_not_whole_is_refused(change: dict[str, Any], stated: str) -> None:
     assert Download.model_validate(download(urls=["http://example.org/x.tar"], md5="0" * 32))
-    with pytest.raises(ValidationError, match=told):
+    with pytest.raises(ValidationError, match=stated):
         Download.model_validate(download(**change))
 
 
 @pytest.mark.parametrize(
-    ("described", "told"),
+    ("described", "stated"),
     [
         ({"name": "a.npy"}, "shape is missing"),
         ({"name": "a.npy", "shape": [2]}, "shape and dtype go together"),
@@ -136,13 +138,13 @@ def test_a_download_that_is_not_safe_or_not_whole_is_refused(change: dict[str, A
         ({"name": "", "bytes": 1}, "name"),
     ],
 )
-def test_a_file_without_a_size_or_with_an_unsafe_name_is_refused(described: dict[str, Any], told: str) -> None:
-    with pytest.raises(ValidationError, match=told):
+def test_a_file_without_a_size_or_with_an_unsafe_name_is_refused(described: dict[str, Any], stated: str) -> None:
+    with pytest.raises(ValidationError, match=stated):
         DataFile.model_validate(described)
 
 
 @pytest.mark.parametrize(
-    ("change", "told"),
+    ("change", "stated"),
     [
         ({"folder": None}, "folder and downloads go together"),
         ({"folder": "a/b"}, "folder"),
@@ -152,11 +154,11 @@ def test_a_file_without_a_size_or_with_an_unsafe_name_is_refused(described: dict
         ({"kind": "archive"}, "classes"),
     ],
 )
-def test_each_file_comes_from_one_download(change: dict[str, Any], told: str) -> None:
+def test_each_file_comes_from_one_download(change: dict[str, Any], stated: str) -> None:
     described = load_source("imagenet-a").model_dump(mode="json", exclude_none=True)
     described |= {"folders": [], "files": [{"name": "a", "bytes": 1}], "downloads": [download()]}
     assert FileSet.model_validate(described)
-    with pytest.raises(ValidationError, match=told):
+    with pytest.raises(ValidationError, match=stated):
         TypeAdapter(Manifest | FileSet).validate_python(described | change)
 
 

@@ -24,7 +24,7 @@ NAMES = tuple(FRAMES)
 
 
 def official(name: str, dataset: Dataset) -> np.ndarray[Any, Any]:
-    """What the file of a perturbation holds: a pixel tells the image and the frame, but in frames that are clean."""
+    """What the file of a perturbation holds: a pixel says which image and frame it is, except in clean frames."""
     numbers = np.arange(COUNT, dtype=np.uint8)[:, None] * 20 + np.arange(FRAMES[name], dtype=np.uint8)
     frames = np.broadcast_to(numbers[..., None, None, None], (COUNT, FRAMES[name], 32, 32, 3)).copy()
     if name in CLEAN_FRAME:
@@ -146,7 +146,7 @@ def test_a_file_of_another_length_is_one_sentence(folder: Path, dataset: Dataset
 
 
 @pytest.mark.parametrize("name", CLEAN_FRAME)
-def test_a_sequence_whose_clean_frame_is_another_image_is_told(folder: Path, dataset: Dataset, name: str) -> None:
+def test_a_sequence_whose_clean_frame_is_another_image_is_reported(folder: Path, dataset: Dataset, name: str) -> None:
     frames = official(name, dataset)
     frames[4, CLEAN_FRAME[name], 31, 31, 2] ^= 1
     np.save(folder / f"{name}.npy", frames)
@@ -167,7 +167,7 @@ def test_of_many_sequences_some_dozen_from_first_to_last_are_compared(tmp_path: 
         open_perturbation_files(tmp_path, large, ["translate"])
 
 
-def test_sequences_in_another_order_are_told(folder: Path, dataset: Dataset) -> None:
+def test_sequences_in_another_order_are_reported(folder: Path, dataset: Dataset) -> None:
     np.save(folder / "zoom_blur.npy", official("zoom_blur", dataset)[::-1])
     refused(folder, dataset, r"zoom_blur.npy is not the clean test image \(12 of 12 sequences differ\)")
 

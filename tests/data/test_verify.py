@@ -149,16 +149,16 @@ FAULTS: dict[str, tuple[Callable[[Path], None], str]] = {
 @pytest.mark.parametrize("fault", FAULTS)
 def test_each_fault_is_found_and_named(folder: Path, fault: str) -> None:
     verified(folder)
-    damage, told = FAULTS[fault]
+    damage, stated = FAULTS[fault]
     damage(folder)
     (found,) = verified(folder).faults
-    with pytest.raises(UserError, match=told):
+    with pytest.raises(UserError, match=stated):
         raise UserError(found)
     assert found.startswith(f"{folder}/")
     assert found.endswith(": fetch the set again.") or found.endswith(": delete it and fetch the set again.")
 
 
-def test_all_faults_are_told_at_once_and_nothing_faulty_is_recorded(folder: Path) -> None:
+def test_all_faults_are_reported_at_once_and_nothing_faulty_is_recorded(folder: Path) -> None:
     for name in ("fog.npy", "meta"):
         (folder / name).unlink()
     np.save(folder / "labels.npy", LABELS[:3])
@@ -207,7 +207,7 @@ def test_a_set_that_nsbench_made_is_verified_as_what_it_is(tmp_path: Path) -> No
     shown = verify(tiny(), tmp_path, Reporter(quiet=True))
     assert [fault.split(":")[0].rsplit("/", 1)[1] for fault in shown.faults] == [
         "contrast.npy is missing",
-        "fog.npy is not as it was made (its SHA-256 is another)",
+        "fog.npy is not as it was made (its SHA-256 differs)",
     ]
     assert shown.extras == ("stranger.npy",)
     (folder / DESCRIPTION).write_text("[]")

@@ -85,7 +85,7 @@ def test_an_honest_model_shows_no_sign() -> None:
 
 @pytest.mark.slow
 def test_ordinary_networks_are_flagged_in_at_most_one_of_a_hundred_draws_of_images() -> None:
-    """Of several seeds, with and without label smoothing; draws of three sizes; PGD and BIM on half of the images."""
+    """Six networks, with and without label smoothing; draws of three sizes; PGD and BIM on half of the images."""
     random, flagged, draws = np.random.default_rng(0), 0, 0
     for seed, smoothing in [(0, 0.0), (1, 0.1), (2, 0.0), (3, 0.1), (4, 0.3), (5, 0.0)]:
         epsilons = (0.0, 2 / 255, 0.02, 8 / 255, 0.06, 0.1, 0.5)
@@ -120,11 +120,11 @@ def test_a_model_that_quantises_its_input_is_found_out() -> None:
 
 
 def split(n: int, *counts: int) -> list[Bools]:
-    """Outcomes (n,) with the first of them wrong, as many as told."""
+    """Outcomes (n,) with the first `counts` of them wrong."""
     return [np.arange(n) < count for count in counts]
 
 
-def test_accuracy_that_rises_is_told_with_the_clearest_pair() -> None:
+def test_accuracy_that_rises_is_reported_with_the_clearest_pair() -> None:
     outcomes = Outcomes((0.3, 0.0, 0.1, 0.2), np.stack(split(100, 60, 5, 80, 20)))
     (sign,) = masking.accuracy_rises("fgsm", outcomes)
     expected = binomtest(60, 60, 0.5, alternative="greater").pvalue
@@ -157,7 +157,7 @@ def test_chance_alone_gives_a_sign_no_more_often_than_stated() -> None:
     assert found <= 10 + 3 * np.sqrt(10)  # LEVEL of a thousand, and three standard deviations
 
 
-def test_pgd_that_fgsm_outdoes_is_told_at_the_clearest_eps() -> None:
+def test_pgd_that_fgsm_outdoes_is_reported_at_the_clearest_eps() -> None:
     fgsm = Outcomes((0.1, 0.2, 0.3), np.stack(split(100, 50, 60, 70)))
     pgd = Outcomes((0.3, 0.2, 0.4), np.stack(split(100, 65, 40, 10)))
     signs = masking_signs({"fgsm": fgsm, "pgd": pgd}, np.zeros(100, bool), 10)
@@ -184,10 +184,10 @@ def test_survival_is_judged_only_where_any_image_can_be_made_grey_and_never_for_
     assert masking_signs({"noise": Outcomes((0.0, 0.5), survives)}, np.zeros(1000, bool), 10) == ()
 
 
-@pytest.mark.parametrize(("right", "told"), [(0, 0), (100, 0), (115, 0), (130, 1)])
-def test_survival_is_told_only_beyond_what_guessing_gives(right: int, told: int) -> None:
+@pytest.mark.parametrize(("right", "stated"), [(0, 0), (100, 0), (115, 0), (130, 1)])
+def test_survival_is_reported_only_beyond_what_guessing_gives(right: int, stated: int) -> None:
     outcomes = Outcomes((0.5,), np.stack(split(1000, 1000 - right)))
-    assert len(list(masking.survives_anything("pgd", outcomes, 10))) == told
+    assert len(list(masking.survives_anything("pgd", outcomes, 10))) == stated
 
 
 def test_zero_gradients_are_a_sign_from_the_stated_share_on() -> None:

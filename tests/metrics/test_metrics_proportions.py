@@ -54,5 +54,5 @@ def test_only_where_all_agree_there_is_a_bound() -> None:
 
 @pytest.mark.parametrize(("count", "n"), [(0, 0), (-1, 3), (4, 3)])
 def test_what_is_no_share_is_refused(count: int, n: int) -> None:
-    with pytest.raises(ValueError, match="is no share"):
+    with pytest.raises(ValueError, match="is not a share"):
         share_interval(count, n)

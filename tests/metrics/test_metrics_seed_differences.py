@@ -40,7 +40,7 @@ def differences(
 
 
 def p_values(networks: int, seed_spread: float, shared: float, repeats: int) -> np.ndarray:
-    """Of worlds without a difference."""
+    """The p-values in worlds without a difference."""
     random = np.random.default_rng(networks)
     return np.array([p_value(differences(random, networks, seed_spread, shared)) for _ in range(repeats)])
 
@@ -83,7 +83,7 @@ def trained_alike(random: np.random.Generator, networks: int, images: int, seed_
 def alarms_of_both_tests(
     random: np.random.Generator, images: int, seed_spread: float, weights: np.ndarray
 ) -> Iterator[tuple[bool, bool]]:
-    """Whether McNemar's test of one training each, and the test over three seeds, see a difference that is none."""
+    """Whether McNemar's test of one training run each, and the test over three seeds, see a difference that is none."""
     while True:
         wrong = trained_alike(random, 6, images, seed_spread)
         own = wrong[:3].astype(np.float32) - wrong[3:]

@@ -125,7 +125,7 @@ def test_mcnemar_stays_exact_for_thousands_of_discordant_images() -> None:
     assert mcnemar_p_value(wrong_a, wrong_b) == pytest.approx(stats.binomtest(2_600, 5_100).pvalue, rel=1e-6)
 
 
-def test_models_that_err_on_the_same_images_cannot_be_told_apart() -> None:
+def test_models_that_err_on_the_same_images_cannot_be_distinguished() -> None:
     wrong = np.array([True, False, True])
     assert mcnemar_p_value(wrong, wrong) == 1.0
 

@@ -79,10 +79,10 @@ def pixels() -> Tensor:
 
 @pytest.fixture(scope="session")
 def one() -> Callable[..., Subject]:
-    """Open one source, which normalises by itself unless told otherwise."""
+    """Open one source, which normalises its input itself unless stated otherwise."""
 
-    def opened(source: str | Path, classes: int | None = None, **wish: object) -> Subject:
-        settings = {"inside": not wish.get("mean") and not wish.get("std"), **wish}
+    def opened(source: str | Path, classes: int | None = None, **declared: object) -> Subject:
+        settings = {"inside": not declared.get("mean") and not declared.get("std"), **declared}
         (subject,) = open_models([ModelConfig(source=str(source), **settings)], classes)  # type: ignore[arg-type]  # a test's own
         return subject
 
@@ -93,9 +93,9 @@ def one() -> Callable[..., Subject]:
 def refusal(one: Callable[..., Subject]) -> Callable[..., str]:
     """The sentence said when one source cannot be opened."""
 
-    def said(source: str | Path, **wish: object) -> str:
+    def said(source: str | Path, **declared: object) -> str:
         with pytest.raises(UserError) as caught:
-            one(source, **wish)
+            one(source, **declared)
         sentence = str(caught.value)
         assert "\n" not in sentence
         assert sentence.endswith((".", "?"))

@@ -127,7 +127,7 @@ def first_node(graph: Any) -> Any:
 
 
 @pytest.mark.parametrize(
-    ("change", "told"),
+    ("change", "stated"),
     [
         (change_json(CONSTANTS, opaque), "a pickled object (thing)"),
         (lambda records: records.update({"data/weights/model.pt": b""}), "the unknown part data/weights/model.pt"),
@@ -159,22 +159,22 @@ def first_node(graph: Any) -> Any:
     ],
 )
 def test_whatever_would_be_unpickled_evaluated_or_called_is_refused(
-    program: Path, tmp_path: Path, change: Callable[[dict[str, bytes]], None], told: str, refusal: Refusal
+    program: Path, tmp_path: Path, change: Callable[[dict[str, bytes]], None], stated: str, refusal: Refusal
 ) -> None:
-    assert f"holds {told}, and was not opened" in refusal(altered(program, tmp_path / "net.pt2", change))
+    assert f"holds {stated}, and was not opened" in refusal(altered(program, tmp_path / "net.pt2", change))
 
 
-def test_a_fixed_batch_size_is_told(small: nn.Module, tmp_path: Path, refusal: Refusal) -> None:
+def test_a_fixed_batch_size_is_reported(small: nn.Module, tmp_path: Path, refusal: Refusal) -> None:
     path = exported(small, tmp_path / "net.pt2", dynamic=False)
     assert "takes batches of exactly 2 images" in refusal(path)
 
 
-def test_a_file_that_is_no_program_is_told(program: Path, tmp_path: Path, refusal: Refusal) -> None:
+def test_a_file_that_is_no_program_is_reported(program: Path, tmp_path: Path, refusal: Refusal) -> None:
     path = tmp_path / "net.pt2"
     path.write_bytes(b"nonsense")
-    assert "is damaged or is no exported program" in refusal(path)
+    assert "is damaged or is not an exported program" in refusal(path)
     torch.save({"a": torch.zeros(1)}, path)
-    assert "is no exported program of PyTorch 2.8 or later" in refusal(path)
+    assert "is not an exported program of PyTorch 2.8 or later" in refusal(path)
     for part in (MODEL, SAMPLES):
         altered(program, path, lambda records, part=part: records.pop(part))
         assert "is damaged" in refusal(path)
@@ -184,5 +184,5 @@ def test_a_file_that_is_no_program_is_told(program: Path, tmp_path: Path, refusa
     assert "cannot be opened by PyTorch" in refusal(path)
 
 
-def test_a_missing_file_is_told_with_the_nearest(program: Path, refusal: Refusal) -> None:
+def test_a_missing_file_is_reported_with_the_nearest(program: Path, refusal: Refusal) -> None:
     assert f"did you mean {program}?" in refusal(program.with_name("nett.pt2"))

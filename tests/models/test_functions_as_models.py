@@ -71,7 +71,7 @@ def test_the_record_names_no_folder(nets: Path, tmp_path: Path, one: One) -> Non
 
 
 @pytest.mark.parametrize(
-    ("function", "told"),
+    ("function", "stated"),
     [
         ("smal", "did you mean small?"),
         ("xyz", "it has small, Viewer, viewer"),
@@ -79,12 +79,12 @@ def test_the_record_names_no_folder(nets: Path, tmp_path: Path, one: One) -> Non
         ("needs_argument", "TypeError: needs_argument() missing 1 required positional argument: 'width'"),
     ],
 )
-def test_a_function_that_gives_no_network_is_told(nets: Path, function: str, told: str, refusal: Refusal) -> None:
-    assert told in refusal(f"{nets}:{function}")
+def test_a_function_that_gives_no_network_is_reported(nets: Path, function: str, stated: str, refusal: Refusal) -> None:
+    assert stated in refusal(f"{nets}:{function}")
 
 
 @pytest.mark.parametrize(
-    ("text", "told"),
+    ("text", "stated"),
     [
         ("import torch\nimport no_such_package\n", "No module named 'no_such_package' (net.py, line 2)"),
         ("def net(:\n", "SyntaxError: invalid syntax (net.py, line 1) (net.py, line 1)"),
@@ -94,18 +94,18 @@ def test_a_function_that_gives_no_network_is_told(nets: Path, function: str, tol
         ("import helper\n", "ZeroDivisionError: division by zero (helper.py, line 1)"),
     ],
 )
-def test_an_error_in_the_users_file_is_told_with_its_place(
-    tmp_path: Path, text: str, told: str, refusal: Refusal
+def test_an_error_in_the_users_file_is_reported_with_its_place(
+    tmp_path: Path, text: str, stated: str, refusal: Refusal
 ) -> None:
     write(tmp_path / "helper.py", "1 / 0\n")
-    assert told in refusal(f"{write(tmp_path / 'net.py', text)}:net")
+    assert stated in refusal(f"{write(tmp_path / 'net.py', text)}:net")
 
 
-def test_a_missing_file_is_told_with_the_nearest(nets: Path, refusal: Refusal) -> None:
+def test_a_missing_file_is_reported_with_the_nearest(nets: Path, refusal: Refusal) -> None:
     assert f"did you mean {nets}?" in refusal(f"{nets.with_name('net.py')}:small")
 
 
-def test_a_file_without_a_function_is_told(nets: Path, refusal: Refusal) -> None:
+def test_a_file_without_a_function_is_reported(nets: Path, refusal: Refusal) -> None:
     assert f"{nets}:FUNCTION" in refusal(nets)
 
 
@@ -126,7 +126,7 @@ def test_an_installed_module_is_named_by_its_version(one: One, pixels: Tensor, l
 
 
 @pytest.mark.parametrize(
-    ("source", "told"),
+    ("source", "stated"),
     [
         ("torchvison.models:resnet18", "There is no module 'torchvison' here: did you mean torchvision,"),
         ("torchvision.modls:resnet18", "There is no module 'torchvision.modls' here: did you mean torchvision.models,"),
@@ -134,11 +134,11 @@ def test_an_installed_module_is_named_by_its_version(one: One, pixels: Tensor, l
         ("not a module:f", "neither a Python file nor the name of a module"),
     ],
 )
-def test_an_unknown_module_or_function_is_told_with_the_nearest(source: str, told: str, refusal: Refusal) -> None:
-    assert told in refusal(source)
+def test_an_unknown_module_or_function_is_reported_with_the_nearest(source: str, stated: str, refusal: Refusal) -> None:
+    assert stated in refusal(source)
 
 
-def test_a_module_whose_own_import_fails_is_told_by_that_import(
+def test_a_module_whose_own_import_fails_is_reported_by_that_import(
     tmp_path: Path, refusal: Refusal, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     write(tmp_path / "broken_here.py", "import no_such_package\n")
@@ -146,7 +146,7 @@ def test_a_module_whose_own_import_fails_is_told_by_that_import(
     assert "No module named 'no_such_package' (broken_here.py, line 1)" in refusal("broken_here:net")
 
 
-def test_files_beside_a_model_are_its_own_and_nobody_elses(
+def test_files_beside_a_model_are_its_own_and_no_other_models(
     tmp_path: Path, pixels: Tensor, one: One, logits: Logits
 ) -> None:
     for name, value in (("a", 1), ("b", 2)):
@@ -209,7 +209,7 @@ def test_weights_that_change_from_call_to_call_are_refused(tmp_path: Path, one: 
         "    return network\n",
     )
     subject = one(f"{net}:net")
-    with pytest.raises(UserError, match="gives other weights each time it is called"):
+    with pytest.raises(UserError, match="gives different weights each time it is called"):
         subject.load(CPU)
 
 
@@ -274,22 +274,22 @@ def test_a_repository_in_the_cache_of_torch_hub_is_used(
 
 
 @pytest.mark.parametrize(
-    ("source", "told"),
+    ("source", "stated"),
     [
         ("torchhub:net", "write torchhub:OWNER/NAME:ENTRY"),
-        ("torchhub:no slash:net", "is no folder here, nor OWNER/NAME or OWNER/NAME:REF on GitHub"),
+        ("torchhub:no slash:net", "is neither a folder here nor OWNER/NAME or OWNER/NAME:REF on GitHub"),
         ("torchhub:{folder}:nett", "did you mean net?"),
         ("torchhub:{folder}:raised", "ValueError: no (hubconf.py, line 11)"),
         ("torchhub:{folder}/empty:net", "hubconf.py does not exist"),
     ],
 )
-def test_a_hub_name_that_leads_nowhere_is_told(tmp_path: Path, source: str, told: str, refusal: Refusal) -> None:
+def test_a_hub_name_that_leads_nowhere_is_reported(tmp_path: Path, source: str, stated: str, refusal: Refusal) -> None:
     folder = repository(tmp_path / "nets")
     (folder / "empty").mkdir()
-    assert told in refusal(source.format(folder=folder))
+    assert stated in refusal(source.format(folder=folder))
 
 
-def test_a_repository_that_cannot_be_opened_is_told(
+def test_a_repository_that_cannot_be_opened_is_reported(
     tmp_path: Path, refusal: Refusal, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(torch.hub, "_hub_dir", str(tmp_path))
@@ -298,5 +298,5 @@ def test_a_repository_that_cannot_be_opened_is_told(
 
 
 def test_a_model_named_twice_is_given_once(nets: Path) -> None:
-    wish = ModelConfig(source=f"{nets}:small", inside=True)
-    assert [subject.name for subject in open_models([wish, wish])] == ["small"]
+    config = ModelConfig(source=f"{nets}:small", inside=True)
+    assert [subject.name for subject in open_models([config, config])] == ["small"]

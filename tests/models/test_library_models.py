@@ -51,7 +51,7 @@ def test_an_architecture_without_weights_is_refused_and_nothing_downloaded(refus
     assert "nothing is downloaded" in refusal("timm:resnet18")
 
 
-def test_an_unknown_architecture_is_told_with_the_nearest(tmp_path: Path, refusal: Refusal) -> None:
+def test_an_unknown_architecture_is_reported_with_the_nearest(tmp_path: Path, refusal: Refusal) -> None:
     weights = saved(nn.Linear(1, 1), tmp_path / "w.pt")
     assert "did you mean squeezenet1_1?" in refusal("torchvision:squeezenet11", weights=weights)
     pytest.importorskip("timm", reason="timm is not installed")
@@ -59,13 +59,13 @@ def test_an_unknown_architecture_is_told_with_the_nearest(tmp_path: Path, refusa
 
 
 @pytest.mark.parametrize(("package", "source"), [("timm", "timm:resnet18"), ("onnx", "net.onnx")])
-def test_a_missing_package_is_told_with_how_to_install_it(
+def test_a_missing_package_is_reported_with_how_to_install_it(
     tmp_path: Path, package: str, source: str, refusal: Refusal, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setitem(sys.modules, package, None)  # what Python keeps for a module that cannot be imported
     monkeypatch.chdir(tmp_path)
     Path("net.onnx").write_bytes(b"")
     weights = saved(nn.Linear(1, 1), tmp_path / "w.pt") if package == "timm" else ""
-    told = refusal(source, weights=weights)
-    assert f"needs the package {package}" in told
-    assert f"pip install {package}" in told
+    stated = refusal(source, weights=weights)
+    assert f"needs the package {package}" in stated
+    assert f"pip install {package}" in stated

@@ -55,7 +55,7 @@ def test_a_good_network_gives_no_warning(good: nn.Module, images: Tensor) -> Non
 
 
 @pytest.mark.parametrize(
-    ("change", "told"),
+    ("change", "stated"),
     [
         (lambda out: (out, out), "gives a tuple of 2 instead of one tensor of logits"),
         (lambda out: {"logits": out, "aux": out}, "gives a dictionary (logits, aux) instead of one tensor"),
@@ -67,17 +67,17 @@ def test_a_good_network_gives_no_warning(good: nn.Module, images: Tensor) -> Non
         (lambda out: out / 0, "NaN or infinite for 60 of 60 images"),
     ],
 )
-def test_an_output_that_is_not_one_finite_logit_per_class_is_told(
-    good: nn.Module, images: Tensor, change: Callable[[Tensor], object], told: str
+def test_an_output_that_is_not_one_finite_logit_per_class_is_reported(
+    good: nn.Module, images: Tensor, change: Callable[[Tensor], object], stated: str
 ) -> None:
     with pytest.raises(UserError) as caught:
         checked(Changed(good, change), images, torch.zeros(COUNT, dtype=torch.long))
-    assert told in str(caught.value)
+    assert stated in str(caught.value)
     assert str(caught.value).startswith("net ")
     assert "\n" not in str(caught.value)
 
 
-def test_a_network_for_images_of_another_size_is_told_with_its_own_words(images: Tensor) -> None:
+def test_a_network_for_images_of_another_size_is_reported_with_its_own_words(images: Tensor) -> None:
     network = nn.Sequential(nn.Flatten(), nn.Linear(3 * 28 * 28, CLASSES))
     with pytest.raises(UserError, match=r"net fails on 60 images of 32 x 32 pixels \(RuntimeError: .*mat1 and mat2"):
         checked(network, images, torch.zeros(COUNT))
@@ -98,7 +98,7 @@ def test_batch_statistics_in_evaluation_are_noticed_by_what_company_changes(imag
     network = nn.Sequential(
         nn.Conv2d(3, 4, 5, 4), nn.BatchNorm2d(4, track_running_stats=False), nn.Flatten(), nn.Linear(196, CLASSES)
     )
-    with pytest.raises(UserError, match="gives an image other logits in other company"):
+    with pytest.raises(UserError, match="gives an image different logits in another batch"):
         checked(network, images)
 
 

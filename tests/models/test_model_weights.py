@@ -73,10 +73,10 @@ def test_a_file_that_needs_unpickling_is_refused_and_none_of_its_code_runs(
 ) -> None:
     marker, file = tmp_path / "marker", tmp_path / "w.pt"
     torch.save({"state_dict": small.state_dict(), "args": Evil(marker)}, file)
-    told = refusal(f"{nets}:small", weights=str(file))
+    stated = refusal(f"{nets}:small", weights=str(file))
     assert not marker.exists()
-    assert f"{file} holds more than tensors (posix.mkdir) and was not opened" in told
-    assert "safetensors.torch.save_file" in told
+    assert f"{file} holds more than tensors (posix.mkdir) and was not opened" in stated
+    assert "safetensors.torch.save_file" in stated
     torch.load(file, weights_only=False)
     assert marker.exists(), "the file does run code where it is allowed to"
 
@@ -107,29 +107,29 @@ def test_what_does_not_fit_is_counted_and_the_first_of_each_kind_named(
     state["5.weight"] = torch.zeros(100, 4)
     state["9.weight"] = torch.zeros(1)
     torch.save({"model": state}, tmp_path / "w.pt")
-    told = refusal(f"{nets}:small", weights=str(tmp_path / "w.pt"))
-    assert f"{tmp_path / 'w.pt'}, 'model' has 2 tensors of the network absent from it (first 0.weight)" in told
-    assert "1 tensor unknown to the network (first 9.weight)" in told
-    assert "1 tensor of another shape (first 5.weight: (100, 4), in the network (10, 4))" in told
+    stated = refusal(f"{nets}:small", weights=str(tmp_path / "w.pt"))
+    assert f"{tmp_path / 'w.pt'}, 'model' has 2 tensors of the network absent from it (first 0.weight)" in stated
+    assert "1 tensor unknown to the network (first 9.weight)" in stated
+    assert "1 tensor of another shape (first 5.weight: (100, 4), in the network (10, 4))" in stated
 
 
 @pytest.mark.parametrize(
-    ("name", "content", "told"),
+    ("name", "content", "stated"),
     [
         ("w.pt", b"nonsense", "was not opened"),
-        ("w.pt", b"PK\x03\x04nonsense", "is damaged, or is no state dict that torch.save wrote"),
-        ("w.safetensors", b"nonsense", "is damaged or is no safetensors file"),
+        ("w.pt", b"PK\x03\x04nonsense", "is damaged, or is not a state dict that torch.save wrote"),
+        ("w.safetensors", b"nonsense", "is damaged or is not a safetensors file"),
     ],
 )
-def test_a_damaged_file_is_told(
-    nets: Path, tmp_path: Path, name: str, content: bytes, told: str, refusal: Refusal
+def test_a_damaged_file_is_reported(
+    nets: Path, tmp_path: Path, name: str, content: bytes, stated: str, refusal: Refusal
 ) -> None:
     (tmp_path / name).write_bytes(content)
-    assert told in refusal(f"{nets}:small", weights=str(tmp_path / name))
+    assert stated in refusal(f"{nets}:small", weights=str(tmp_path / name))
 
 
 @pytest.mark.parametrize(
-    ("content", "told"),
+    ("content", "stated"),
     [
         ({"epoch": 3}, "holds no state dict"),
         ({}, "holds no state dict"),
@@ -137,16 +137,16 @@ def test_a_damaged_file_is_told(
         ({"net": {"a": torch.zeros(1)}, "model": {"a": torch.zeros(1)}}, "several state dicts (model, net)"),
     ],
 )
-def test_a_file_without_one_state_dict_is_told(
-    nets: Path, tmp_path: Path, content: object, told: str, refusal: Refusal
+def test_a_file_without_one_state_dict_is_reported(
+    nets: Path, tmp_path: Path, content: object, stated: str, refusal: Refusal
 ) -> None:
     torch.save(content, tmp_path / "w.pt")
-    assert told in refusal(f"{nets}:small", weights=str(tmp_path / "w.pt"))
+    assert stated in refusal(f"{nets}:small", weights=str(tmp_path / "w.pt"))
 
 
-def test_missing_weights_are_told(nets: Path, refusal: Refusal) -> None:
+def test_missing_weights_are_reported(nets: Path, refusal: Refusal) -> None:
     assert "no.pt does not exist" in refusal(f"{nets}:small", weights="no.pt")
 
 
-def test_weights_named_as_the_model_are_told(tmp_path: Path, refusal: Refusal) -> None:
+def test_weights_named_as_the_model_are_reported(tmp_path: Path, refusal: Refusal) -> None:
     assert "is a file of weights, not a model" in refusal(tmp_path / "w.safetensors")

@@ -53,19 +53,19 @@ def test_weights_in_a_file_beside_it_are_read_and_part_of_its_identity(
 
 
 @pytest.mark.parametrize(
-    ("network", "dtype", "dynamic", "told"),
+    ("network", "dtype", "dynamic", "stated"),
     [
         (nn.Flatten(), torch.float32, False, "takes batches of exactly 2 images"),
         (nn.Flatten(), torch.float64, True, "takes tensor(double), not float32 images"),
     ],
 )
-def test_an_input_that_is_no_batch_of_images_is_told(
-    tmp_path: Path, network: nn.Module, dtype: torch.dtype, dynamic: bool, told: str, refusal: Refusal
+def test_an_input_that_is_no_batch_of_images_is_reported(
+    tmp_path: Path, network: nn.Module, dtype: torch.dtype, dynamic: bool, stated: str, refusal: Refusal
 ) -> None:
-    assert told in refusal(exported(network, tmp_path / "net.onnx", dtype=dtype, dynamic=dynamic))
+    assert stated in refusal(exported(network, tmp_path / "net.onnx", dtype=dtype, dynamic=dynamic))
 
 
-def test_several_outputs_are_told(tmp_path: Path, refusal: Refusal) -> None:
+def test_several_outputs_are_reported(tmp_path: Path, refusal: Refusal) -> None:
     class Two(nn.Module):
         def forward(self, images: Tensor) -> tuple[Tensor, Tensor]:
             return images.mean((2, 3)), images.sum((2, 3))
@@ -73,12 +73,12 @@ def test_several_outputs_are_told(tmp_path: Path, refusal: Refusal) -> None:
     assert "has 1 inputs and 2 outputs" in refusal(exported(Two(), tmp_path / "net.onnx"))
 
 
-def test_a_damaged_file_is_told(tmp_path: Path, refusal: Refusal) -> None:
+def test_a_damaged_file_is_reported(tmp_path: Path, refusal: Refusal) -> None:
     (tmp_path / "net.onnx").write_bytes(b"nonsense")
     assert "net.onnx cannot be opened" in refusal(tmp_path / "net.onnx")
 
 
-def test_a_missing_file_and_weights_for_it_are_told(tmp_path: Path, small: nn.Module, refusal: Refusal) -> None:
+def test_a_missing_file_and_weights_for_it_are_reported(tmp_path: Path, small: nn.Module, refusal: Refusal) -> None:
     path = exported(small, tmp_path / "net.onnx")
     assert f"did you mean {path}?" in refusal(tmp_path / "nett.onnx")
     assert "holds its weights: leave out --weights" in refusal(path, weights=str(path))

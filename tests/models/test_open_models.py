@@ -79,8 +79,8 @@ def make_run(folder: Path, seed: int = 0) -> Path:
     return folder
 
 
-def names(*wishes: ModelConfig) -> list[str]:
-    return [subject.name for subject in open_models(wishes)]
+def names(*configs: ModelConfig) -> list[str]:
+    return [subject.name for subject in open_models(configs)]
 
 
 def test_a_run_folder_gives_its_checkpoints_in_order(tmp_path: Path, pixels: Tensor, logits: Logits) -> None:
@@ -104,7 +104,7 @@ def test_a_checkpoint_folder_is_opened_wherever_it_lies(
     assert not any(parameter.requires_grad for parameter in subject.load(torch.device("cpu")).parameters())
 
 
-def test_a_checkpoint_that_is_missing_from_a_run_is_told(tmp_path: Path, refusal: Refusal) -> None:
+def test_a_checkpoint_that_is_missing_from_a_run_is_reported(tmp_path: Path, refusal: Refusal) -> None:
     run = make_run(tmp_path / "run")
     (network_folder(run, STUDENT) / "checkpoint.json").unlink()
     assert f"{network_folder(run, STUDENT)} has no checkpoint" in refusal(run, inside=False)
@@ -122,11 +122,11 @@ def test_a_checkpoint_of_ours_takes_no_preprocessing_and_no_weights(
     assert f"leave out --{next(iter(stated))}" in refusal(tmp_path, **{"inside": False, **stated})
 
 
-def test_a_folder_that_is_neither_run_nor_checkpoint_is_told(tmp_path: Path, refusal: Refusal) -> None:
+def test_a_folder_that_is_neither_run_nor_checkpoint_is_reported(tmp_path: Path, refusal: Refusal) -> None:
     assert "is neither a run folder (it has no plan.json) nor a checkpoint" in refusal(tmp_path, inside=False)
 
 
-def test_what_is_nothing_at_all_is_told_with_the_nearest_or_with_what_there_is(
+def test_what_is_nothing_at_all_is_reported_with_the_nearest_or_with_what_there_is(
     tmp_path: Path, refusal: Refusal
 ) -> None:
     make_run(tmp_path / "quick")
@@ -135,13 +135,13 @@ def test_what_is_nothing_at_all_is_told_with_the_nearest_or_with_what_there_is(
 
 
 def test_a_model_needs_its_preprocessing_declared(nets: Path, refusal: Refusal) -> None:
-    told = refusal(f"{nets}:small", inside=False)
-    assert "has no declared preprocessing" in told
-    assert "--mean 0.4914,0.4822,0.4465" in told
+    stated = refusal(f"{nets}:small", inside=False)
+    assert "has no declared preprocessing" in stated
+    assert "--mean 0.4914,0.4822,0.4465" in stated
 
 
 @pytest.mark.parametrize(
-    ("wish", "told"),
+    ("declared", "stated"),
     [
         ({"mean": (0.5, 0.5, 0.5)}, "--std has 0 values, but images have 3 channels"),
         ({"std": (0.5, 0.5, 0.5)}, "--mean has 0 values, but images have 3 channels"),
@@ -150,21 +150,21 @@ def test_a_model_needs_its_preprocessing_declared(nets: Path, refusal: Refusal) 
         ({"mean": (0.5, 0.5, 0.5), "std": (0.5, 0.5, 0.5), "inside": True}, "exclude each other"),
     ],
 )
-def test_preprocessing_that_cannot_be_meant_is_told(
-    nets: Path, wish: dict[str, object], told: str, refusal: Refusal
+def test_preprocessing_that_cannot_be_meant_is_reported(
+    nets: Path, declared: dict[str, object], stated: str, refusal: Refusal
 ) -> None:
-    assert told in refusal(f"{nets}:small", **{"inside": False, **wish})
+    assert stated in refusal(f"{nets}:small", **{"inside": False, **declared})
 
 
 def test_names_are_made_unique_and_the_first_keeps_its_own(nets: Path, tmp_path: Path, small: nn.Module) -> None:
-    wishes = [ModelConfig(source=f"{nets}:small", inside=True)]
+    configs = [ModelConfig(source=f"{nets}:small", inside=True)]
     for name in ("small-a", "b"):
         file = tmp_path / f"{name}.pt"
         torch.save({key: value + len(name) for key, value in small.state_dict().items()}, file)
-        wishes.append(ModelConfig(source=f"{nets}:small", weights=str(file), inside=True))
-    wishes.append(ModelConfig(source=f"{nets}:small", mean=(0, 0, 0), std=(1, 1, 1)))
-    assert names(*wishes) == ["small", "small-a", "small-b", "small-2"]
-    subjects = open_models(wishes)
+        configs.append(ModelConfig(source=f"{nets}:small", weights=str(file), inside=True))
+    configs.append(ModelConfig(source=f"{nets}:small", mean=(0, 0, 0), std=(1, 1, 1)))
+    assert names(*configs) == ["small", "small-a", "small-b", "small-2"]
+    subjects = open_models(configs)
     assert [str(subject.record) for subject in subjects] == [subject.name for subject in subjects]
 
 
@@ -174,10 +174,12 @@ def test_a_users_name_is_kept_and_others_make_way(nets: Path) -> None:
     assert names(plain, named) == ["viewer-2", "Viewer"]
 
 
-def test_checkpoints_of_two_runs_are_told_apart_by_the_runs_folder(tmp_path: Path) -> None:
-    wishes = [ModelConfig(source=str(make_run(tmp_path / name, seed))) for seed, name in enumerate(("first", "second"))]
-    assert names(*wishes)[::3] == [TEACHER, f"second/{TEACHER}"]
-    mine = [wish.model_copy(update={"name": f"run{number}"}) for number, wish in enumerate(wishes)]
+def test_checkpoints_of_two_runs_are_distinguished_by_the_runs_folder(tmp_path: Path) -> None:
+    configs = [
+        ModelConfig(source=str(make_run(tmp_path / name, seed))) for seed, name in enumerate(("first", "second"))
+    ]
+    assert names(*configs)[::3] == [TEACHER, f"second/{TEACHER}"]
+    mine = [config.model_copy(update={"name": f"run{number}"}) for number, config in enumerate(configs)]
     assert names(*mine)[::3] == [f"run0/{TEACHER}", f"run1/{TEACHER}"]
 
 
@@ -187,11 +189,11 @@ def test_a_checkpoint_that_is_part_of_a_run_named_before_is_given_once(tmp_path:
 
 
 @pytest.mark.parametrize("name", ["../up", "a/b", ".hidden", "a b", "-x", "x" * 81])
-def test_a_name_that_no_path_could_bear_is_told(nets: Path, name: str, refusal: Refusal) -> None:
+def test_a_name_that_no_path_can_contain_is_refused(nets: Path, name: str, refusal: Refusal) -> None:
     assert "cannot be used" in refusal(f"{nets}:small", name=name)
 
 
-def test_one_name_for_two_models_is_told(nets: Path) -> None:
-    wish = ModelConfig(source=f"{nets}:small", inside=True, name="a")
+def test_one_name_for_two_models_is_reported(nets: Path) -> None:
+    config = ModelConfig(source=f"{nets}:small", inside=True, name="a")
     with pytest.raises(UserError, match="Two models are named A"):
-        open_models([wish, wish.model_copy(update={"name": "A"})])
+        open_models([config, config.model_copy(update={"name": "A"})])

@@ -42,6 +42,6 @@ def test_a_name_that_is_no_network_is_refused_with_the_nearest_one(name: str, fa
 
 
 @pytest.mark.parametrize("name", ["vgg16", "", "resnet20-w0.3", "resnet", "20"])
-def test_every_refusal_tells_how_both_families_are_named(name: str) -> None:
+def test_every_refusal_says_how_both_families_are_named(name: str) -> None:
     with pytest.raises(UserError, match=r"resnetDEPTH.*efficientnet-b0 to -b7\.$"):
         parse_network_name(name)

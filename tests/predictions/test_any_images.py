@@ -23,7 +23,7 @@ from nsbench.predictions.cells import Clean
 from nsbench.predictions.collect import Evaluation
 from nsbench.predictions.shown import Generated, Subset
 from nsbench.predictions.store import Stored
-from nsbench.predictions.strips import write_benchmark_samples
+from nsbench.predictions.strips import write_benchmark_strips
 from nsbench.progress import Reporter
 from nsbench.protocols.cifar import CIFAR10_P
 
@@ -64,7 +64,7 @@ def evaluation(dataset: Dataset, run: Path, config: EvaluationConfig = CONFIG) -
 
 
 def bytes_of(folder: Path) -> dict[str, bytes]:
-    """Of all files, also temporary ones; without the claims, which are empty."""
+    """The bytes of all files, temporary ones included; without the claims, which are empty."""
     files = (path for path in folder.rglob("*.*") if path.is_file() and path.suffix != ".lock")
     return {str(path.relative_to(folder)): path.read_bytes() for path in files}
 
@@ -72,7 +72,7 @@ def bytes_of(folder: Path) -> dict[str, bytes]:
 def predicted(work: Evaluation, model: nn.Module | None = None, name: str = "a") -> dict[str, bytes]:
     """All files of an evaluation of one model, and the example images."""
     work.collect([InMemory(name, model or network(), inside=True)], Reporter(quiet=True))
-    write_benchmark_samples(work.config, work.dataset, work.source, work.run)
+    write_benchmark_strips(work.config, work.dataset, work.source, work.run)
     return bytes_of(work.run)
 
 
@@ -301,7 +301,7 @@ def test_only_the_outputs_that_count_are_kept_and_attacked(three: Dataset, tmp_p
         for key, values in plain.load(cell).items():
             np.testing.assert_array_equal(ten.load(cell)[key], values)
             np.testing.assert_array_equal(own.load(cell)[key], values)
-    assert ten.images("clean") == own.images("clean") != plain.images("clean")
+    assert ten.image_identity("clean") == own.image_identity("clean") != plain.image_identity("clean")
 
 
 def test_other_outputs_that_count_are_other_predictions(three: Dataset, tmp_path: Path) -> None:

@@ -230,9 +230,9 @@ def test_a_batch_that_is_too_large_is_halved_until_it_fits(digits: Dataset, tmp_
         assert np.array_equal(few, many)
 
 
-def test_a_model_that_never_fits_is_told_in_a_sentence(digits: Dataset, tmp_path: Path) -> None:
+def test_a_model_that_never_fits_is_reported_in_a_sentence(digits: Dataset, tmp_path: Path) -> None:
     evaluation = Evaluation(CONFIG, digits, Counting(), tmp_path, torch.device("cpu"))
-    with pytest.raises(UserError, match="memory does not suffice for hungry and a few images"):
+    with pytest.raises(UserError, match="is not enough memory for hungry and a few images"):
         evaluation.collect([hungry(0)], QUIET)
 
 

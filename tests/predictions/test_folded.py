@@ -1,4 +1,4 @@
-"""Which images are shown to a network without its batch normalisation, and that nobody can tell by what it says."""
+"""Which images are shown to a network without its batch normalisation, and that its predictions do not show it."""
 
 from pathlib import Path
 

@@ -16,7 +16,7 @@ from nsbench.data.images import Dataset, ImageSet
 from nsbench.data.load import load_dataset
 from nsbench.data.npy.folder import DESCRIPTION
 from nsbench.errors import UserError
-from nsbench.predictions.shown import Files, Generated, Source, Subset, open_source
+from nsbench.predictions.shown import BenchmarkImages, Files, Generated, Subset, open_source
 from nsbench.progress import Reporter
 from nsbench.results.described import benchmark_sets
 from nsbench.results.store import load_results
@@ -54,7 +54,7 @@ def written(folder: Path, name: str, request: Request) -> Path:
     return folder
 
 
-def agree(one: Source, other: Source, part: Subset) -> bool:
+def agree(one: BenchmarkImages, other: BenchmarkImages, part: Subset) -> bool:
     return all(
         torch.equal(one.corrupted(part, "contrast", severity), other.corrupted(part, "contrast", severity))
         for severity in range(1, 6)
@@ -153,7 +153,7 @@ def test_a_run_names_the_files_that_it_will_not_measure(tmp_path: Path, capsys: 
 
 
 @pytest.mark.cifar
-def test_missing_files_are_told_before_anything_is_trained(tmp_path: Path) -> None:
+def test_missing_files_are_reported_before_anything_is_trained(tmp_path: Path) -> None:
     data = Path(os.environ["NSBENCH_TEST_CIFAR10"])
     settings = ["data.name=cifar10", "evaluation.source=official"]
     with pytest.raises(UserError, match="holds no CIFAR-10-C: download it with `nsbench data fetch cifar10-c`"):

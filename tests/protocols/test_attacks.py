@@ -27,7 +27,7 @@ def test_the_steps_together_reach_the_edge(name: str, steps: int) -> None:
 
 
 def test_an_unknown_attack_is_refused_by_naming_the_known_ones() -> None:
-    with pytest.raises(UserError, match=r"'fgms' is no attack: choose among pgd, bim, deepfool, noise\."):
+    with pytest.raises(UserError, match=r"'fgms' is not an attack: choose among pgd, bim, deepfool, noise\."):
         describe("fgms", 10, 1)
 
 
@@ -58,7 +58,7 @@ def run(*code: str) -> str:
 
 
 def test_foolbox_is_imported_only_by_an_attack_and_without_a_warning() -> None:
-    told = run(
+    stated = run(
         "import sys, warnings",
         "import nsbench.attacks.worst_case, nsbench.attacks.fgsm",
         "print('foolbox' in sys.modules)",
@@ -66,4 +66,4 @@ def test_foolbox_is_imported_only_by_an_attack_and_without_a_warning() -> None:
         "import nsbench.attacks.foolbox_attacks",
         "print('foolbox' in sys.modules, warnings.filters == filters)",
     )
-    assert told.split() == ["False", "True", "True"]
+    assert stated.split() == ["False", "True", "True"]

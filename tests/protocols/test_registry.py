@@ -95,5 +95,5 @@ def test_an_unknown_benchmark_is_refused_with_the_nearest() -> None:
     ],
 )
 def test_what_contradicts_itself_is_no_benchmark(change: dict[str, object], message: str) -> None:
-    with pytest.raises(ValueError, match=f"cifar10-ours is no benchmark: {message}"):
+    with pytest.raises(ValueError, match=f"cifar10-ours is not a benchmark: {message}"):
         replace(OWN, **change)  # type: ignore[arg-type]  # a test's own

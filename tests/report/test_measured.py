@@ -138,8 +138,8 @@ def test_signs_of_gradient_masking_stand_in_a_box_before_the_table_of_attacks(
 @pytest.mark.parametrize("copies", [1, 3])
 def test_a_step_that_overshoots_is_a_footnote_of_its_model_and_in_no_box(model_results: Results, copies: int) -> None:
     """In a table of columns, and in one turned because models are many."""
-    told = "One step overshoots: made up."
-    marked = model_results.diagnostics[0].model_copy(update={"overshoot": [told]})
+    stated = "One step overshoots: made up."
+    marked = model_results.diagnostics[0].model_copy(update={"overshoot": [stated]})
     others = [
         one.model_copy(update={"name": f"{one.name}{k}"}) for one in model_results.models for k in range(1, copies)
     ]
@@ -152,8 +152,8 @@ def test_a_step_that_overshoots_is_a_footnote_of_its_model_and_in_no_box(model_r
     table, before = attacks.attack(Lookup(found)), attacks.attack(Lookup(model_results))
     assert table is not None
     assert before is not None
-    assert [text for _, text in table.notes] == [*(text for _, text in before.notes), told]
-    mark = next(mark for mark, text in table.notes if text == told)
+    assert [text for _, text in table.notes] == [*(text for _, text in before.notes), stated]
+    mark = next(mark for mark, text in table.notes if text == stated)
     headings = [column.marks for column in table.columns] + [row.cells[0].marks for row in table.rows]
     assert headings.count((mark,)) == 1
     assert attacks.masking(Lookup(found)) == attacks.masking(Lookup(model_results))
@@ -171,12 +171,12 @@ def test_attacks_stand_below_each_other_by_strength_with_their_steps_and_restart
 
 def test_attacks_on_unlike_images_are_not_compared_without_a_word(model_results: Results) -> None:
     fewer = [one.model_copy(update={"images": 60}) if one.attack == "pgd" else one for one in model_results.benchmarks]
-    for benchmarks, told in ((model_results.benchmarks, False), (fewer, True)):
+    for benchmarks, stated in ((model_results.benchmarks, False), (fewer, True)):
         lookup = Lookup(model_results.model_copy(update={"benchmarks": benchmarks}))
         table, figure = attacks.attack(lookup), attack_figure(lookup)
         assert table is not None
         assert figure is not None
-        assert [attacks.UNLIKE in table.caption, attacks.UNLIKE in figure.caption] == [told, told]
+        assert [attacks.UNLIKE in table.caption, attacks.UNLIKE in figure.caption] == [stated, stated]
 
 
 def test_a_mean_that_was_not_measured_has_no_row(model_results: Results) -> None:
@@ -224,9 +224,9 @@ def test_the_mean_over_imagenet_p_s_ten_is_printed_where_it_was_measured(
             assert sum("snow in spatter's place" in name for name in names) == expected
 
 
-def test_what_no_image_tells_apart_is_no_difference_shown_and_says_so(model_results: Results) -> None:
+def test_models_that_differ_on_no_image_are_not_shown_to_differ_and_it_says_so(model_results: Results) -> None:
     changes = {"difference": 0.0, "ci_low": -0.01, "ci_high": 0.01, "p_value": None, "p_holm": None}
     one = model_results.comparisons[0].model_copy(update=changes | {"verdict": "no evidence"})
     assert reading(one) == "no evidence"
-    assert "no image tells them apart" in evidence(one, quantity(Lookup(model_results), one.key, one.n))
+    assert "they differ on no image" in evidence(one, quantity(Lookup(model_results), one.key, one.n))
     assert reading(one.model_copy(update={"difference": None})) == "unknown"

@@ -53,7 +53,7 @@ def many(results: Results, count: int) -> Results:
 
 
 def with_verdicts(results: Results, **verdicts: str) -> Results:
-    """The record in which comparisons of the best model with others on clean images end as told."""
+    """The record in which comparisons of the best model with others on clean images end as given."""
     best = results.comparisons[0]
     pairs = {name.replace("_", "-") if name == "small_vit" else name: verdict for name, verdict in verdicts.items()}
     found = [
@@ -64,29 +64,29 @@ def with_verdicts(results: Results, **verdicts: str) -> Results:
 
 
 def test_a_report_on_models_does_not_speak_of_teachers_and_students(model_report: Any) -> None:
-    for told in (model_report.page.text, model_report.markdown):
-        assert not re.search(r"(?i)teacher|student|pseudo|generation|self-training|checkpoint|control", told)
+    for stated in (model_report.page.text, model_report.markdown):
+        assert not re.search(r"(?i)teacher|student|pseudo|generation|self-training|checkpoint|control", stated)
 
 
 @pytest.mark.parametrize(
     ("verdicts", "ending"),
     [
-        (dict.fromkeys(NAMES[:3], "better"), "; paired comparisons on clean images tell it apart from every other."),
-        ({"resnet20": "better", "resnet32": "no evidence"}, "; on clean images it is not told apart from resnet32."),
-        ({"resnet20": "better"}, "; paired comparisons on clean images tell it apart from resnet20."),
+        (dict.fromkeys(NAMES[:3], "better"), "; paired comparisons on clean images distinguish it from every other."),
+        ({"resnet20": "better", "resnet32": "no evidence"}, "; on clean images it is not distinguished from resnet32."),
+        ({"resnet20": "better"}, "; paired comparisons on clean images distinguish it from resnet20."),
         (
             {"resnet20": "no evidence", "resnet32": "no evidence"},
-            "; on clean images it is not told apart from resnet20 and resnet32.",
+            "; on clean images it is not distinguished from resnet20 and resnet32.",
         ),
         ({}, "small-vit has the lowest error on clean images and on corrupted ones."),
     ],
 )
-def test_the_headline_names_the_first_model_and_those_it_is_not_told_apart_from(
+def test_the_headline_names_the_first_model_and_those_it_is_not_distinguished_from(
     model_results: Results, verdicts: dict[str, str], ending: str
 ) -> None:
-    told = answers.headline(Lookup(with_verdicts(model_results, **verdicts)))
-    assert told.startswith("small-vit has the lowest error on clean images and on corrupted ones")
-    assert told.endswith(ending)
+    stated = answers.headline(Lookup(with_verdicts(model_results, **verdicts)))
+    assert stated.startswith("small-vit has the lowest error on clean images and on corrupted ones")
+    assert stated.endswith(ending)
 
 
 def test_a_comparison_counts_whichever_of_the_two_was_the_candidate(model_results: Results) -> None:
@@ -94,7 +94,7 @@ def test_a_comparison_counts_whichever_of_the_two_was_the_candidate(model_result
         update={"candidate": "resnet32", "baseline": "small-vit", "verdict": "worse"}
     )
     lookup = Lookup(model_results.model_copy(update={"comparisons": [turned]}))
-    assert answers.headline(lookup).endswith("on clean images tell it apart from resnet32.")
+    assert answers.headline(lookup).endswith("on clean images distinguish it from resnet32.")
     assert "it was not compared with resnet20 and vgg16_bn" in answers.comparisons(lookup)[0]
 
 
@@ -213,7 +213,7 @@ def test_figures_of_forty_models_draw_twelve_with_the_baseline_and_tables_have_a
     figure = reliability(lookup)
     assert figure is not None
     assert len(figure.panels) == MOST
-    assert "Drawn are 12 of the 40 models, those with the lowest clean error, the baseline among" in figure.caption
+    assert "12 of the 40 models are drawn, those with the lowest clean error, the baseline among" in figure.caption
     assert [str(one) for one in lookup.drawn] == ["copy0", *(f"copy{place}" for place in range(29, 40))]
     assert flips(lookup) is not None
     for table in (models.models(lookup), robustness(lookup), attacks.attack(lookup), *by_member(lookup, "corruption")):
@@ -243,6 +243,6 @@ def test_no_two_drawn_models_look_alike(model_results: Results) -> None:
 def test_the_limits_of_models_are_not_those_of_a_run(results: Results, model_results: Results) -> None:
     ours, theirs = (dict(limits(Lookup(found))) for found in (results, model_results))
     assert {"One seed.", "Unequal budgets.", "Weights.", "Several comparisons.", "Temperature."} <= set(ours)
-    assert {"One training each.", "Origin.", "Preprocessing.", "Several comparisons."} <= set(theirs)
+    assert {"One training run each.", "Origin.", "Preprocessing.", "Several comparisons."} <= set(theirs)
     assert not {"One seed.", "Unequal budgets.", "Weights.", "Top-5."} & set(theirs)
     assert "in each family at 5 %: here 28 comparisons in two families" in theirs["Several comparisons."]

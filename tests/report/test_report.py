@@ -107,19 +107,19 @@ def test_drawings_with_hostile_names_are_well_formed(plain_and_hostile: tuple[An
 
 
 def test_a_mean_over_a_subset_is_never_printed_under_the_name_of_the_full_set(report: Any) -> None:
-    for told in (report.page.text, report.markdown):
-        assert "Corruption error, mean of 5 of the 15" in told
-        assert "Flip rate, mean of 3 of the 10" in told
-        assert not re.search(r"\b(mCE|mFR|uCE|MCE)\b", told)
+    for stated in (report.page.text, report.markdown):
+        assert "Corruption error, mean of 5 of the 15" in stated
+        assert "Flip rate, mean of 3 of the 10" in stated
+        assert not re.search(r"\b(mCE|mFR|uCE|MCE)\b", stated)
 
 
 def test_a_mean_over_the_full_set_is_printed_under_its_name(results: Results, report_of: Writer) -> None:
     whole = [one.model_copy(update={"complete": True, "missing": []}) for one in results.benchmarks]
     report = report_of(results.model_copy(update={"benchmarks": whole}))
-    for told in (report.page.text, report.markdown):
-        assert "mCE (% of baseline)" in told.replace("\N{NO-BREAK SPACE}", " ")
-        assert "mFR (% of baseline)" in told
-        assert "mean of" not in told
+    for stated in (report.page.text, report.markdown):
+        assert "mCE (% of baseline)" in stated.replace("\N{NO-BREAK SPACE}", " ")
+        assert "mFR (% of baseline)" in stated
+        assert "mean of" not in stated
 
 
 def test_a_full_list_of_corruptions_on_a_part_of_the_images_is_still_a_subset(results: Results) -> None:
@@ -132,9 +132,9 @@ def test_a_full_list_of_corruptions_on_a_part_of_the_images_is_still_a_subset(re
 def test_the_caution_of_every_number_is_printed_where_the_number_is(results: Results, report_of: Writer) -> None:
     noted = with_measurements(results, lambda i, one: one.model_copy(update={"note": f"caution {i:04d}"}))
     report = report_of(noted)
-    for told in (report.page.text, report.markdown):
-        assert {one.note for one in noted.measurements} == set(re.findall(r"caution \d{4}", told))
-        assert "caution" not in told.split("What these numbers can and cannot say")[-1]
+    for stated in (report.page.text, report.markdown):
+        assert {one.note for one in noted.measurements} == set(re.findall(r"caution \d{4}", stated))
+        assert "caution" not in stated.split("What these numbers can and cannot say")[-1]
     drawn = reliability(Lookup(noted))
     assert drawn is not None
     assert all(f"({mark})" in panel.title for panel, (mark, _) in zip(drawn.panels, drawn.notes, strict=True))
@@ -150,8 +150,8 @@ def test_a_caution_is_marked_in_the_cell_of_its_number(results: Results) -> None
     table = by_member(Lookup(results), "corruption")[2]
     notes = dict(table.notes)
     row = next(row for row in table.rows if row.cells[0].text == "brightness")
-    told = ["".join(notes[mark] for mark in cell.marks).rpartition(" ")[2] for cell in row.cells[1:]]
-    assert told == ["ill-conditioned"] * 3 + ["undefined"] + ["ill-conditioned"] * 4
+    stated = ["".join(notes[mark] for mark in cell.marks).rpartition(" ")[2] for cell in row.cells[1:]]
+    assert stated == ["ill-conditioned"] * 3 + ["undefined"] + ["ill-conditioned"] * 4
     assert row.cells[4].text == "\N{EN DASH}"
     assert not [cell.marks for cell in table.rows[0].cells if cell.marks]
 
@@ -194,12 +194,12 @@ def test_a_sentence_takes_the_verdict_of_the_record_and_needs_all_that_it_rests_
     results: Results, update: dict[str, Any], words: str
 ) -> None:
     found = [one.model_copy(update=update) for one in results.comparisons]
-    told = comparisons(Lookup(results.model_copy(update={"comparisons": found})))
+    stated = comparisons(Lookup(results.model_copy(update={"comparisons": found})))
     expected = words.format(own="77.8k parameters, 600k images seen")
-    assert len([one for one in told if one.startswith(expected)]) == 1
+    assert len([one for one in stated if one.startswith(expected)]) == 1
 
 
-def test_numbers_that_no_image_tells_apart_have_no_p_value_and_are_still_compared(results: Results) -> None:
+def test_numbers_that_differ_on_no_image_have_no_p_value_and_are_still_compared(results: Results) -> None:
     same = {"difference": 0.0, "ci_low": 0.0, "ci_high": 0.0, "p_value": None, "p_holm": None, "verdict": "no evidence"}
     found = [one.model_copy(update=same) for one in results.comparisons]
     lookup = Lookup(results.model_copy(update={"comparisons": found}))
@@ -213,24 +213,26 @@ def test_numbers_that_no_image_tells_apart_have_no_p_value_and_are_still_compare
 
 
 def test_a_sentence_on_networks_of_unequal_size_or_budget_has_both_of_either(results: Results) -> None:
-    told = comparisons(Lookup(results))
-    assert told[2].startswith(
+    stated = comparisons(Lookup(results))
+    assert stated[2].startswith(
         "Generation 1 (resnet8, 77.8k parameters, 600k images seen) makes fewer errors on clean images than its "
         "teacher (resnet8, 77.8k parameters, 200k images seen): top-1 error \N{MINUS SIGN}4.4 points"
     )
     equal = [one.model_copy(update={"parameters": 5, "images_seen": 6}) for one in results.checkpoints]
-    told = comparisons(Lookup(results.model_copy(update={"checkpoints": equal})))
-    assert told[2].startswith("Generation 1 (resnet8) makes fewer errors on clean images than its teacher: top-1 error")
+    stated = comparisons(Lookup(results.model_copy(update={"checkpoints": equal})))
+    assert stated[2].startswith(
+        "Generation 1 (resnet8) makes fewer errors on clean images than its teacher: top-1 error"
+    )
 
 
 def test_a_sentence_on_two_networks_names_the_corrected_p_value_and_that_each_was_trained_once(
     results: Results,
 ) -> None:
-    told = comparisons(Lookup(results))[3]
+    stated = comparisons(Lookup(results))[3]
     assert (
         "(95 % interval \N{MINUS SIGN}5.4 to +0.2, McNemar p = 0.072 after Holm's correction, n = 500, one training "
-        "each); better in NLL, Brier score, error on corruptions and calibration error on corruptions."
-    ) in told
+        "run each); better in NLL, Brier score, error on corruptions and calibration error on corruptions."
+    ) in stated
 
 
 def test_the_same_record_gives_the_same_bytes(results: Results, report: Any, report_of: Writer) -> None:
@@ -243,10 +245,12 @@ def test_the_same_record_gives_the_same_bytes(results: Results, report: Any, rep
 def test_the_report_of_a_record_of_version_1_says_what_was_not_compared(report_of: Writer) -> None:
     content = json.loads((Path(__file__).parents[1] / "results/version1/results.json").read_text())
     old = Results.model_validate(upgraded(content))
-    told = report_of(old.model_copy(update={"samples": []})).page.text
-    assert "No control of equal size, noise and image budget was trained; against the baseline the" in told
-    assert "; not tested: higher in NLL, Brier score, calibration error and error on corruptions, lower in flip" in told
-    assert "Generation 1 (resnet14, 173k parameters, 350k images seen) makes fewer errors" in told
+    stated = report_of(old.model_copy(update={"samples": []})).page.text
+    assert "No control of equal size, noise and image budget was trained; against the baseline the" in stated
+    assert (
+        "; not tested: higher in NLL, Brier score, calibration error and error on corruptions, lower in flip" in stated
+    )
+    assert "Generation 1 (resnet14, 173k parameters, 350k images seen) makes fewer errors" in stated
 
 
 def test_links_of_the_markdown_resolve(either_report: Any) -> None:

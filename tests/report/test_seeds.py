@@ -21,14 +21,14 @@ def test_the_headline_is_over_all_trainings(seeded_results: Results) -> None:
     lookup = Lookup(seeded_results)
     assert students.headline(lookup) == (
         "Against its control the student is better in calibration error and calibration error on corruptions; not "
-        "shown to differ in clean error, NLL, Brier score, error on corruptions and flip probability (over 3 trainings "
-        "each)."
+        "shown to differ in clean error, NLL, Brier score, error on corruptions and flip probability (over 3 training "
+        "runs each)."
     )
     assert "luck in training" not in students.effect(lookup)
-    told = students.comparisons(lookup)
-    assert len(told) == 4
-    assert all("over 3 trainings each" in sentence for sentence in told)
-    assert told[2].startswith("Generation 1 (resnet20, 270k parameters, 600k images seen) makes fewer errors")
+    stated = students.comparisons(lookup)
+    assert len(stated) == 4
+    assert all("over 3 training runs each" in sentence for sentence in stated)
+    assert stated[2].startswith("Generation 1 (resnet20, 270k parameters, 600k images seen) makes fewer errors")
 
 
 def test_a_worse_number_over_seeds_is_in_the_headline(seeded_results: Results) -> None:
@@ -36,21 +36,21 @@ def test_a_worse_number_over_seeds_is_in_the_headline(seeded_results: Results) -
         one.model_copy(update={"verdict": "worse"}) if one.metric == "mean_flip_probability" else one
         for one in seeded_results.seed_comparisons
     ]
-    told = students.headline(Lookup(seeded_results.model_copy(update={"seed_comparisons": found})))
-    assert ", but worse in flip probability; not shown to differ in" in told
+    stated = students.headline(Lookup(seeded_results.model_copy(update={"seed_comparisons": found})))
+    assert ", but worse in flip probability; not shown to differ in" in stated
 
 
 def test_a_threshold_of_zero_is_no_confidence(seeded_results: Results) -> None:
-    assert "the pseudo-labels its teacher was confident of" in summary(Lookup(seeded_results))
+    assert "the pseudo-labels its teacher was confident about" in summary(Lookup(seeded_results))
     everything = [
         one.model_copy(update={"selection": one.selection.model_copy(update={"confidence_threshold": 0.0})})
         if one.selection
         else one
         for one in seeded_results.checkpoints
     ]
-    told = summary(Lookup(seeded_results.model_copy(update={"checkpoints": everything})))
-    assert "on its teacher's pseudo-labels" in told
-    assert "confident" not in told
+    stated = summary(Lookup(seeded_results.model_copy(update={"checkpoints": everything})))
+    assert "on its teacher's pseudo-labels" in stated
+    assert "confident" not in stated
 
 
 def test_networks_that_differ_in_their_seed_alone_are_one_row_and_each_has_its_own_in_the_next_table(
@@ -80,8 +80,8 @@ def test_comparisons_over_seeds_stand_complete_before_the_folded_single_ones(see
     lookup = Lookup(seeded_results)
     first, (single,) = comparisons.over_seeds(lookup), comparisons.comparisons(lookup)
     assert first is not None
-    assert (first.title, first.folded) == ("Comparisons over 3 trainings", False)
-    assert (single.title, single.folded) == ("Paired comparisons, one training each", True)
+    assert (first.title, first.folded) == ("Comparisons over 3 training runs", False)
+    assert (single.title, single.folded) == ("Paired comparisons, one training run each", True)
     assert len(first.rows) == len(seeded_results.seed_comparisons) == 21
     assert first.rows[0].heading == ("gen 1 · resnet20 against control · resnet20 (a family of 7 comparisons)")
     assert [cell.text for cell in first.rows[0].cells][3:] == ["+0.3", "0.147", "0.440", "7.1", "no difference shown"]
@@ -92,9 +92,9 @@ def test_a_folded_table_is_whole_on_the_page_and_says_in_markdown_what_it_leaves
     seeded_results: Results, seeded_report: Any
 ) -> None:
     (single,) = comparisons.comparisons(Lookup(seeded_results))
-    told = table_markdown(single)
-    assert len([line for line in told.splitlines() if "(n = " in line]) == 40
-    assert "*23 of 63 rows are left out here; tables/comparisons.csv has all.*" in told
+    stated = table_markdown(single)
+    assert len([line for line in stated.splitlines() if "(n = " in line]) == 40
+    assert "*23 of 63 rows are left out here; tables/comparisons.csv has all.*" in stated
     page = seeded_report.source
     folded = re.search(
         r'<details class="folded">\s*<summary>Table \d+. Paired comparisons.*?</details>', page, re.DOTALL
@@ -112,7 +112,7 @@ def test_figures_show_one_network_of_each_recipe_and_the_overview_shows_all(seed
     assert table is not None
     assert [str(one).split("/")[1] for one in lookup.drawn] == ["seed0"] * 4
     assert len(figure.panels) == 4
-    assert "Drawn are the networks of seed 0 alone; the tables have all." in figure.caption
+    assert "Only the networks of seed 0 are drawn; the tables have all." in figure.caption
     assert every.panels[0].title.count("gen 1 seed") == 3
     assert "Shown for seed 0 alone" in table.caption
 
@@ -123,10 +123,10 @@ def test_each_student_has_the_control_and_the_baseline_of_its_own_seed(seeded_re
         assert str(lookup.control(student)) == f"control/seed{student.seed}/gen1-resnet20"
         assert str(lookup.own_baseline(student)) == f"supervised/seed{student.seed}/gen0-resnet20"
     assert lookup.is_reference(lookup.checkpoints[-2])
-    assert "two single networks says nothing of their recipes." in dict(limits(lookup))["Seeds."]
+    assert "two single networks says nothing about their recipes." in dict(limits(lookup))["Seeds."]
 
 
-def test_means_over_seeds_tell_both_sources_of_chance(results: Results) -> None:
+def test_means_over_seeds_name_both_sources_of_chance(results: Results) -> None:
     mean = SeedMean(
         group="hard/gen3-resnet20",
         seeds=[0, 1, 2],

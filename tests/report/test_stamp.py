@@ -109,21 +109,21 @@ def test_a_name_that_is_cut_keeps_its_mark() -> None:
     assert printable(f"gen 2{MARK} · resnet-with-a-long-name", 12) == f"gen 2{MARK} · re…"
 
 
-def test_sentences_carry_the_words_where_they_tell_of_the_checkpoint(chosen_results: Results) -> None:
+def test_sentences_carry_the_words_where_they_mention_the_checkpoint(chosen_results: Results) -> None:
     lookup = Lookup(chosen_results)
-    told = comparisons(lookup)
-    assert [TEST_SELECTED in sentence for sentence in told] == [False, False, False, True, True, False, False]
-    assert told[3].startswith(f"Generation 2 (resnet14; {TEST_SELECTED}, 174k parameters, 600k images seen) is not")
-    assert f"(resnet14, 174k parameters, 600k images seen) ({TEST_SELECTED}) in clean error:" in told[4]
+    stated = comparisons(lookup)
+    assert [TEST_SELECTED in sentence for sentence in stated] == [False, False, False, True, True, False, False]
+    assert stated[3].startswith(f"Generation 2 (resnet14; {TEST_SELECTED}, 174k parameters, 600k images seen) is not")
+    assert f"(resnet14, 174k parameters, 600k images seen) ({TEST_SELECTED}) in clean error:" in stated[4]
     assert TEST_SELECTED not in headline(lookup) + summary(lookup)
 
 
 @pytest.mark.parametrize("role", ["control", "student"])
 def test_what_is_said_against_the_control_is_stamped_for_either_side(results: Results, role: str) -> None:
     lookup = Lookup(with_selection(results, "best-test", role))
-    assert headline(lookup).endswith(f"(one training each) ({TEST_SELECTED}).")
+    assert headline(lookup).endswith(f"(one training run each) ({TEST_SELECTED}).")
     assert f"(resnet20; {TEST_SELECTED})" in summary(lookup)
-    assert all(told.endswith(f"({TEST_SELECTED}).") for told in comparisons(lookup)[:2])
+    assert all(stated.endswith(f"({TEST_SELECTED}).") for stated in comparisons(lookup)[:2])
 
 
 def test_the_baseline_is_stamped_too(results: Results) -> None:
@@ -132,10 +132,10 @@ def test_the_baseline_is_stamped_too(results: Results) -> None:
     assert f"for the baseline (resnet20; {TEST_SELECTED})" in summary(lookup)
 
 
-def test_the_limits_tell_which_checkpoints_test_images_chose(chosen_results: Results) -> None:
-    told = dict(limits(Lookup(chosen_results)))[f"Weights: {TEST_SELECTED}."]
-    assert f"Every number of {NAME} ({TEST_SELECTED}) was measured on the images that chose the weights" in told
-    assert "those of the last step or those with the best accuracy on the test images" in told
+def test_the_limits_say_which_checkpoints_test_images_chose(chosen_results: Results) -> None:
+    stated = dict(limits(Lookup(chosen_results)))[f"Weights: {TEST_SELECTED}."]
+    assert f"Every number of {NAME} ({TEST_SELECTED}) was measured on the images that chose the weights" in stated
+    assert "those of the last step or those with the best accuracy on the test images" in stated
 
 
 @pytest.fixture(scope="module")

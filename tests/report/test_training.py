@@ -1,4 +1,4 @@
-"""What the report tells of training: pseudo-labels, the control, what was out of the ordinary, curves."""
+"""What the report says about training: pseudo-labels, the control, what was out of the ordinary, curves."""
 
 import re
 from typing import Any
@@ -78,9 +78,9 @@ def test_the_figure_of_images_per_class_shows_the_same_shares(results: Results) 
     assert figure is not None
     words = re.findall(r">([^<>]+)</text>", figure.panels[0].svg)
     shares = next(one.selection.class_accuracy for one in Lookup(results).students() if one.selection)
-    told = [UNDEFINED if share is None else f"{share * 100:.0f}" for share in shares]
-    place = words.index(told[0])
-    assert words[place : place + len(told)] == told
+    stated = [UNDEFINED if share is None else f"{share * 100:.0f}" for share in shares]
+    place = words.index(stated[0])
+    assert words[place : place + len(stated)] == stated
 
 
 @pytest.mark.parametrize("name", ["selection", "pseudo_labels", "figure"])
@@ -131,21 +131,21 @@ def test_the_lone_control_of_an_earlier_version_is_the_last_student_s(results: R
 
 
 def test_the_headline_names_every_number_in_which_the_last_student_is_worse_than_its_control(results: Results) -> None:
-    told = headline(Lookup(results))
-    assert told == (
+    stated = headline(Lookup(results))
+    assert stated == (
         "Against its control the last student is better in clean error, NLL, Brier score, error on corruptions, "
-        "calibration error on corruptions and flip probability, but worse in calibration error (one training each)."
+        "calibration error on corruptions and flip probability, but worse in calibration error (one training run each)."
     )
     changed = with_verdict(results, "worse", "negative_log_likelihood", "mean_flip_probability")
     assert "but worse in NLL, calibration error and flip probability (one" in headline(Lookup(changed))
     even = with_verdict(results, "no evidence", "top1_error", "brier_score")
-    assert "; not shown to differ in clean error and Brier score (one training each)." in headline(Lookup(even))
+    assert "; not shown to differ in clean error and Brier score (one training run each)." in headline(Lookup(even))
 
 
 def test_without_a_control_the_headline_says_so_and_what_is_mixed(results: Results) -> None:
     lookup = Lookup(without_control(results))
-    told = headline(lookup)
-    assert told.startswith(
+    stated = headline(lookup)
+    assert stated.startswith(
         "No control of equal size, noise and image budget was trained; against the baseline the last"
     )
     assert effect(lookup) == (
@@ -157,22 +157,22 @@ def test_without_a_control_the_headline_says_so_and_what_is_mixed(results: Resul
     assert effect(lookup) == "That difference mixes pseudo-labels with size (270k against 174k parameters)."
 
 
-def test_numbers_that_were_not_compared_are_told_beside_those_that_were(results: Results) -> None:
+def test_numbers_that_were_not_compared_are_named_beside_those_that_were(results: Results) -> None:
     clean = [one for one in results.comparisons if one.metric == "top1_error"]
-    told = headline(Lookup(results.model_copy(update={"comparisons": clean})))
-    assert "better in clean error; not tested: higher in calibration error, lower in NLL, Brier score," in told
+    stated = headline(Lookup(results.model_copy(update={"comparisons": clean})))
+    assert "better in clean error; not tested: higher in calibration error, lower in NLL, Brier score," in stated
 
 
 def test_the_control_is_described_under_the_headline_with_what_one_training_leaves_open(results: Results) -> None:
     assert effect(Lookup(results)) == (
         "The control is the same network trained on the labelled images alone, with the same noise and image budget. "
-        "What separates the two is the pseudo-labels, and with one training each also luck in training."
+        "What separates the two is the pseudo-labels, and with one training run each also luck in training."
     )
     lean = [
         one.model_copy(update={"images_seen": 100_000}) if one.role == "control" else one for one in results.checkpoints
     ]
-    told = effect(Lookup(results.model_copy(update={"checkpoints": lean})))
-    assert "but it has 270k parameters, 100k images seen and the student 270k parameters, 600k images seen." in told
+    stated = effect(Lookup(results.model_copy(update={"checkpoints": lean})))
+    assert "but it has 270k parameters, 100k images seen and the student 270k parameters, 600k images seen." in stated
 
 
 def test_the_effect_of_distillation_is_not_called_one_of_pseudo_labels(results: Results) -> None:
@@ -186,22 +186,22 @@ def test_a_student_that_kept_no_pseudo_label_owes_nothing_to_them(results: Resul
     assert selection is not None
     empty = changed(results, 3, selection=selection.model_copy(update={"kept": [0] * 10}))
     assert effect(Lookup(empty)).startswith(
-        "No pseudo-label was kept, so nothing but luck in training tells the student"
+        "No pseudo-label was kept, so nothing but luck in training separates the student"
     )
 
 
 def test_the_effect_is_printed_under_the_headline(results: Results, report: Any) -> None:
-    told = effect(Lookup(results))
-    assert f'<p class="effect">{told}</p>' in report.source
-    assert f"**{told}**" in report.markdown
+    stated = effect(Lookup(results))
+    assert f'<p class="effect">{stated}</p>' in report.source
+    assert f"**{stated}**" in report.markdown
 
 
 def test_a_run_without_a_control_says_no_more_of_one_than_that_there_is_none(results: Results, report_of: Any) -> None:
     report = report_of(without_control(results).model_copy(update={"config": {}}))
-    for told in (report.page.text, report.markdown):
-        assert len(re.findall("No control of equal size, noise and image budget was trained", told)) == 1
-        assert len(re.findall("No control was trained, so nothing here tells them apart", told)) == 1
-        assert told.count("control") == 2
+    for stated in (report.page.text, report.markdown):
+        assert len(re.findall("No control of equal size, noise and image budget was trained", stated)) == 1
+        assert len(re.findall("No control was trained, so nothing here separates them", stated)) == 1
+        assert stated.count("control") == 2
 
 
 def test_errors_by_severity_are_subtracted_from_those_of_control_and_baseline(results: Results) -> None:
@@ -213,7 +213,7 @@ def test_errors_by_severity_are_subtracted_from_those_of_control_and_baseline(re
     ]
 
 
-def test_a_plain_training_is_told_in_a_few_words(results: Results) -> None:
+def test_a_plain_training_is_described_in_a_few_words(results: Results) -> None:
     assert how_trained(Lookup(results)) == "Weights kept: those of the last step."
 
 
@@ -232,7 +232,7 @@ def test_a_plain_training_is_told_in_a_few_words(results: Results) -> None:
         ),
     ],
 )
-def test_a_departure_from_plain_training_is_told_with_its_networks(
+def test_a_departure_from_plain_training_is_reported_with_its_networks(
     results: Results, generation: int | None, update: dict[str, Any], sentence: str
 ) -> None:
     lookup = Lookup(changed(results, generation, **update))
@@ -242,13 +242,13 @@ def test_a_departure_from_plain_training_is_told_with_its_networks(
 
 def test_a_network_of_which_only_the_head_was_trained_says_so(results: Results) -> None:
     head = results.model_copy(update={"config": results.config | {"transfer": {"train": "head"}}})
-    told = how_trained(Lookup(changed(head, 1, initial_weights="ab12cd34" * 8)))
-    assert told.endswith("Started from trained weights ab12cd34, only the last layer trained: gen 1.")
+    stated = how_trained(Lookup(changed(head, 1, initial_weights="ab12cd34" * 8)))
+    assert stated.endswith("Started from trained weights ab12cd34, only the last layer trained: gen 1.")
 
 
 def test_the_limits_say_how_weights_were_kept(results: Results) -> None:
-    told = dict(limits(Lookup(changed(results, None, weights_selection="best-validation"))))["Weights."]
-    assert told.startswith(
+    stated = dict(limits(Lookup(changed(results, None, weights_selection="best-validation"))))["Weights."]
+    assert stated.startswith(
         "Weights kept: those with the best accuracy on held-out images. Nothing was selected on test"
     )
 

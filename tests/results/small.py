@@ -37,7 +37,7 @@ CONFIG = EvaluationConfig(
 
 @dataclass
 class Names:
-    """Of sets of images, as a source has them."""
+    """Names of sets of images, as a source has them."""
 
     corruptions: str = "made-up-c v1"
     perturbations: str = "made-up-p v1"
@@ -89,7 +89,7 @@ def write_model(
     save_labels(run, *labels())
     for cell, arrays in cells_of(config, skill, seed).items():
         which = f"{cell} {images}" if cell.startswith("corruption/") else cell
-        Stored(run, name).save(cell, arrays, fingerprint="made-up", images=which)
+        Stored(run, name).save(cell, arrays, fingerprint="made-up", image_identity=which)
 
 
 def model_record(name: str) -> ModelRecord:

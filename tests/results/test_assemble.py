@@ -198,7 +198,7 @@ def test_diagnostics_count_every_image_before_and_after_scaling(record: Results)
         assert one.reliability != one.scaled_reliability
 
 
-def test_gradients_that_vanish_are_told_in_a_sentence(tmp_path: Path) -> None:
+def test_gradients_that_vanish_are_reported_in_a_sentence(tmp_path: Path) -> None:
     write_model(tmp_path, "masked")
     arrays = cells_of(CONFIG, 2.0, 1)["fgsm"]
     Stored(tmp_path, "masked").save("fgsm", arrays | {"zero_gradient": np.arange(200) < 150}, "made-up", "fgsm")

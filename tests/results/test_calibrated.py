@@ -99,17 +99,17 @@ def test_two_calibration_errors_are_compared_by_mover_on_what_is_freed_of_noise(
     assert (found.test, found.candidate_value, found.baseline_value) == ("MOVER", own.unbiased, other.unbiased)
     assert (found.difference, found.ci_low, found.ci_high) == (expected.value, expected.low, expected.high)
     assert found.p_value == expected.p_value
-    assert compare("good", own, "twin", own).p_value is None, "no image tells them apart"
+    assert compare("good", own, "twin", own).p_value is None, "they differ on no image"
 
 
 def test_a_number_without_a_right_test_is_listed_and_refused_where_it_is_named(folder: Path) -> None:
     sides = open_side(f"{folder}:good"), open_side(f"{folder}:base")
     found = versus(*sides, Choice(everything=True))
-    assert "clean maximum_calibration_error: no test of it is right" in found.not_compared
-    assert "clean paper_calibration_error: no test of it is right" in found.not_compared
+    assert "clean maximum_calibration_error: no test of it is valid" in found.not_compared
+    assert "clean paper_calibration_error: no test of it is valid" in found.not_compared
     assert not {one.metric for one in found.comparisons} & {"maximum_calibration_error", "paper_calibration_error"}
     assert {one.test for one in found.comparisons if one.metric in FREED} == {"MOVER"}
-    with pytest.raises(UserError, match=r"clean maximum_calibration_error cannot be compared .no test of it is right"):
+    with pytest.raises(UserError, match=r"clean maximum_calibration_error cannot be compared .no test of it is valid"):
         versus(*sides, Choice(("clean:maximum_calibration_error",)))
 
 

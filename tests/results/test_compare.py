@@ -144,11 +144,11 @@ def test_everything_is_compared_but_what_has_no_direction(folder: Path) -> None:
     metrics = {one.metric for one in found.comparisons}
     assert not metrics & {"temperature", "zero_gradients", "relative_mean_corruption_error"}
     assert len(found.comparisons) > 60
-    assert any(one.startswith("scaled temperature: less of it is not better") for one in found.not_compared)
+    assert any(one.startswith("scaled temperature: lower is not better") for one in found.not_compared)
     assert "worse" not in {one.verdict for one in found.comparisons}, "models of equal skill"
 
 
-def test_a_metric_that_nobody_has_is_refused(folder: Path) -> None:
+def test_a_metric_that_neither_has_is_refused(folder: Path) -> None:
     with pytest.raises(UserError, match="Neither model has a number 'accuracy'"):
         versus(open_side(f"{folder}:same"), open_side(f"{folder}:base"), Choice(("accuracy",)))
     with pytest.raises(UserError, match=r"Did you mean top1_error\?"):
@@ -164,7 +164,7 @@ def test_the_table_names_models_numbers_and_verdicts(folder: Path) -> None:
     assert "%" in rows[0]
     assert "Of 9 numbers, good is better in" in text
     assert "Holm's correction over the 9 rows" in text
-    assert "says nothing of what training either again would give" in text
+    assert "says nothing about what training either again would give" in text
 
 
 def test_json_is_a_typed_record_with_the_texts_of_the_table_and_goes_into_a_file(folder: Path, tmp_path: Path) -> None:

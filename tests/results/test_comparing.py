@@ -1,4 +1,4 @@
-"""Verdicts within a question, what no image tells apart, and the difference that a comparison could have found."""
+"""Verdicts within a question, models that differ on no image, and the difference that a comparison could have found."""
 
 import numpy as np
 import pytest
@@ -42,7 +42,7 @@ def test_holms_correction_counts_the_comparisons_of_its_own_question_alone() -> 
     assert together[1:3] == corrected(alone)
 
 
-def test_models_that_no_image_tells_apart_are_not_tested_and_cost_the_others_nothing() -> None:
+def test_models_that_differ_on_no_image_are_not_tested_and_cost_the_others_nothing() -> None:
     same = compared(np.ones(N, bool), np.ones(N, bool))
     found = corrected([same, apart(6), same])
     assert [(one.p_value, one.p_holm, one.verdict) for one in (found[0], found[2])] == [(None, None, "no evidence")] * 2
@@ -66,12 +66,12 @@ def test_means_that_are_equal_on_every_resample_are_not_tested() -> None:
 
 @pytest.mark.parametrize("tests", [1, 9])
 def test_what_is_detectable_is_found_in_80_of_100_test_sets(tests: int) -> None:
-    """Two models that tell 12 of 100 images apart; the first comparison of a family of so many."""
+    """Two models that differ on 12 of 100 images; the first comparison in a family of this size."""
     random, n, resampler = np.random.default_rng(tests), 1000, Resampler(200, 1)
     truth = detectable_difference(2 * 1.96 * np.sqrt(0.12 / n), 0.05 / tests)
     for _ in range(5):  # the variance of a difference falls with its square
         truth = detectable_difference(2 * 1.96 * np.sqrt((0.12 - truth**2) / n), 0.05 / tests)
-    found, told = 0, []
+    found, stated = 0, []
     for _ in range(400):
         draw = random.random(n)
         own, other = draw < (0.12 - truth) / 2, (draw > 0.5) & (draw < 0.5 + (0.12 + truth) / 2)
@@ -80,9 +80,9 @@ def test_what_is_detectable_is_found_in_80_of_100_test_sets(tests: int) -> None:
         nothing = one.model_copy(update={"p_value": 1.0})
         judged = corrected([one, *[nothing] * (tests - 1)])[0]
         found += judged.verdict == "better"
-        told.append(judged.detectable)
-    print(f"{tests} tests: {100 * truth:.2f} points found in {found} of 400, told {100 * np.mean(told):.2f}")  # noqa: T201  # the power found
-    assert np.mean(told) == pytest.approx(truth, rel=0.06)
+        stated.append(judged.detectable)
+    print(f"{tests} tests: {100 * truth:.2f} points found in {found} of 400, stated {100 * np.mean(stated):.2f}")  # noqa: T201  # the power found
+    assert np.mean(stated) == pytest.approx(truth, rel=0.06)
     assert 0.72 <= found / 400 <= 0.86
 
 

@@ -94,7 +94,7 @@ def test_the_c_and_p_of_a_data_set_are_called_alike_in_the_table_of_benchmarks()
     assert {"cifar10-c", "cifar10-p", "cifar100-c"} <= {protocol.name for protocol in registered()}
 
 
-def test_a_field_of_a_key_that_nobody_knows_is_refused(results: Results) -> None:
+def test_an_unknown_field_of_a_key_is_refused(results: Results) -> None:
     content = results.measurements[0].model_dump(mode="json")
     content["key"]["sharpness"] = 1
     with pytest.raises(ValidationError, match="sharpness"):

@@ -306,7 +306,7 @@ def test_clean_predictions_of_fewer_images_are_refused(run: Path, tmp_path: Path
         measured(tmp_path)
 
 
-def test_predictions_that_do_not_tell_of_which_images_are_refused(
+def test_predictions_that_do_not_say_of_which_images_are_refused(
     run: Path, tmp_path: Path, cells: dict[str, Arrays]
 ) -> None:
     replaced(run, tmp_path, "clean", cells["clean"], images="")

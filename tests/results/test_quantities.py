@@ -88,7 +88,7 @@ def test_what_has_no_direction_or_no_right_test_is_what_it_was_before_there_was_
         assert metric(name).tested == (name not in untested)
 
 
-def test_a_metric_that_nobody_knows_is_called_by_its_name() -> None:
+def test_an_unknown_metric_is_called_by_its_name() -> None:
     assert (metric("odd_gap").title, metric("odd_gap").unit) == ("odd gap", "share")
 
 

@@ -137,7 +137,7 @@ def compared(own: list[Number], other: list[Number]) -> SeedComparison:
     return one
 
 
-def test_groups_that_nothing_tells_apart_are_not_tested() -> None:
+def test_groups_that_do_not_differ_are_not_tested() -> None:
     found = compared([number(1.0), number(1.0)], [number(1.0), number(1.0)])
     assert (found.difference, found.p_value, found.p_holm, found.detectable) == (0.0, None, None, None)
     assert found.verdict == "no evidence"

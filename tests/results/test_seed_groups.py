@@ -1,4 +1,4 @@
-"""Networks are averaged over seeds where nothing but the seed tells them apart."""
+"""Networks are averaged over seeds where they differ in nothing but the seed."""
 
 from dataclasses import replace
 from pathlib import Path
@@ -72,11 +72,11 @@ def test_a_single_network_is_no_group() -> None:
 
 
 def number(metric: str) -> Number:
-    """Of a network measured on ten images."""
+    """A number of a network measured on ten images."""
     return Number(Key("clean", metric), 0.5, np.array([0.25, 0.75]), 10, "v1")
 
 
-def test_a_number_that_one_seed_lacks_is_refused_by_name() -> None:
+def test_a_number_missing_for_one_seed_is_refused_by_name() -> None:
     (group,) = seed_groups([teacher(0), teacher(1)])
     group.add(0, [number("top1_error"), number("brier_score")])
     group.add(1, [number("top1_error")])

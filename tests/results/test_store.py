@@ -166,6 +166,6 @@ def test_half_a_file_is_refused_in_a_sentence(tmp_path: Path) -> None:
         load_results(tmp_path)
 
 
-def test_a_run_without_a_record_is_told_how_to_make_one(tmp_path: Path) -> None:
+def test_the_refusal_of_a_run_without_a_record_says_how_to_make_one(tmp_path: Path) -> None:
     with pytest.raises(UserError, match=r"There is no .*results\.json: run `nsbench evaluate"):
         load_results(tmp_path)

@@ -1,4 +1,4 @@
-"""What a reader must know of a training, said from made-up records: no training need happen to give the case."""
+"""What a reader must know about training, said from made-up records: no training run need happen to give the case."""
 
 from typing import Any
 

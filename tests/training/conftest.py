@@ -1,4 +1,4 @@
-"""A training small enough to run in a moment: three classes of 8x8 images, a tiny ResNet."""
+"""Training small enough to run in a moment: three classes of 8x8 images, a tiny ResNet."""
 
 import itertools
 from collections.abc import Callable
@@ -15,7 +15,7 @@ from nsbench.noise.augment import Augmenter
 from nsbench.noise.draws import InputNoise
 from nsbench.progress import Reporter
 from nsbench.training.schedule import Schedule
-from nsbench.training.selection import NOBODY, Examiners
+from nsbench.training.selection import NO_EXAMINERS, Examiners
 from nsbench.training.step import Noise, TrainingSet
 from nsbench.training.trainer import Outcome, train
 from tests.conftest import PRECISION
@@ -68,7 +68,7 @@ def data() -> TrainingSet:
 
 @pytest.fixture
 def run(tmp_path: Path) -> Callable[..., Outcome]:
-    """Train by a schedule; each training has a state of its own unless one is named."""
+    """Train by a schedule; each training run has a state of its own unless one is named."""
     fresh = (tmp_path / f"fresh{number}" for number in itertools.count())
 
     def run(
@@ -77,7 +77,7 @@ def run(tmp_path: Path) -> Callable[..., Outcome]:
         schedule: Schedule,
         state: Path | None = None,
         noise: Noise = GROUPED,
-        examiners: Examiners = NOBODY,
+        examiners: Examiners = NO_EXAMINERS,
         views: tuple[Noise, ...] = (),
     ) -> Outcome:
         with Reporter(quiet=True).task("test", schedule.images) as task:

@@ -143,7 +143,9 @@ def test_when_memory_runs_out_batches_are_learnt_in_halves(
     assert same(greedy, asked)
 
 
-def test_a_network_that_cannot_learn_from_one_image_is_told(data: TrainingSet, run: Make, make_schedule: Make) -> None:
+def test_a_network_that_cannot_learn_from_one_image_is_reported(
+    data: TrainingSet, run: Make, make_schedule: Make
+) -> None:
     with pytest.raises(UserError, match="runs out of memory with a single image: choose a smaller network"):
         run(Greedy(limit=0), data, make_schedule(160))
 

@@ -37,7 +37,7 @@ class Killer(Task):
             raise KeyboardInterrupt
 
 
-def test_the_loss_falls_on_images_that_can_be_told_apart(
+def test_the_loss_falls_on_images_that_can_be_distinguished(
     data: TrainingSet, run: Make, make_schedule: Make, make_network: Make
 ) -> None:
     history = run(make_network(), data, make_schedule(3000)).history
@@ -237,7 +237,7 @@ def test_the_best_on_validation_is_kept_and_the_last_is_not_touched_by_looking(
 def test_the_weights_kept_are_those_of_the_first_best_reading(
     data: TrainingSet, run: Make, make_schedule: Make, make_network: Make, same: Make
 ) -> None:
-    """A training that ends at the reading that was best gives the same weights.
+    """Training that ends at the reading that was best gives the same weights.
 
     The labels of the examination are what the network says in the middle of its training: nothing later beats that.
     """

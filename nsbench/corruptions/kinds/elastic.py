@@ -81,9 +81,9 @@ def _neighbours(
 
     Args:
         planes: (3, B, 32, 32).
-        columns: of the upper left of the four, int32 (B, 32, 32) in -32..63.
+        columns: columns of the upper left of the four, int32 (B, 32, 32) in -32..63.
         rows: likewise.
-        mode: of `_mirrored_places`.
+        mode: mode of `_mirrored_places`.
 
     Yields:
         Upper left, upper right, lower left, lower right of one channel, (B, 32, 32) each.
@@ -164,7 +164,7 @@ def smooth_fields(noise: torch.Tensor, strength: float, sigma: float) -> torch.T
     Args:
         noise: multiples of 2^-26 in (-1, 1), float64 (2, B, 32, 32).
         strength: a factor, in pixels.
-        sigma: of the blur in pixels, above 0.
+        sigma: sigma of the blur in pixels, above 0.
 
     Returns:
         float32 of the shape of `noise`, within 2^-21 `strength` of the blur in real numbers.

@@ -1,4 +1,4 @@
-"""Noise that falls on every element by itself: four corruptions of CIFAR-10-C, and sequences of CIFAR-10-P.
+"""Noise that falls on every element independently: four corruptions of CIFAR-10-C, and sequences of CIFAR-10-P.
 
 Each is a function of pixels and random numbers, kept apart from the drawing, so that it can be compared with the
 published one number by number. Shot noise alone is drawn as pixels at once.

@@ -30,7 +30,7 @@ class Flakes(NamedTuple):
     zoom: float
     """How many times as wide as a pixel a flake is."""
     threshold: float
-    """Lesser values are no flakes."""
+    """Smaller values are not flakes."""
 
 
 def lying_flakes(normal: torch.Tensor, flakes: Flakes, side: int) -> torch.Tensor:

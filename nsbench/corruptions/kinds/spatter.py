@@ -41,7 +41,7 @@ class Liquid(NamedTuple):
     """Constants of the liquid."""
 
     mean: float
-    """Of the noise,"""
+    """Mean of the noise,"""
     scale: float
     """its standard deviation,"""
     sigma: float
@@ -55,7 +55,7 @@ class Drops(NamedTuple):
 
     liquid: Liquid
     amount: float
-    """Of water: how much of its colour is added where it is brightest; of mud: the width of its edges in pixels."""
+    """For water, how much of its colour is added where it is brightest; for mud, the width of its edges in pixels."""
     is_mud: bool
 
 

@@ -29,7 +29,7 @@ TEXTURES_VERSION = "crystals-1"
 _SHRINK = 5
 """Photographs are used at a fifth of their size."""
 _SMALLEST_SIDE = SIDE * _SHRINK + _SHRINK // 2 + 1
-"""Of a photograph in pixels, so that one crop more than fits exactly remains to draw from."""
+"""Smallest side of a photograph in pixels, so that one crop more than fits exactly remains to draw from."""
 _LARGEST_AREA = 50_000_000
 
 _SIZE = 128

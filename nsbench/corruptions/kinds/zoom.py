@@ -62,7 +62,7 @@ def zoom(centres: torch.Tensor, factor: float, side: int) -> torch.Tensor:
     Args:
         centres: float64 (C, C, B), C = ceil(side / factor); the fields come last because that is four times as fast.
         factor: at least 1.
-        side: of the result, in pixels.
+        side: side of the result, in pixels.
 
     Returns:
         float64 (side, side, B).

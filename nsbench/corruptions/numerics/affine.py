@@ -26,7 +26,7 @@ def affine_coordinates(*, angle: float = 0.0, scale: float = 1.0, shear: float =
     the same where the coordinate is whole but for rounding.
 
     Args:
-        angle: of the rotation, in degrees clockwise.
+        angle: angle of the rotation, in degrees clockwise.
         scale: above 1 enlarges.
         shear: in degrees.
 

@@ -1,4 +1,4 @@
-"""How CIFAR-10 and CIFAR-100 lie on disk: the names in which they differ, beside those of their manifests."""
+"""How CIFAR-10 and CIFAR-100 are laid out on disk: the names in which they differ, beside those of their manifests."""
 
 from dataclasses import dataclass
 
@@ -12,8 +12,8 @@ class CifarLayout:
     Attributes:
         test_file: pickle of the test images.
         meta_file: pickle of the class names.
-        label_key: of the labels in a pickle.
-        label_column: of the labels in a parquet file.
+        label_key: key of the labels in a pickle.
+        label_column: column of the labels in a parquet file.
         parquet_folders: where under the data folder parquet files are looked for, in this order.
     """
 

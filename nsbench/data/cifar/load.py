@@ -11,7 +11,7 @@ from nsbench.errors import UserError
 
 
 def load_cifar(manifest: Manifest, folder: Path) -> Dataset:
-    """CIFAR-10 or CIFAR-100 in the official order, from whichever layout lies under the data folder.
+    """CIFAR-10 or CIFAR-100 in the official order, from whichever layout is under the data folder.
 
     Looked for, in this order: the unpacked archive's folder (such as `cifar-10-batches-py`) under
     `folder`, `folder` itself if it holds the pickles, then parquet files in `CifarLayout.parquet_folders`.

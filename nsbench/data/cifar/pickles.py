@@ -26,7 +26,7 @@ def read_pickles(manifest: Manifest, layout: CifarLayout, folder: Path) -> Datas
     for file in manifest.files:
         _check_size(folder / file.name, file, remedy)
     files = {file.name: file for file in manifest.files}
-    _verified_bytes(folder, files[layout.meta_file], remedy)  # read by nobody: the manifest names the classes
+    _verified_bytes(folder, files[layout.meta_file], remedy)  # never read: the manifest names the classes
 
     def read(file: ManifestFile) -> Piece:
         return _read_pickle(folder, file, manifest, layout.label_key, remedy)
@@ -62,7 +62,7 @@ class _PickledDtype:
         self.name = name
 
     def __setstate__(self, state: object) -> None:
-        """Byte order and alignment, which single bytes have not."""
+        """Byte order and alignment, which single bytes do not have."""
 
 
 class _PickledArray:

@@ -24,7 +24,7 @@ def assemble(pieces: Iterable[Piece], count: int, manifest: Manifest, folder: Pa
     """Copy the pieces of `folder` one after the other into `count` images.
 
     Raises:
-        UserError: they are not as many, or a label is none of the manifest's classes.
+        UserError: they are not as many, or a label is not one of the manifest's classes.
     """
     images = np.empty((count, *manifest.image_shape), dtype=np.uint8)
     labels = np.empty(count, dtype=np.int64)

@@ -19,7 +19,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO, NamedTuple
 
-from nsbench.data.library.entries import DataFile, DataFolder, Download, Source
+from nsbench.data.library.entries import DataFile, DataFolder, DataSource, Download
 from nsbench.data.library.fingerprints import CHUNK, Advance, Digests, FolderDigests
 from nsbench.errors import UserError
 
@@ -33,7 +33,7 @@ _BROKEN = (tarfile.TarError, zipfile.BadZipFile, zlib.error, EOFError, ValueErro
 
 
 class _Member(NamedTuple):
-    """A file in an archive: its name, checked, the size that the archive tells, and its content."""
+    """A file in an archive: its name, checked, the size that the archive states, and its content."""
 
     name: str
     size: int
@@ -46,10 +46,10 @@ class Contents:
 
     Attributes:
         files: by their paths in the set.
-        folders: of the set.
+        folders: folders of the set.
         inside: folder of the archive that holds them, None for all of it.
         into: folder of the set that the archive is unpacked into, None for the set's own.
-        most_bytes: of all files that folders hold.
+        most_bytes: largest total size of the files that folders hold.
     """
 
     files: dict[str, DataFile]
@@ -82,7 +82,7 @@ class Unpacked:
     left_out: list[str] = field(default_factory=list)
 
 
-def contents_of(source: Source, download: Download, archive_bytes: int) -> Contents:
+def contents_of(source: DataSource, download: Download, archive_bytes: int) -> Contents:
     """What `download`, an archive of `archive_bytes`, may hold of `source`."""
     files = {file.name: file for file in source.files_of(download)}
     return Contents(files, source.folders_of(download), download.inside, download.into, _COMPRESSION * archive_bytes)
@@ -95,7 +95,7 @@ def unpack(archive: Path, contents: Contents, target: Path, advance: Advance) ->
         archive: tar, tar.gz or zip, whatever its name says.
         contents: what may be written.
         target: a folder without links; the caller deletes it when this fails.
-        advance: told of the bytes written.
+        advance: gets the number of bytes written.
 
     Raises:
         UserError: the archive is damaged, hostile, or holds more than it may.
@@ -129,7 +129,7 @@ class _Taken:
 
     def add(self, member: _Member, entry: DataFile | DataFolder | None) -> None:
         """Count a member, before any of it is read; UserError if the archive then holds too much."""
-        if member.name.casefold() in self._names:  # a file system may not tell upper from lower case
+        if member.name.casefold() in self._names:  # a file system may not distinguish upper from lower case
             raise _hostile(self._archive, f"{member.name} comes twice")
         self._names.add(member.name.casefold())
         if isinstance(entry, DataFile):
@@ -194,7 +194,7 @@ class _Metered:
         chunk = self._stream.read(size)
         self._left -= len(chunk)
         if self._left < 0:
-            raise _hostile(self._archive, "it goes on where it should end")
+            raise _hostile(self._archive, "it continues where it should end")
         return chunk
 
 
@@ -239,22 +239,22 @@ def _zip_members(archive: Path, opened: zipfile.ZipFile) -> Iterator[_Member]:
                 yield _Member(name, entry.file_size, stream)
 
 
-def _checked_name(archive: Path, told: str) -> str:
+def _checked_name(archive: Path, raw: str) -> str:
     """The name of a member as a path below some folder, written in one way; UserError if it leads elsewhere."""
-    name = told.removesuffix("/")
+    name = raw.removesuffix("/")
     while name.startswith("./"):
         name = name[2:]
     parts = name.split("/")
     if name == ".":
         return name
     if (
-        not told.isprintable()  # NUL, line ends, bytes that are no text
-        or "\\" in told
-        or re.match("[A-Za-z]:", told)
+        not raw.isprintable()  # NUL, line ends, bytes that are not text
+        or "\\" in raw
+        or re.match("[A-Za-z]:", raw)
         or any(part in ("", ".", "..") or len(part.encode()) > 255 for part in parts)
         or len(parts) > _DEEPEST
     ):
-        raise _hostile(archive, f"the name {told[:200]!r} is not allowed")
+        raise _hostile(archive, f"the name {raw[:200]!r} is not allowed")
     return name
 
 
@@ -264,7 +264,7 @@ def _hostile(archive: Path, reason: str) -> UserError:
 
 @contextmanager
 def _explained(archive: Path) -> Iterator[None]:
-    """Tell a damaged archive in one sentence."""
+    """Report a damaged archive in one sentence."""
     try:
         yield
     except (*_BROKEN, gzip.BadGzipFile, NotImplementedError, RuntimeError) as error:

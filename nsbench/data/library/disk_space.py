@@ -1,10 +1,10 @@
-"""Whether the disk has room for a data set, told before anything is downloaded."""
+"""Whether the disk has room for a data set, checked before anything is downloaded."""
 
 import shutil
 from collections.abc import Iterable
 from pathlib import Path
 
-from nsbench.data.library.entries import Download, Source
+from nsbench.data.library.entries import DataSource, Download
 from nsbench.errors import UserError
 
 RESERVE = 100_000_000  # bytes left free for others
@@ -17,7 +17,7 @@ def free_bytes(folder: Path) -> int:
     return shutil.disk_usage(folder).free
 
 
-def needed_bytes(source: Source, downloads: Iterable[Download], arrived: dict[str, int]) -> int:
+def needed_bytes(source: DataSource, downloads: Iterable[Download], arrived: dict[str, int]) -> int:
     """The most that fetching takes at any moment: an archive is deleted before the next one comes.
 
     Args:
@@ -37,7 +37,7 @@ def needed_bytes(source: Source, downloads: Iterable[Download], arrived: dict[st
     return most
 
 
-def check_space(source: Source, needed: int, free: int, folder: Path) -> None:
+def check_space(source: DataSource, needed: int, free: int, folder: Path) -> None:
     """UserError if `needed` bytes and a reserve for others do not fit into `free` bytes."""
     if needed + RESERVE > free:
         raise UserError(
@@ -54,7 +54,7 @@ def format_bytes(count: int) -> str:
     return f"{count} bytes"
 
 
-def _unpacked_bytes(source: Source, download: Download) -> int:
+def _unpacked_bytes(source: DataSource, download: Download) -> int:
     files = sum(file.most_bytes for file in source.files_of(download))
     folders = (download.bytes or 0) if source.folders_of(download) else 0  # of JPEG images: about what the archive has
     return files + folders

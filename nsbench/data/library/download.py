@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from nsbench.data.library.entries import Download
-from nsbench.data.library.http import Part, TransferError, Wanted, may_ask, transfer
+from nsbench.data.library.http import DownloadError, Part, Wanted, may_ask, receive
 from nsbench.errors import UserError
 from nsbench.progress import Reporter
 
@@ -34,8 +34,8 @@ def addresses(download: Download, set_name: str, mirrors: str) -> list[str]:
     """Where to look for a download, in order: `MIRROR/SET/NAME` for each mirror, then the published addresses.
 
     Args:
-        download: of a manifest.
-        set_name: of its data set.
+        download: download of a manifest.
+        set_name: name of its data set.
         mirrors: base addresses, separated by spaces.
 
     Raises:
@@ -60,10 +60,10 @@ def fetch_file(
 
     Args:
         wanted: the file.
-        known_hash: `md5:...` or `sha256:...`; None where nobody knows it yet.
+        known_hash: `md5:...` or `sha256:...`; None where it is not known yet.
         urls: tried in this order, over and over while it may help.
         place: made if need be.
-        reporter: is told of the progress.
+        reporter: shows the progress.
         patience: when to give up.
 
     Raises:
@@ -71,7 +71,7 @@ def fetch_file(
         OSError: it cannot be written.
     """
     part = Part(place / f"{wanted.name}.part")
-    reasons: dict[str, TransferError] = {}
+    reasons: dict[str, DownloadError] = {}
     failures, reached = 0, part.size
     while failures < patience.attempts:
         if failures:
@@ -82,16 +82,16 @@ def fetch_file(
                 continue
             try:
                 return _retrieve(url, wanted, known_hash, part, reporter, patience.timeout)
-            except TransferError as error:
+            except DownloadError as error:
                 reasons[url] = error
                 reporter.say(f"{url}: {error}")
         if all(not reasons[url].passing for url in urls):
             break
         failures = 1 if part.size > reached else failures + 1
         reached = max(reached, part.size)
-    told = "; ".join(f"{url}: {reason}" for url, reason in reasons.items())
+    listed = "; ".join(f"{url}: {reason}" for url, reason in reasons.items())
     raise UserError(
-        f"{wanted.name} could not be downloaded ({told}): run the same command again to continue, set "
+        f"{wanted.name} could not be downloaded ({listed}): run the same command again to continue, set "
         f"{MIRROR_VARIABLE} to a mirror, or put the file into {place} yourself."
     )
 
@@ -107,7 +107,7 @@ def _retrieve(url: str, wanted: Wanted, known_hash: str | None, part: Part, repo
         pooch.retrieve(url, known_hash, wanted.name, place, downloader=_downloader(wanted, part, reporter, timeout))
     except ValueError as error:  # pooch's word for a wrong checksum
         part.discard()
-        raise TransferError("its checksum is wrong", passing=began > 0) from error
+        raise DownloadError("its checksum is wrong", passing=began > 0) from error
     part.discard()
     return place / wanted.name
 
@@ -116,7 +116,7 @@ def _downloader(wanted: Wanted, part: Part, reporter: Reporter, timeout: float) 
     """What pooch calls to bring the bytes."""
 
     def bring(url: str, output_file: str, _: object) -> None:
-        transfer(url, part, wanted, reporter, timeout)
+        receive(url, part, wanted, reporter, timeout)
         reporter.say(f"checking {wanted.name}")
         # A second name rather than a new one: the part outlives a process that is killed before its checksum is known.
         output = Path(output_file)

@@ -1,6 +1,6 @@
 """Where a data set comes from: its downloads, and the files and folders that they hold.
 
-Figures are published ones, or follow from the format of a file. What nobody published is left out
+Figures are published ones, or follow from the format of a file. What was never published is left out
 here and recorded on first use (`nsbench.data.library.recorded`).
 """
 
@@ -35,8 +35,8 @@ class DataFile(Strict):
     bytes: Count | None = Field(default=None, description="unset where not published: a .npy then has its array's size")
     md5: Md5 | None = Field(default=None, description="as published")
     sha256: Sha256 | None = Field(default=None, description="as published")
-    shape: Shape | None = Field(default=None, description="of the array in a .npy file or in a file of bare numbers")
-    dtype: Literal["uint8", "int32", "int64"] | None = Field(default=None, description="of that array")
+    shape: Shape | None = Field(default=None, description="shape of the array in a .npy file or a file of bare numbers")
+    dtype: Literal["uint8", "int32", "int64"] | None = Field(default=None, description="type of that array")
 
     @model_validator(mode="after")
     def _size_is_known(self) -> Self:
@@ -57,7 +57,7 @@ class DataFile(Strict):
 
     @property
     def array_bytes(self) -> int:
-        """Size of the array alone; 0 where the file is no array."""
+        """Size of the array alone; 0 where the file is not an array."""
         return math.prod(self.shape) * np.dtype(self.dtype).itemsize if self.shape and self.dtype else 0
 
     @property
@@ -84,7 +84,7 @@ class DataFolder(Strict):
     """A folder of many files of one kind, which are counted and not listed."""
 
     name: InnerPath | Literal["."] = Field(description="path inside the set's folder; a dot is that folder itself")
-    suffix: str = Field(pattern=r"^\.\w+$", description="of every file in it and below")
+    suffix: str = Field(pattern=r"^\.\w+$", description="suffix of every file in it and below")
     count: Count | None = Field(default=None, description="files in it and below; unset where not published")
 
 
@@ -121,7 +121,7 @@ class Download(Strict):
         return _published(self.md5, self.sha256)
 
 
-class Source(Strict):
+class DataSource(Strict):
     """What every manifest says: what the set is, and where its files come from."""
 
     name: str = Field(min_length=1, description="what the user types; also the name of the manifest file")
@@ -129,7 +129,7 @@ class Source(Strict):
     licence: str = Field(min_length=1)
     citation: str = Field(min_length=1)
     url: str = Field(pattern="^https://", description="where it comes from; the download itself for an archive")
-    folder: FileName | None = Field(default=None, description="of its files, in the data folder; unset when embedded")
+    folder: FileName | None = Field(default=None, description="its folder in the data folder; unset when embedded")
     downloads: Annotated[tuple[Download, ...], Field(strict=False)] = Field(default=(), description="none if embedded")
     files: Annotated[tuple[DataFile, ...], Field(strict=False)] = ()
     folders: Annotated[tuple[DataFolder, ...], Field(strict=False)] = ()
@@ -154,7 +154,7 @@ class Source(Strict):
         return tuple(folder for folder in self.folders if not download.holds or folder.name in download.holds)
 
 
-class FileSet(Source):
+class FileSet(DataSource):
     """Images to measure on, or for other programs: files to fetch and verify, not a set to train on by its name."""
 
     kind: Literal["files"]

@@ -18,7 +18,7 @@ class Known:
     """What files are compared with where no checksum is published.
 
     Attributes:
-        records: of the set.
+        records: records of the set.
         origin: where the files come from.
     """
 

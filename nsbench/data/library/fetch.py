@@ -1,6 +1,6 @@
 """A data set brought into the data folder: downloaded, checked, unpacked, and only then put in its place.
 
-All that is not finished lies in `downloads/NAME` of the data folder. Killed at any moment, the same
+Everything unfinished is in `downloads/NAME` of the data folder. Killed at any moment, the same
 call continues: from the bytes that arrived, or from an archive that is whole.
 """
 
@@ -42,7 +42,7 @@ def fetch(
     Args:
         source: the manifest.
         data: the data folder, made if need be.
-        reporter: is told what happens.
+        reporter: shows what happens.
         mirrors: base addresses to ask first, separated by spaces.
         patience: when to give up on servers; None stands for the usual.
         free: bytes of disk space; None asks the file system.
@@ -52,7 +52,7 @@ def fetch(
     """
     before = take_inventory(source, data)
     if before.folder is None:
-        reporter.say(f"{source.title}: nothing is to be fetched, it comes with a Python package.")
+        reporter.say(f"{source.title}: there is nothing to fetch, it comes with a Python package.")
         return
     _refuse_what_is_in_the_way(before)
     place = data / "downloads" / source.name
@@ -69,7 +69,7 @@ def fetch(
     if place.exists():
         with _explained(), _only_process(place, source):
             shutil.rmtree(place)
-    reporter.say(f"{source.title} is complete in {before.folder}{'' if needed else ': nothing is to be fetched'}.")
+    reporter.say(f"{source.title} is complete in {before.folder}{'' if needed else ': there is nothing to fetch'}.")
 
 
 @dataclass(frozen=True)
@@ -106,7 +106,7 @@ class _Fetch:
         file.unlink()
 
     def _remove_leftovers(self, staging: Path) -> None:
-        """Delete what a killed process left, but for what arrived."""
+        """Delete what a killed process left, except what has arrived."""
         shutil.rmtree(staging, ignore_errors=True)
         for left in self.place.glob("tmp*"):  # pooch's
             left.unlink()
@@ -134,11 +134,11 @@ class _Fetch:
             found = unpack(file, contents_of(self.source, download, size), staging, advance)
         if found.left_out:
             names = ", ".join(sorted(found.left_out)[:3]) + (" and others" if len(found.left_out) > 3 else "")
-            self.reporter.say(f"left out of {download.name}, since no part of the set: {names}")
+            self.reporter.say(f"left out of {download.name}, since they are not part of the set: {names}")
         return found
 
     def _check(self, download: Download, file: Path, staging: Path, found: Unpacked) -> None:
-        """Compare what was unpacked with the manifest and the records; what nobody published is recorded."""
+        """Compare what was unpacked with the manifest and the records; what has no published checksum is recorded."""
         records, findings = load_records(self.data, self.source.name), Findings()
         known = Known(records, "published archive" if download.published else "first use")
         files, folders = self.source.files_of(download), self.source.folders_of(download)
@@ -226,7 +226,7 @@ def _lock(handle: int, source: Manifest | FileSet) -> None:
 
 @contextmanager
 def _explained() -> Iterator[None]:
-    """Tell in one sentence that a file cannot be written."""
+    """Say in one sentence that a file cannot be written."""
     try:
         yield
     except OSError as error:

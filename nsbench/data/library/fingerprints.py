@@ -18,7 +18,7 @@ class Fingerprint(Strict):
     Attributes:
         files: how many they are.
         bytes: in all.
-        sha256: of the file; of a folder, that of the lines `SHA-256  PATH` of its files, sorted.
+        sha256: SHA-256 of the file; for a folder, that of the lines `SHA-256  PATH` of its files, sorted.
     """
 
     files: Count
@@ -48,7 +48,7 @@ class Digests:
         return found.hexdigest()
 
     def fingerprint(self) -> Fingerprint:
-        """Of a file that is not empty."""
+        """The fingerprint of a file that is not empty."""
         return Fingerprint(files=1, bytes=self.bytes, sha256=self.digits("sha256"))
 
 
@@ -68,19 +68,19 @@ class FolderDigests:
         self._lines.append(f"{file.digits('sha256')}  {name}\n".encode())
 
     def fingerprint(self) -> Fingerprint:
-        """Of a folder with at least one file that is not empty."""
+        """The fingerprint of a folder with at least one file that is not empty."""
         digest = hashlib.sha256(b"".join(sorted(self._lines))).hexdigest()
         return Fingerprint(files=len(self), bytes=self.bytes, sha256=digest)
 
 
 def digest_file(path: Path, advance: Advance, *, md5: bool = False) -> Digests:
-    """Read a file; `advance` is told of each chunk's bytes."""
+    """Read a file; `advance` gets the bytes of each chunk."""
     with path.open("rb") as stream:
         return digest_stream(stream, advance, md5=md5)
 
 
 def digest_stream(stream: IO[bytes], advance: Advance, *, md5: bool = False) -> Digests:
-    """Read a stream to its end; `advance` is told of each chunk's bytes."""
+    """Read a stream to its end; `advance` gets the bytes of each chunk."""
     digests = Digests(md5=md5)
     while chunk := stream.read(CHUNK):
         digests.update(chunk)

@@ -1,9 +1,9 @@
-"""Where data sets lie."""
+"""Where data sets are."""
 
 import os
 from pathlib import Path
 
 
 def data_folder(option: Path | None) -> Path:
-    """Where data files lie: the --data option, else the variable NSBENCH_DATA, else `data` in the working folder."""
+    """Where data files are: the --data option, else the variable NSBENCH_DATA, else `data` in the working folder."""
     return (option or Path(os.environ.get("NSBENCH_DATA") or "data")).expanduser()

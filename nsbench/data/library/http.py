@@ -26,8 +26,8 @@ _PASSING = (408, 416, 425, 429)  # and all from 500 on: to ask again may help
 _LONGEST_WAIT = 60.0
 
 
-class TransferError(Exception):
-    """A transfer that did not come to its end.
+class DownloadError(Exception):
+    """A download that did not complete.
 
     Attributes:
         passing: whether asking the same address again may help.
@@ -41,7 +41,7 @@ class TransferError(Exception):
 
 @dataclass(frozen=True)
 class Wanted:
-    """The file to transfer.
+    """The file to download.
 
     Attributes:
         name: for progress.
@@ -88,18 +88,18 @@ class Part:
         self._notes.unlink(missing_ok=True)
 
 
-def transfer(url: str, part: Part, wanted: Wanted, reporter: Reporter, timeout: float) -> None:
+def receive(url: str, part: Part, wanted: Wanted, reporter: Reporter, timeout: float) -> None:
     """Bring `part` to its full length; what an earlier attempt left is continued.
 
     Args:
         url: http or https.
         part: longer afterwards by what this attempt brings, also when it fails.
         wanted: the file.
-        reporter: is told of the progress.
+        reporter: shows the progress.
         timeout: seconds without a byte after which the server counts as gone.
 
     Raises:
-        TransferError: it is not complete.
+        DownloadError: it is not complete.
         OSError: the part cannot be written.
     """
     if wanted.bytes is not None and part.size > wanted.bytes:
@@ -120,7 +120,7 @@ def transfer(url: str, part: Part, wanted: Wanted, reporter: Reporter, timeout: 
             part.begin(url, _validator(response.headers))
         _receive(response, part, start, total, wanted, reporter, timeout)
     if part.size != (wanted.bytes or part.size):
-        raise TransferError(f"it broke off after {part.size:,} of {wanted.bytes:,} bytes", passing=True)
+        raise DownloadError(f"it broke off after {part.size:,} of {wanted.bytes:,} bytes", passing=True)
 
 
 def may_ask(url: str, *, checked: bool) -> bool:
@@ -145,7 +145,7 @@ class _Redirects(urllib.request.HTTPRedirectHandler):
     ) -> urllib.request.Request | None:
         if not may_ask(newurl, checked=self._wanted.checked):
             fp.close()
-            raise TransferError(f"it redirects to {newurl}, which is not safe without a checksum", passing=False)
+            raise DownloadError(f"it redirects to {newurl}, which is not safe without a checksum", passing=False)
         return super().redirect_request(req, fp, code, msg, headers, newurl)  # type: ignore[arg-type] # its stub is narrower
 
 
@@ -157,7 +157,7 @@ def _ask(url: str, have: int, version: str | None, wanted: Wanted, timeout: floa
         if version:
             headers["If-Range"] = version
     if not may_ask(url, checked=wanted.checked):
-        raise TransferError("plain http is not safe without a checksum", passing=False)
+        raise DownloadError("plain http is not safe without a checksum", passing=False)
     request = urllib.request.Request(url, headers=headers)  # noqa: S310 - may_ask has seen to the scheme
     try:
         return urllib.request.build_opener(_Redirects(wanted)).open(request, timeout=timeout)
@@ -169,32 +169,32 @@ def _ask(url: str, have: int, version: str | None, wanted: Wanted, timeout: floa
         ):
             raise _NothingLeft from error
         passing = error.code in _PASSING or error.code >= 500
-        raise TransferError(f"HTTP status {error.code}", passing=passing, wait=_asked_wait(error.headers)) from error
+        raise DownloadError(f"HTTP status {error.code}", passing=passing, wait=_asked_wait(error.headers)) from error
     except (OSError, http.client.HTTPException) as error:
-        raise TransferError(_reason(error, timeout), passing=True) from error
+        raise DownloadError(_reason(error, timeout), passing=True) from error
 
 
 def _start(response: Any, part: Part, version: str | None) -> int:
     """The offset of the first byte that comes; 0 starts again."""
     if response.headers.get_content_type() in ("text/html", "application/xhtml+xml"):
-        raise TransferError("it is a web page, not the file", passing=False)
+        raise DownloadError("it is a web page, not the file", passing=False)
     if response.status != http.HTTPStatus.PARTIAL_CONTENT:
         return 0
-    told = re.fullmatch(r"bytes (\d+)-\d+/(\d+|\*)", response.headers.get("Content-Range", ""))
-    if told and int(told[1]) == part.size and version in (None, _validator(response.headers)):
+    sent = re.fullmatch(r"bytes (\d+)-\d+/(\d+|\*)", response.headers.get("Content-Range", ""))
+    if sent and int(sent[1]) == part.size and version in (None, _validator(response.headers)):
         return part.size
     part.discard()
-    raise TransferError("it sent another part than was asked for", passing=True)
+    raise DownloadError("it sent a different part from the one requested", passing=True)
 
 
 def _total(response: Any, start: int, wanted: Wanted) -> int | None:
-    """The length of the whole file as the server tells it; None where it does not."""
-    told = response.headers.get("Content-Length", "")
-    total = start + int(told) if told.isdecimal() else None
+    """The length of the whole file as the server states it; None where it does not."""
+    length = response.headers.get("Content-Length", "")
+    total = start + int(length) if length.isdecimal() else None
     if total is not None and wanted.bytes not in (None, total):
-        raise TransferError(f"it offers {total:,} bytes where {wanted.bytes:,} are known to be right", passing=False)
+        raise DownloadError(f"it offers {total:,} bytes where {wanted.bytes:,} are known to be right", passing=False)
     if total is not None and total > wanted.most_bytes:
-        raise TransferError(f"it offers {total:,} bytes where there is room for {wanted.most_bytes:,}", passing=False)
+        raise DownloadError(f"it offers {total:,} bytes where there is room for {wanted.most_bytes:,}", passing=False)
     return total
 
 
@@ -213,19 +213,19 @@ def _receive(
         while chunk := _read(response, timeout):
             if have + len(chunk) > most:
                 part.discard()
-                raise TransferError(f"it sends more than {most:,} bytes", passing=False)
+                raise DownloadError(f"it sends more than {most:,} bytes", passing=False)
             file.write(chunk)
             task.advance((have + len(chunk)) // _MEGABYTE - have // _MEGABYTE)
             have += len(chunk)
     if total is not None and have < total:
-        raise TransferError(f"it broke off after {have:,} of {total:,} bytes", passing=True)
+        raise DownloadError(f"it broke off after {have:,} of {total:,} bytes", passing=True)
 
 
 def _read(response: Any, timeout: float) -> bytes:
     try:
         return bytes(response.read1(CHUNK))  # what is there: a full chunk that is broken off would be lost
     except (OSError, http.client.HTTPException) as error:
-        raise TransferError(_reason(error, timeout), passing=True) from error
+        raise DownloadError(_reason(error, timeout), passing=True) from error
 
 
 def _reason(error: Exception, timeout: float) -> str:
@@ -242,5 +242,5 @@ def _validator(headers: Message) -> str | None:
 
 
 def _asked_wait(headers: Message) -> float:
-    told = headers.get("Retry-After", "")
-    return min(float(told), _LONGEST_WAIT) if told.isdecimal() else 0.0
+    seconds = headers.get("Retry-After", "")
+    return min(float(seconds), _LONGEST_WAIT) if seconds.isdecimal() else 0.0

@@ -1,4 +1,4 @@
-"""What of a data set is in the data folder, told from names and sizes alone."""
+"""Which part of a data set is in the data folder, judged by names and sizes alone."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Literal
 
 from nsbench.data.library.disk_space import format_bytes
-from nsbench.data.library.entries import DataFile, DataFolder, FileSet, Source
+from nsbench.data.library.entries import DataFile, DataFolder, DataSource, FileSet
 from nsbench.data.library.manifests import Manifest
 from nsbench.data.library.recorded import Records, load_records
 from nsbench.data.npy.folder import DESCRIPTION
@@ -35,13 +35,13 @@ class Inventory:
     """One data set, as it is on disk.
 
     Attributes:
-        name: of the set.
+        name: name of the set.
         title: for people.
-        folder: where its files lie or would lie; None when embedded.
-        state: of the whole set. `made by nsbench` is a generated set in the official one's place.
+        folder: where its files are or would be; None when embedded.
+        state: state of the whole set. `made by nsbench` is a generated set in the official one's place.
         entries: its files, then its folders, in the order of the manifest.
-        download_bytes: of all its downloads; None where not published.
-        unpacked_bytes: of all its files; None where not known.
+        download_bytes: size of all its downloads; None where not published.
+        unpacked_bytes: size of all its files; None where not known.
         instead: what nsbench can make in its place.
     """
 
@@ -65,7 +65,7 @@ class Inventory:
 
 
 def take_inventory(source: Manifest | FileSet, data: Path) -> Inventory:
-    """What of `source` is in the data folder; UserError if the record of its checksums is damaged."""
+    """Which part of `source` is in the data folder; UserError if the record of its checksums is damaged."""
     folder = set_folder(source, data)
     entries: tuple[Entry, ...] = ()
     if folder is not None:
@@ -87,8 +87,8 @@ def take_inventory(source: Manifest | FileSet, data: Path) -> Inventory:
     )
 
 
-def set_folder(source: Source, data: Path) -> Path | None:
-    """Where the files of `source` lie: its folder in the data folder, or the data folder itself if it has them all."""
+def set_folder(source: DataSource, data: Path) -> Path | None:
+    """Where the files of `source` are: its folder in the data folder, or the data folder itself if it has them all."""
     if source.folder is None:
         return None
     folder = data / source.folder
@@ -145,10 +145,10 @@ def format_inventories(inventories: Sequence[Inventory]) -> str:
         (
             one.name,
             one.title,
-            _told_state(one),
+            _state_text(one),
             format_bytes(one.bytes) if one.bytes else "-",
-            _told_bytes(one, one.download_bytes),
-            _told_bytes(one, one.unpacked_bytes),
+            _bytes_text(one, one.download_bytes),
+            _bytes_text(one, one.unpacked_bytes),
             f"nsbench data generate {one.name}" if one.instead else "-",
         )
         for one in inventories
@@ -158,14 +158,14 @@ def format_inventories(inventories: Sequence[Inventory]) -> str:
     return "\n".join("  ".join(f"{cell:{side}{width}}" for cell, width, side in line).rstrip() for line in lines)
 
 
-def _told_state(inventory: Inventory) -> str:
+def _state_text(inventory: Inventory) -> str:
     if inventory.state == "partial":
         whole = len(inventory.entries) - len(inventory.not_whole())
         return f"partial, {whole} of {len(inventory.entries)}"
     return inventory.state
 
 
-def _told_bytes(inventory: Inventory, count: int | None) -> str:
+def _bytes_text(inventory: Inventory, count: int | None) -> str:
     if inventory.folder is None:
         return "-"
     return "not known" if count is None else format_bytes(count)

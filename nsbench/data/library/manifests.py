@@ -1,7 +1,7 @@
 """The data set manifests: what a data set is, and the checksums that prove it.
 
 A manifest is one TOML file in `data_manifests`. The folder ships inside the wheel, as
-`nsbench/data_manifests`; in a checkout it lies beside the package.
+`nsbench/data_manifests`; in a checkout it is beside the package.
 """
 
 import difflib
@@ -12,7 +12,7 @@ from typing import Annotated, Literal
 from pydantic import Field, TypeAdapter
 
 from nsbench.data.images import Dataset, ImageSet, content_checksum
-from nsbench.data.library.entries import Count, DataFile, FileSet, Md5, Sha256, Source
+from nsbench.data.library.entries import Count, DataFile, DataSource, FileSet, Md5, Sha256
 from nsbench.errors import UserError
 
 _PACKAGE = Path(__file__).resolve().parents[2]
@@ -35,7 +35,7 @@ class ManifestFile(DataFile):
     content: Sha256 | None = Field(default=None, description="checksum of a training batch's images and labels")
 
 
-class Manifest(Source):
+class Manifest(DataSource):
     """A training set that nsbench reads, with all that is known of it before its files are opened."""
 
     kind: Literal["embedded", "archive"] = Field(
@@ -52,7 +52,7 @@ class Manifest(Source):
     classes: Annotated[tuple[str, ...], Field(strict=False, min_length=2)] = Field(
         description="in the order of the labels"
     )
-    mean: Channels = Field(description="of each channel over the training images, pixels in [0, 1]")
+    mean: Channels = Field(description="mean of each channel over the training images, pixels in [0, 1]")
     std: Channels = Field(description="standard deviation of each channel, pixels in [0, 1]")
     checksum: Sha256 | None = Field(
         default=None, description="images.content_checksum of the training and test images; unset where not known"
@@ -94,7 +94,7 @@ def load_manifest(name: str) -> Manifest:
     if isinstance(found, Manifest):
         return found
     known = [other for other in list_manifests() if isinstance(load_source(other), Manifest)]
-    raise UserError(f"{found.title} is no set to train on: choose one of {', '.join(known)}.")
+    raise UserError(f"{found.title} is not a set to train on: choose one of {', '.join(known)}.")
 
 
 def load_source(name: str) -> Manifest | FileSet:

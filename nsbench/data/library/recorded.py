@@ -1,6 +1,6 @@
-"""Checksums recorded on first use, for files that nobody published one of.
+"""Checksums recorded on first use, for files that have no published one.
 
-They lie in the data folder, `checksums/NAME.json`, and are compared from then on. A record made from
+They are in the data folder, `checksums/NAME.json`, and are compared from then on. A record made from
 an archive that had its published checksum is as good as a published one; any other only shows that
 nothing has changed since.
 """
@@ -35,8 +35,8 @@ class Records(Strict):
     """All records of one data set.
 
     Attributes:
-        downloads: of files as downloaded, by name.
-        entries: of files and folders of the set, by name.
+        downloads: checksums of files as downloaded, by name.
+        entries: checksums of the set's files and folders, by name.
     """
 
     format_version: Literal[1] = 1
@@ -54,7 +54,7 @@ class Records(Strict):
         return Records(downloads=self.downloads, entries=self.entries | new)
 
     def with_download(self, name: str, content: Fingerprint) -> "Records":
-        """These records and that of a download whose checksum nobody published."""
+        """These records and that of a download that has no published checksum."""
         return Records(downloads=self.downloads | {name: record_now(content, "first use")}, entries=self.entries)
 
 
@@ -71,7 +71,7 @@ def load_records(data: Path, name: str) -> Records:
     except (FileNotFoundError, NotADirectoryError):
         return Records()
     except (ValidationError, ValueError, OSError) as error:
-        raise UserError(f"{path} is no record of checksums: delete it, and they are recorded anew.") from error
+        raise UserError(f"{path} is not a record of checksums: delete it, and they are recorded again.") from error
 
 
 def save_records(data: Path, name: str, records: Records) -> None:

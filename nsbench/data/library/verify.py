@@ -23,12 +23,12 @@ class Verification:
     """What verifying a data set has shown.
 
     Attributes:
-        folder: where its files lie.
+        folder: where its files are.
         faults: one sentence each, in the order of the manifest.
         published: how many files have their published checksum.
         recorded: how many files and folders, without a published checksum, are as recorded earlier.
         first_seen: names of those that were recorded now.
-        extras: paths of files that are no part of the set, sorted.
+        extras: paths of files that are not part of the set, sorted.
         generated: name of the set where nsbench made it, such as `nsbench-c v1 3f9a2c`; None for the official one.
     """
 
@@ -108,7 +108,7 @@ def _verify_generated(source: Manifest | FileSet, _: Path, folder: Path, reporte
             if Path(file).name != file or not path.is_file():
                 faults.append(f"{path} is missing: {remedy}.")
             elif digest_file(path, lambda _: None).digits("sha256") != checksum:
-                faults.append(f"{path} is not as it was made (its SHA-256 is another): {remedy}.")
+                faults.append(f"{path} is not as it was made (its SHA-256 differs): {remedy}.")
             task.advance(1)
     extras = sorted(path.name for path in folder.iterdir() if path.name not in {*files, DESCRIPTION})
     return Verification(folder, tuple(faults), 0, len(files) - len(faults), (), tuple(extras), name)
@@ -130,7 +130,7 @@ def _bytes_to_read(source: Manifest | FileSet, folder: Path) -> int:
 
 
 def _extras(source: Manifest | FileSet, data: Path, folder: Path) -> Iterator[str]:
-    """Files below the set's folder that are no part of it; none where it shares the data folder with others."""
+    """Files below the set's folder that are not part of it; none where it shares the data folder with others."""
     if folder == data:
         return
     files = {folder / file.name for file in source.files}

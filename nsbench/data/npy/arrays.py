@@ -27,9 +27,9 @@ class ArrayFile:
     """An array in a file, in C order; nothing of it is in memory until it is read.
 
     Attributes:
-        path: of the `.npy` file.
-        dtype: of its elements, never Python objects.
-        shape: of the array.
+        path: path of the `.npy` file.
+        dtype: dtype of its elements, never Python objects.
+        shape: shape of the array.
         offset: bytes before the first element.
         remedy: what a user can do about a fault, such as `download it again`.
     """
@@ -79,7 +79,7 @@ def open_array(path: Path, remedy: str) -> ArrayFile:
     """The array in an `.npy` file of format 1.0 or 2.0, its header checked against the length of the file.
 
     Args:
-        path: of the file.
+        path: path of the file.
         remedy: what a user can do about a fault.
 
     Raises:
@@ -112,7 +112,7 @@ def open_array(path: Path, remedy: str) -> ArrayFile:
 
 @contextmanager
 def readable(path: Path) -> Iterator[None]:
-    """Tell in one sentence that the operating system does not let us read `path` or a file in it."""
+    """Say in one sentence that the operating system does not let us read `path` or a file in it."""
     try:
         yield
     except OSError as error:

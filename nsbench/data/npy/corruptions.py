@@ -26,10 +26,10 @@ class CorruptionFiles:
     """Corrupted images on disk, all checked, none in memory.
 
     Attributes:
-        folder: of the arrays.
+        folder: folder of the arrays.
         names: corruptions that can be read.
-        severities: of the blocks in each file, in order.
-        labels: int64 (N,), of the clean images that were corrupted: the first N of the test set.
+        severities: severities of the blocks in each file, in order.
+        labels: int64 (N,), labels of the clean images that were corrupted: the first N of the test set.
         generated: the content of `nsbench-set.json` where nsbench made the set; None for the published one.
         ignored: names of further `.npy` files in the folder, which are not read.
     """
@@ -52,8 +52,8 @@ class CorruptionFiles:
             uint8 (n, 32, 32, 3).
 
         Raises:
-            KeyError: a corruption that is none of `names`.
-            ValueError: a severity that is none of `severities`.
+            KeyError: a corruption that is not in `names`.
+            ValueError: a severity that is not in `severities`.
             UserError: the file was changed since it was opened, or cannot be read.
         """
         block = self.severities.index(severity)
@@ -72,8 +72,8 @@ def open_corruption_files(
     Args:
         data_folder: holds the folder `CIFAR-10-C` (or `CIFAR-100-C`), or is that folder.
         dataset: the clean images and labels.
-        names: of corruptions, which are the stems of their files.
-        severities: that will be read, () for all; the published set has all, a generated one may have fewer.
+        names: names of corruptions, which are the stems of their files.
+        severities: those that will be read, () for all; the published set has all, a generated one may have fewer.
         protocol: the benchmark; None for the corruptions that the data set has anyway.
 
     Raises:

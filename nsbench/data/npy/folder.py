@@ -21,11 +21,11 @@ DESCRIPTION = "nsbench-set.json"
 
 @dataclass(frozen=True, eq=False)
 class ArrayFolder:
-    """Where arrays lie, and whose they are.
+    """Where arrays are, and whose they are.
 
     Attributes:
-        path: of the folder.
-        title: of the official set, such as `CIFAR-10-C`.
+        path: path of the folder.
+        title: title of the official set, such as `CIFAR-10-C`.
         stems: names of the `.npy` files in it, sorted.
         images: how many of the first test images each array is made of.
         generated: the content of `nsbench-set.json` where nsbench made the arrays; None for downloaded ones.
@@ -57,10 +57,10 @@ def find_array_folder(data_folder: Path, dataset: Dataset, protocol: Protocol, n
     folder itself, under this name or another.
 
     Args:
-        data_folder: where data files lie.
+        data_folder: where data files are.
         dataset: the clean images.
         protocol: corruptions or perturbations of this data set.
-        names: of the arrays wanted.
+        names: names of the arrays wanted.
 
     Raises:
         UserError: there is no such folder, it cannot be read, or nsbench made it of other images.

@@ -29,7 +29,7 @@ class PerturbationFiles:
     """Perturbed sequences on disk, all checked, none in memory.
 
     Attributes:
-        folder: of the arrays.
+        folder: folder of the arrays.
         names: perturbations that can be read.
         images: N, how many test images, the first ones, have a sequence.
         generated: the content of `nsbench-set.json` where nsbench made the set; None for the published one.
@@ -53,7 +53,7 @@ class PerturbationFiles:
             uint8 (n, T, 32, 32, 3).
 
         Raises:
-            KeyError: a perturbation that is none of `names`.
+            KeyError: a perturbation that is not in `names`.
             UserError: the file was changed since it was opened, or cannot be read.
         """
         return self._arrays[name].read(0, self.images, rows)
@@ -67,7 +67,7 @@ def open_perturbation_files(data_folder: Path, dataset: Dataset, names: Sequence
     Args:
         data_folder: holds the folder `CIFAR-10-P` (or `CIFAR-100-P`), or is that folder.
         dataset: the clean images.
-        names: of perturbations, which are the stems of their files.
+        names: names of perturbations, which are the stems of their files.
 
     Raises:
         UserError: the folder or a perturbation is missing, an array is of another type, shape or length, or

@@ -17,7 +17,7 @@ def load_test_set(protocol: Protocol, dataset: Dataset, data_folder: Path) -> Im
     """The images and labels of a test set.
 
     Args:
-        protocol: of the kind `test_set`; its layout says how the files are called, and how many images there are.
+        protocol: one of the kind `test_set`; its layout says how the files are called, and how many images there are.
         dataset: whose classes it has, and images of the same size.
         data_folder: holds the two files itself or in one of the folders of the layout.
 

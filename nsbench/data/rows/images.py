@@ -1,4 +1,4 @@
-"""Images that are read by rows, wherever they lie."""
+"""Images that are read by rows, wherever they are."""
 
 import math
 from collections.abc import Iterator

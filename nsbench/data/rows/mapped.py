@@ -14,7 +14,7 @@ class MappedImages:
     """Images in an `.npy` file, uint8 (N, H, W, 3) in C order; only the rows asked for are read, and copied.
 
     Args:
-        path: of the file.
+        path: path of the file.
         remedy: what a user should do about a fault.
 
     Raises:

@@ -88,7 +88,7 @@ def open_picture_folder(folder: Path, side: int, resize: int | None = None) -> t
     """Labelled images in one folder a class, and the classes, which are the folders' names in alphabetical order.
 
     Args:
-        folder: of the classes' folders.
+        folder: folder of the classes' folders.
         side: as for `PictureFiles`.
         resize: as for `PictureFiles`.
 

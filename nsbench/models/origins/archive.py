@@ -42,17 +42,19 @@ def check_archive(content: bytes, path: Path) -> None:
     """Raise UserError unless opening the archive with `torch.export.load` unpickles and evaluates nothing.
 
     Args:
-        content: of the file.
+        content: content of the file.
         path: to name in the error.
     """
-    damaged = UserError(f"{path} is damaged or is no exported program: write it with torch.export.save.")
+    damaged = UserError(f"{path} is damaged or is not an exported program: write it with torch.export.save.")
     try:
         reader = torch._C.PyTorchFileReader(io.BytesIO(content))
         records = reader.get_all_records()
     except RuntimeError:
         raise damaged from None
     if "archive_format" not in records:
-        raise UserError(f"{path} is no exported program of PyTorch 2.8 or later: save it again with torch.export.save.")
+        raise UserError(
+            f"{path} is not an exported program of PyTorch 2.8 or later: save it again with torch.export.save."
+        )
     try:
         fault = next(_faults(reader, records), None)
     except (RuntimeError, ValueError, LookupError, TypeError, AttributeError):  # parts absent or of another shape

@@ -20,7 +20,7 @@ class ExportedFile(Origin):
     """An exported program in a .pt2 file; it is opened when nothing in it needs unpickling.
 
     Args:
-        path: of the file.
+        path: path of the file.
     """
 
     kind = "exported"
@@ -31,7 +31,7 @@ class ExportedFile(Origin):
         self.label, self.short, self.file_sha256 = path.name, path.stem, sha256(path)
 
     def build(self, device: torch.device) -> Built:
-        """The program as a network on `device`; constants that it makes while it runs lie there too."""
+        """The program as a network on `device`; constants that it makes while it runs are there too."""
         content = self.path.read_bytes()  # once, so that what is checked is what is opened
         check_archive(content, self.path)
         try:

@@ -17,7 +17,7 @@ import torch
 from torch import nn
 
 from nsbench.errors import UserError
-from nsbench.models.origins.imports import code_of, describe, import_file, importable, told
+from nsbench.models.origins.imports import code_of, describe, import_file, importable, one_sentence
 from nsbench.models.origins.origin import Built, Origin
 from nsbench.models.record import Kind
 from nsbench.networks.cost import count_parameters
@@ -40,10 +40,10 @@ class Function(Origin):
     def build(self, device: torch.device) -> Built:  # noqa: ARG002 - moved by the caller
         """Import the code, call the function, and forget the imports."""
         with self._imports():
-            with told(f"{self.where} could not be imported"):
+            with one_sentence(f"{self.where} could not be imported"):
                 module = self._module()
             function = self._find(module)
-            with told(f"{self.label} failed"):
+            with one_sentence(f"{self.label} failed"):
                 network = function(**self._accepted(function))
             code = code_of(module)
         if not isinstance(network, nn.Module):
@@ -85,7 +85,7 @@ class FileFunction(Function):
     """A function in a Python file, whose folder is importable while it runs.
 
     Args:
-        path: of the file.
+        path: path of the file.
         function: its name.
         arguments: as for every function.
     """
@@ -118,7 +118,7 @@ class HubFunction(FileFunction):
     Args:
         folder: the repository on disk.
         repository: as results name it.
-        name: of the entry point.
+        name: name of the entry point.
         pretrained: whether to ask for the weights that it brings along.
     """
 
@@ -177,7 +177,7 @@ def hub_function(source: str, *, pretrained: bool) -> HubFunction:
         return HubFunction(folder, folder.absolute().name, name, pretrained=pretrained)
     if not re.fullmatch(r"[\w.-]+/[\w.-]+(:[\w./-]+)?", repository):
         raise UserError(
-            f"torchhub:{source}: {repository} is no folder here, nor OWNER/NAME or OWNER/NAME:REF on GitHub."
+            f"torchhub:{source}: {repository} is neither a folder here nor OWNER/NAME or OWNER/NAME:REF on GitHub."
         )
     return HubFunction(_fetched(repository), repository, name, pretrained=pretrained)
 

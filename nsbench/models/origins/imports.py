@@ -62,7 +62,7 @@ def code_of(module: ModuleType) -> str:
 
     Returns:
         Package and version for an installed package; otherwise a SHA-256 over the files of the module and of every
-        loaded module that lies beside its top package and is not installed.
+        loaded module that is beside its top package and is not installed.
     """
     top = module.__name__.partition(".")[0]
     distributions = packages_distributions().get(top, []) if _is_installed(module) else []
@@ -84,7 +84,7 @@ def lies_in(module: ModuleType, folder: Path) -> bool:
 
 
 @contextmanager
-def told(what: str) -> Iterator[None]:
+def one_sentence(what: str) -> Iterator[None]:
     """Turn whatever a user's code raises into one sentence with the place in that code.
 
     Args:
@@ -95,7 +95,7 @@ def told(what: str) -> Iterator[None]:
     except UserError:
         raise
     except (Exception, SystemExit) as error:
-        raise UserError(f"{what}: {describe(error)}{_place(error)}; mend that, or name another.") from error
+        raise UserError(f"{what}: {describe(error)}{_place(error)}; fix that, or name another.") from error
 
 
 def describe(error: BaseException) -> str:
@@ -124,7 +124,7 @@ def _file_of(module: ModuleType) -> Path | None:
 
 
 def _home(top: ModuleType) -> Path:
-    """The folder that a top-level module or package lies in."""
+    """The folder that a top-level module or package is in."""
     file = _file_of(top)
     if file is None:  # a package without __init__.py
         return Path(next(iter(top.__path__))).parent

@@ -9,7 +9,7 @@ import torch
 from torch import nn
 
 from nsbench.errors import UserError
-from nsbench.models.origins.imports import told
+from nsbench.models.origins.imports import one_sentence
 from nsbench.models.origins.origin import Built, Origin
 from nsbench.models.origins.packages import need
 from nsbench.networks.cost import count_parameters
@@ -19,8 +19,8 @@ class Library(Origin):
     """An architecture by its name in a package.
 
     Args:
-        name: of the architecture.
-        classes: of the head; None for the package's own number.
+        name: name of the architecture.
+        classes: number of classes of the head; None for the package's own number.
     """
 
     package: str
@@ -37,7 +37,7 @@ class Library(Origin):
 
     def build(self, device: torch.device) -> Built:  # noqa: ARG002 - moved by the caller
         """A new network with random weights."""
-        with told(f"{self.label} failed"):
+        with one_sentence(f"{self.label} failed"):
             network = self._make()
         return Built(network, f"{self.package} {self.library.__version__}", count_parameters(network))
 

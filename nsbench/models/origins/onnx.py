@@ -37,7 +37,7 @@ class OnnxFile(Origin):
     """A network in an ONNX file; weights in files beside it are read too.
 
     Args:
-        path: of the file.
+        path: path of the file.
     """
 
     kind = "onnx"

@@ -29,10 +29,10 @@ class Origin(ABC):
     """Makes one network, as often as it is asked.
 
     Attributes:
-        kind: of the source.
+        kind: kind of the source.
         label: the source without folders, such as resnet.py:resnet20.
         short: a name for reports.
-        file_sha256: of the file that holds code and weights in one; "" where weights come in a file of their own.
+        file_sha256: SHA-256 of the file that holds both code and weights; "" where weights come in a file of their own.
         differentiable: whether gradients reach the images.
         any_layout: whether it may be computed channels last, which is faster.
     """
@@ -46,7 +46,7 @@ class Origin(ABC):
 
     @abstractmethod
     def build(self, device: torch.device) -> Built:
-        """The network with the weights it brings along; it may still lie elsewhere than on `device`.
+        """The network with the weights it brings along; it may still be elsewhere than on `device`.
 
         Raises UserError when it cannot be made.
         """

@@ -12,7 +12,7 @@ def need(package: str, purpose: str, install: str = "") -> ModuleType:
     Args:
         package: to import.
         purpose: what needs it, such as "timm:resnet18".
-        install: what `pip install` is told; empty: the package's name.
+        install: argument of `pip install`; empty: the package's name.
 
     Raises UserError when it is not installed.
     """

@@ -138,7 +138,7 @@ def training(lookup: Lookup) -> Picture | None:
     drawn = [panel for curve in CURVES if (panel := history_panel(lookup, trained, curve)) is not None]
     caption = (
         "Against images seen, duplicates counted. Loss and training accuracy are measured on noisy training images, a "
-        "student's against pseudo-labels and with noise inside: these curves are no test of one against another."
+        "student's against pseudo-labels and with noise inside: these curves do not test one against another."
     )
     if any(point.validation_accuracy is not None for one in trained for point in one.history):
         caption += " Validation accuracy is measured without noise on labelled images held out of training."

@@ -28,7 +28,7 @@ INK, MUTED, FAINT, PAGE = "#010203", "#040506", "#070809", "#0a0b0c"
 INLINE = {INK: "currentColor", MUTED: "var(--muted)", FAINT: "var(--faint)", PAGE: "var(--page)"}
 STANDALONE = {INK: "#1b1f24", MUTED: "#59616b", FAINT: "#d9dde2", PAGE: "#ffffff"}
 
-# Told apart in the common forms of colour blindness, and at least 3:1 against both the light and the dark page.
+# Distinguishable in the common forms of colour blindness, and at least 3:1 against both the light and the dark page.
 SERIES = ("#2f7fc4", "#d9660a", "#119067", "#b3609f", "#8a7a1f", "#5f78d8")
 MARKERS = ("o", "s", "^", "D", "v", "P")
 DASHES = ("-", (0, (6, 2)), (0, (2, 1.5)), (0, (7, 2, 1.5, 2)), (0, (4, 1, 1, 1, 1, 1)), (0, (9, 3)))

@@ -1,6 +1,6 @@
 """Figures of cells and bars: corruption by severity, confusion, images kept per class.
 
-Cells are one hue whose opacity carries the value, so the same drawing reads on a light and on a dark page.
+Grid are one hue whose opacity carries the value, so the same drawing reads on a light and on a dark page.
 """
 
 from typing import Any
@@ -50,10 +50,10 @@ def bare(axes: Axes, width: float, height: float) -> None:
     axes.spines[:].set_visible(False)
 
 
-Cells = dict[tuple[str, int], tuple[float, str]]
+Grid = dict[tuple[str, int], tuple[float, str]]
 
 
-def severity_values(lookup: Lookup, benchmark: BenchmarkSet, one: Entry, metric: str, notes: Notes) -> Cells:
+def severity_values(lookup: Lookup, benchmark: BenchmarkSet, one: Entry, metric: str, notes: Notes) -> Grid:
     """A metric and its footnote mark by corruption and severity."""
     return {
         (name, severity): (found.value, "".join(notes.mark(found.note)))
@@ -91,7 +91,7 @@ def severity_maps(lookup: Lookup) -> Picture | None:
     return Picture("severity", "Top-1 error by corruption and severity", caption, panels, notes.marked())
 
 
-def difference_panels(lookup: Lookup, benchmark: BenchmarkSet, errors: dict[str, Cells]) -> list[Panel]:
+def difference_panels(lookup: Lookup, benchmark: BenchmarkSet, errors: dict[str, Grid]) -> list[Panel]:
     """The foremost model minus the control, and minus the baseline."""
     first, panels = lookup.foremost(), []
     control = lookup.control(first) if isinstance(first, CheckpointRecord) else None
@@ -111,7 +111,7 @@ def severity_panel(
     benchmark: BenchmarkSet,
     severities: list[int],
     titles: tuple[str, str],
-    values: Cells,
+    values: Grid,
     largest: float = 1.0,
     signed: bool = False,
 ) -> Panel:
@@ -259,8 +259,8 @@ def right_column(axes: Axes, found: SelectionRecord) -> None:
     """The share of each class's pseudo-labels that are right, as numbers beside the bars."""
     place: Any = {"textcoords": "offset pixels", "ha": "right", "annotation_clip": False}
     for row, right in enumerate(found.class_accuracy):
-        told = UNDEFINED if right is None else f"{right * 100:.0f}"
+        text = UNDEFINED if right is None else f"{right * 100:.0f}"
         axes.annotate(
-            told, (1, row), (42, 0), axes.get_yaxis_transform(), va="center", color=INK, fontsize=11.5, **place
+            text, (1, row), (42, 0), axes.get_yaxis_transform(), va="center", color=INK, fontsize=11.5, **place
         )
     axes.annotate("right, %", (1, 1), (42, 8), "axes fraction", color=MUTED, fontsize=11, **place)

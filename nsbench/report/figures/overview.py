@@ -129,10 +129,10 @@ def overview_panel(lookup: Lookup, wanted: Wanted) -> Panel | None:
         percent_axis(axes, "y")
         heading(axes, wanted.title, wanted.below)
 
-    told = ", ".join(
+    text = ", ".join(
         f"{lookup.label(one)} {number_text(wanted.turned(m.value or 0) * 100, places(m.n))} %" for one, m in shown
     )
-    return draw(258, 220, f"{wanted.title}: {told}", paint)
+    return draw(258, 220, f"{wanted.title}: {text}", paint)
 
 
 def overview_point(axes: Axes, lookup: Lookup, one: CheckpointRecord, wanted: Wanted, place: float) -> None:

@@ -60,7 +60,7 @@ def ece_text(lookup: Lookup, one: Entry, notes: Notes) -> str:
 
 def reliability_panel(lookup: Lookup, one: Entry, found: Diagnostics, notes: Notes) -> Panel:
     """Accuracy against confidence, above a strip of bin counts."""
-    told = ece_text(lookup, one, notes)
+    text = ece_text(lookup, one, notes)
     colour = line_style(lookup, one)["color"]
     bins = [part for part in found.reliability if part.count]
 
@@ -70,10 +70,10 @@ def reliability_panel(lookup: Lookup, one: Entry, found: Diagnostics, notes: Not
         points(axes, bins, colour)
         after_scaling(axes, found.scaled_reliability)
         heading(axes, printable(lookup.label(one), 24), "accuracy, %")
-        axes.annotate(told, (1, 1), (0, 22), "axes fraction", "offset pixels", ha="right", fontsize=12.5)
+        axes.annotate(text, (1, 1), (0, 22), "axes fraction", "offset pixels", ha="right", fontsize=12.5)
         shares(strip, bins, colour)
 
-    return draw(320, 340, f"Reliability diagram of {lookup.label(one)}: {told}", paint)
+    return draw(320, 340, f"Reliability diagram of {lookup.label(one)}: {text}", paint)
 
 
 def points(axes: Axes, bins: list[ReliabilityBin], colour: str) -> None:

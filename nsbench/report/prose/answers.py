@@ -44,7 +44,7 @@ def headline(lookup: Lookup) -> str:
     else:
         second = "share" if len(best["corruption"]) > 1 else "has"
         answer = f"{clean} {verb} the lowest error on clean images, {corrupted} {second} the lowest on corrupted ones"
-    return f"{answer}{told_apart(lookup, best['clean'], 'it' if corrupted in ('', clean) else clean)}."
+    return f"{answer}{borne_out(lookup, best['clean'], 'it' if corrupted in ('', clean) else clean)}."
 
 
 def lone_headline(lookup: Lookup) -> str:
@@ -56,16 +56,16 @@ def lone_headline(lookup: Lookup) -> str:
     return f"{lookup.label(one)} is right on {accuracy} of the clean test images."
 
 
-def told_apart(lookup: Lookup, best: list[Entry], pronoun: str) -> str:
-    """Whether comparisons on clean images bear the headline out, as its last words; `pronoun` stands for the best."""
+def borne_out(lookup: Lookup, best: list[Entry], pronoun: str) -> str:
+    """Whether comparisons on clean images support the headline, as its last words; `pronoun` stands for the best."""
     if len(best) > 1:
         return ""
     verdicts = outcomes(lookup, best[0], CLEAN_FIELD)
     if even := verdicts.get("no evidence"):
-        return f"; on clean images {pronoun} is not told apart from {names(lookup, even, 'other')}"
+        return f"; on clean images {pronoun} is not distinguished from {names(lookup, even, 'other')}"
     if apart := verdicts.get("better"):
         others = "every other" if len(verdicts) == 1 else names(lookup, apart, "other")
-        return f"; paired comparisons on clean images tell {pronoun} apart from {others}"
+        return f"; paired comparisons on clean images distinguish {pronoun} from {others}"
     return ""
 
 
@@ -110,7 +110,7 @@ def standings(lookup: Lookup) -> list[str]:
 
 
 def standing(lookup: Lookup, field: Field) -> str:
-    """The model with the lowest error of one kind, and from which others it is told apart."""
+    """The model with the lowest error of one kind, and from which others it is distinguished."""
     key, images = field
     best = lookup.lowest(key)
     if not best:
@@ -119,19 +119,19 @@ def standing(lookup: Lookup, field: Field) -> str:
         return f"On {images} {names(lookup, best)} share the lowest error."
     found = lookup.find(best[0], key)
     error = "" if found is None else f" ({number_text((found.value or 0) * 100, places(found.n))} % error)"
-    told = against_others(lookup, best[0], field)
-    return f"On {images} {lookup.label(best[0])} is first{error}: {told}." if told else ""
+    verdict = against_others(lookup, best[0], field)
+    return f"On {images} {lookup.label(best[0])} is first{error}: {verdict}." if verdict else ""
 
 
 def against_others(lookup: Lookup, first: Entry, field: Field) -> str:
-    """From which other models paired comparisons tell the first one apart, without a full stop."""
+    """The other models from which paired comparisons distinguish the first one, without a full stop."""
     verdicts = outcomes(lookup, first, field)
     apart, even, alone = (names(lookup, verdicts.get(name, []), "other") for name in ("better", "no evidence", ""))
     if apart:
-        told = f"paired comparisons tell it apart from {apart}" + (f", not from {even}" if even else "")
+        verdict = f"paired comparisons distinguish it from {apart}" + (f", not from {even}" if even else "")
     else:
-        told = f"paired comparisons do not tell it apart from {even}" if even else ""
-    return "; ".join(part for part in (told, f"it was not compared with {alone}" if alone else "") if part)
+        verdict = f"paired comparisons do not distinguish it from {even}" if even else ""
+    return "; ".join(part for part in (verdict, f"it was not compared with {alone}" if alone else "") if part)
 
 
 def names(lookup: Lookup, found: list[Entry], noun: str = "model") -> str:
@@ -144,16 +144,17 @@ def names(lookup: Lookup, found: list[Entry], noun: str = "model") -> str:
 
 def comparisons(lookup: Lookup) -> list[str]:
     """The comparisons in sentences: who is first, then students, then models, these on clean images."""
-    told = standings(lookup) + (students.comparisons(lookup) if lookup.checkpoints else [])
+    sentences = standings(lookup) + (students.comparisons(lookup) if lookup.checkpoints else [])
     ours = {str(one) for one in lookup.checkpoints}
     found = [
         one for one in lookup.results.comparisons if one.key == CLEAN and not {one.candidate, one.baseline} <= ours
     ]
     if len(found) > MOST_SENTENCES and lookup.results.baseline is not None:
         found = [one for one in found if one.baseline == lookup.results.baseline] or found
-    told += [comparison(lookup, one) for one in found[:MOST_SENTENCES]]
+    sentences += [comparison(lookup, one) for one in found[:MOST_SENTENCES]]
     left = len(found) - MOST_SENTENCES
-    return [*told, f"{plural(left, 'more comparison')} of this kind in the table."] if left > 0 else told
+    more = [f"{plural(left, 'more comparison')} of this kind in the table."] if left > 0 else []
+    return [*sentences, *more]
 
 
 def comparison(lookup: Lookup, found: Comparison) -> str:
@@ -171,16 +172,16 @@ def summary(lookup: Lookup) -> str:
     if not lookup.results.models:
         return run_summary.summary(lookup)
     data, count = lookup.results.data, len(lookup.results.models)
-    told = [run_summary.summary(lookup)] if lookup.checkpoints else []
-    told.append(
+    sentences = [run_summary.summary(lookup)] if lookup.checkpoints else []
+    sentences.append(
         f"{sentence_start(numeral(count))} {'model' if count == 1 else 'models'} that nsbench did not train "
         f"{'was' if count == 1 else 'were'} measured on {data.title}: {plural(data.test, 'test image')}."
     )
     if text := accuracies(lookup):
-        told.append(text)
+        sentences.append(text)
     if lookup.baseline is not None and any(one.baseline for one in lookup.results.measurements):
-        told.append(f"Corruption errors and flip rates are relative to {lookup.described(lookup.baseline)}.")
-    return " ".join(told)
+        sentences.append(f"Corruption errors and flip rates are relative to {lookup.described(lookup.baseline)}.")
+    return " ".join(sentences)
 
 
 def accuracies(lookup: Lookup) -> str:
@@ -193,6 +194,6 @@ def accuracies(lookup: Lookup) -> str:
     if not ranked:
         return ""
     kept = [one for _, _, one in ranked] if len(ranked) <= MANY else [ranked[0][2], ranked[-1][2]]
-    told = [f"{accuracy_text(lookup, one)} for {lookup.label(one)}" for one in kept]
-    joined = "; ".join(told) if len(ranked) <= MANY else f"from {' to '.join(told)}"
+    texts = [f"{accuracy_text(lookup, one)} for {lookup.label(one)}" for one in kept]
+    joined = "; ".join(texts) if len(ranked) <= MANY else f"from {' to '.join(texts)}"
     return f"Top-1 accuracy on clean test images is {joined} (95 % intervals in brackets)."

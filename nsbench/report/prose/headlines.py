@@ -1,6 +1,6 @@
 """A student against one other network in all headline numbers: where it is better, where worse, where neither is shown.
 
-None of them is left out: what a sentence says of one number it says of all.
+None is left out: what a sentence says about one number it says about all.
 """
 
 from dataclasses import dataclass, replace
@@ -26,7 +26,7 @@ class Standing:
 
     @property
     def trainings(self) -> int:
-        """From how many seeds each of the two was trained for this comparison."""
+        """The number of seeds that each of the two was trained from for this comparison."""
         return min((1 if isinstance(one, Comparison) else len(one.seeds) for one in self.found), default=1)
 
     def where(self, verdict: str) -> list[Compared]:
@@ -52,8 +52,8 @@ def standing(lookup: Lookup, student: CheckpointRecord, other: CheckpointRecord 
 
 
 def trainings_text(count: int) -> str:
-    """How many trainings a claim rests on."""
-    return "one training each" if count == 1 else f"over {count} trainings each"
+    """How many training runs a claim rests on."""
+    return "one training run each" if count == 1 else f"over {count} training runs each"
 
 
 def short_name(lookup: Lookup, found: Compared) -> str:
@@ -72,9 +72,9 @@ def outcome(lookup: Lookup, found: Standing) -> str:
     better, worse, even, unknown = (
         named(lookup, found.where(verdict)) for verdict in ("better", "worse", "no evidence", "unknown")
     )
-    told = [f"better in {better}"] if better else []
-    told += [f"but worse in {worse}" if better else f"worse in {worse}"] if worse else []
-    parts = [", ".join(told)] if told else []
+    tested = [f"better in {better}"] if better else []
+    tested += [f"but worse in {worse}" if better else f"worse in {worse}"] if worse else []
+    parts = [", ".join(tested)] if tested else []
     parts += [f"not shown to differ in {even}"] if even else []
     parts += [f"not comparable in {unknown}"] if unknown else []
     return "; ".join([*parts, *untested(lookup, found)])
@@ -92,5 +92,5 @@ def untested(lookup: Lookup, found: Standing) -> list[str]:
             continue
         if own.value != other.value:
             (higher if own.value > other.value else lower).append(known.title)
-    told = [f"{word} in {listed(names)}" for word, names in (("higher", higher), ("lower", lower)) if names]
-    return [f"not tested: {', '.join(told)}"] if told else []
+    parts = [f"{word} in {listed(names)}" for word, names in (("higher", higher), ("lower", lower)) if names]
+    return [f"not tested: {', '.join(parts)}"] if parts else []

@@ -33,8 +33,8 @@ FLIPS = (
 
 TEMPERATURE = (
     "Temperature.",
-    "A temperature mends one kind of miscalibration, confidence that is too high or too low throughout, and only for "
-    "images like those it was fitted on. It changes no prediction and promises nothing on corrupted images. "
+    "A temperature corrects one kind of miscalibration, confidence that is too high or too low throughout, and only "
+    "for images like those it was fitted on. It changes no prediction and promises nothing on corrupted images. "
     "Intervals after scaling take the temperature as given.",
 )
 MASKING = (
@@ -47,11 +47,11 @@ MASKING = (
 PREPROCESSING = (
     "Preprocessing.",
     "Mean and standard deviation are what was declared for each model. Wrong ones make every number of a model worse, "
-    "and nothing here can tell.",
+    "and nothing here can show it.",
 )
 ORIGIN = (
     "Origin.",
-    "How weights that nsbench did not train were chosen is not known to it. Weights picked by their accuracy on these "
+    "How weights that nsbench did not train were chosen is unknown. Weights picked by their accuracy on these "
     "test images, or trained on them, come out too good.",
 )
 
@@ -118,8 +118,8 @@ def several(lookup: Lookup) -> Topic:
     among += " of this record" if families == 1 else f" in {numeral(families)} families, one question each"
     return (
         "Several comparisons.",
-        "Of many comparisons some look like differences by chance. Holm's method holds the chance of even one false "
-        f"difference {'among the' if families == 1 else 'in each family at 5 %: here'} {among}"
+        "Among many comparisons, some look like differences by chance. Holm's method keeps the chance of even one "
+        f"false difference {'among the' if families == 1 else 'in each family at 5 %: here'} {among}"
         f"{' at 5 %' if families == 1 else ''}; the intervals are not corrected. No difference shown means that these "
         "images do not settle it, not that two models are equal: the column of what could have been found says how "
         "large a difference may have gone unnoticed.",
@@ -133,11 +133,11 @@ def budgets(lookup: Lookup) -> Topic:
         "to the baseline, mixes pseudo-labels with noise, size and budget. "
     )
     if lookup.control(lookup.last()) is None:
-        return ("Unequal budgets.", text + "No control was trained, so nothing here tells them apart.")
+        return ("Unequal budgets.", text + "No control was trained, so nothing here separates them.")
     return (
         "Unequal budgets.",
         text + "Only the comparison with a student's control, which has its size, noise and image budget, is about the "
-        "pseudo-labels, and only at this size and this budget: another budget may turn it round.",
+        "pseudo-labels, and only at this size and this budget: another budget may reverse it.",
     )
 
 
@@ -145,16 +145,16 @@ def seeds(lookup: Lookup) -> Topic:
     """How far intervals cover the luck of training."""
     count = len({checkpoint.seed for checkpoint in lookup.checkpoints})
     if count > 1:
-        told = f"Each configuration was trained with {numeral(count)} seeds; an interval covers one trained network"
-        means = ", but for means and comparisons over seeds, whose intervals cover both seeds and images"
-        few = " So few seeds tell little of how far the next one may fall." if count < 5 else ""
-        alone = " A comparison of two single networks says nothing of their recipes."
+        text = f"Each configuration was trained with {numeral(count)} seeds; an interval covers one trained network"
+        means = ", except for means and comparisons over seeds, whose intervals cover both seeds and images"
+        few = " So few seeds say little about how far the next one may fall." if count < 5 else ""
+        alone = " A comparison of two single networks says nothing about their recipes."
         if lookup.trained_here:
-            alone += " All seeds share one split: what other labelled images would give is in no interval."
-        return ("Seeds.", f"{told}{means if lookup.results.seed_means else ''}.{few}{alone}")
+            alone += " All seeds share one split: no interval covers what other labelled images would give."
+        return ("Seeds.", f"{text}{means if lookup.results.seed_means else ''}.{few}{alone}")
     if not lookup.checkpoints:
         return (
-            "One training each.",
+            "One training run each.",
             "Each model is one set of weights. Intervals cover the choice of test images, not the luck of training; "
             "the same recipe trained again can move any number by more than its interval.",
         )
@@ -178,26 +178,26 @@ def weights(lookup: Lookup) -> Topic:
     return (
         f"Weights: {TEST_SELECTED}.",
         f"{weights_kept(lookup)}. Every number of {spelled_out(who(lookup, chosen))} was measured on the images that "
-        "chose the weights, as in the published study: it is too good, and by how much is not known. It compares with "
-        "published numbers that were chosen the same way and with nothing else.",
+        "chose the weights, as in the published study: it is too good, and by how much is not known. It is comparable "
+        "to published numbers that were chosen the same way and to nothing else.",
     )
 
 
 def corruptions(lookup: Lookup, benchmark: BenchmarkSet) -> list[Topic]:
-    """Cautions about corruption errors, in words that fit the set measured."""
+    """Cautions about corruption errors, worded for the set measured."""
     text = f"Measured on {benchmark.name}."
     if benchmark.seed is not None:
         text += " Images that nsbench generates follow the published recipes but are not the official files."
     if not benchmark.complete:
-        text += " A mean over a subset does not compare with the mean over the whole set."
+        text += " A mean over a subset is not comparable to the mean over the whole set."
     topics = [("Corrupted images.", text)]
     if lookup.baseline is not None:
         relative = "Relative mCE" if benchmark.complete else "Relative corruption error"
-        told = (
+        text = (
             "It divides by how much the baseline's error grows under a corruption. Where that growth is small the "
             "ratio is ill-conditioned, and where it is not clearly positive there is none; the ratio of sums beside "
-            "the averaged ratios is steadier and weighs hard corruptions more. A model with a high clean error has "
-            "less left to lose: lower is not simply better, and nobody is ranked by it."
+            "the averaged ratios is steadier and gives hard corruptions more weight. A model with a high clean error "
+            "has less left to lose: lower is not simply better, and no model is ranked by it."
         )
-        topics.append((f"{relative}.", told))
+        topics.append((f"{relative}.", text))
     return topics

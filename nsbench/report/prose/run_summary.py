@@ -21,8 +21,8 @@ def summary(lookup: Lookup) -> str:
     sentences += chain(lookup)
     shown = [one for one in ends(lookup) if accuracy(lookup, one) is not None]
     if shown:
-        told = "; ".join(f"{accuracy(lookup, one)} for {name(lookup, one)}" for one in shown)
-        sentences.append(f"Top-1 accuracy on clean test images is {told} (95 % intervals in brackets).")
+        accuracies = "; ".join(f"{accuracy(lookup, one)} for {name(lookup, one)}" for one in shown)
+        sentences.append(f"Top-1 accuracy on clean test images is {accuracies} (95 % intervals in brackets).")
     if lookup.checkpoint(lookup.results.baseline) is not None:
         sentences.append("The baseline was trained on the labelled images only, without self-training.")
     if lookup.control(lookup.last()) is not None:
@@ -35,7 +35,7 @@ def lesson(students: list[CheckpointRecord]) -> str:
     if students[-1].method == "distillation":
         return "its teacher's probabilities"
     filtered = any(one.selection is not None and one.selection.confidence_threshold > 0 for one in students)
-    return "the pseudo-labels its teacher was confident of" if filtered else "its teacher's pseudo-labels"
+    return "the pseudo-labels its teacher was confident about" if filtered else "its teacher's pseudo-labels"
 
 
 def chain(lookup: Lookup) -> list[str]:
@@ -49,10 +49,10 @@ def chain(lookup: Lookup) -> list[str]:
         if len(students) == 1
         else f"{len(students)} noisy students were trained in turn, each"
     )
-    told = f"Starting from a supervised teacher, {who} on the labelled images and on {taught}."
+    sentence = f"Starting from a supervised teacher, {who} on the labelled images and on {taught}."
     seeds = [str(one.seed) for one in lookup.groups.get(lookup.group_of(lookup.last()) or "", [])]
     again = [f"Everything was trained {numeral(len(seeds))} times, from seeds {listed(seeds)}."] if seeds else []
-    return [told, *again]
+    return [sentence, *again]
 
 
 def ends(lookup: Lookup) -> list[CheckpointRecord]:

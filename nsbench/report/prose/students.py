@@ -45,7 +45,7 @@ def leading(lookup: Lookup) -> Standing | None:
 
 
 def one_of_each(lookup: Lookup) -> list[CheckpointRecord]:
-    """The students, of several that differ in their seed alone the first."""
+    """The students; the first of those that differ only in their seed."""
     return [one for one in lookup.students() if lookup.first_alike(one) is one]
 
 
@@ -59,14 +59,14 @@ def opponent_words(lookup: Lookup, student: CheckpointRecord, other: CheckpointR
 
 
 def stamp(lookup: Lookup, names: Iterable[str]) -> str:
-    """What must follow a statement on these checkpoints if the weights of one were chosen on test images."""
+    """What must follow a statement about these checkpoints if the weights of one were chosen on test images."""
     return f" ({TEST_SELECTED})" if any(lookup.test_selected(name) for name in names) else ""
 
 
 def headline(lookup: Lookup) -> str:
     """The answer in one sentence: every headline number of the last student against the fairest opponent."""
     if not lookup.students():
-        return "No student was trained, so nothing is said about self-training."
+        return "No student was trained, so the report says nothing about self-training."
     last, found = lookup.last(), leading(lookup)
     control = lookup.control(last)
     who = "the student" if len(one_of_each(lookup)) == 1 else "the last student"
@@ -77,8 +77,8 @@ def headline(lookup: Lookup) -> str:
     if control is not None and found.other is not control:
         before = "no comparison with its control was made; "
     stamped = stamp(lookup, [str(last), str(found.other)])
-    told = f"{before}against {against} {who} is {outcome(lookup, found)} ({trainings_text(found.trainings)}){stamped}."
-    return sentence_start(told)
+    text = f"{before}against {against} {who} is {outcome(lookup, found)} ({trainings_text(found.trainings)}){stamped}."
+    return sentence_start(text)
 
 
 def effect(lookup: Lookup) -> str:
@@ -93,9 +93,9 @@ def effect(lookup: Lookup) -> str:
         )
     chosen = found.student.selection
     if taught != "distillation" and chosen is not None and not any(chosen.kept):
-        return "No pseudo-label was kept, so nothing but luck in training tells the student from its control."
+        return "No pseudo-label was kept, so nothing but luck in training separates the student from its control."
     rest = sized(found.student, found.other) or "with the same noise and image budget"
-    luck = ", and with one training each also luck in training" if found.trainings == 1 else ""
+    luck = ", and with one training run each also luck in training" if found.trainings == 1 else ""
     return (
         f"The control is the same network trained on the labelled images alone, {rest}. "
         f"What separates the two is {taught}{luck}."
@@ -103,22 +103,22 @@ def effect(lookup: Lookup) -> str:
 
 
 def sized(student: CheckpointRecord, other: CheckpointRecord) -> str:
-    """Size and budget of a control that has not its student's, as records of earlier versions allow; else empty."""
+    """Size and budget of a control other than its student's, as records of earlier versions allow; else empty."""
     if size(student) == size(other):
         return ""
     return f"but it has {size_text(other)} and the student {size_text(student)}"
 
 
 def differing(student: CheckpointRecord, other: CheckpointRecord) -> list[str]:
-    """What else than labels sets a student apart from a network that is not its control."""
+    """What besides labels sets a student apart from a network that is not its control."""
     pairs = [
         ("size", "parameters", student.parameters, other.parameters),
         ("image budget", "images seen", student.images_seen, other.images_seen),
     ]
-    told = [
+    differences = [
         f"{name} ({thousands(own)} against {thousands(its)} {unit})" for name, unit, own, its in pairs if own != its
     ]
-    return ["noise", *told] if other.role != "student" else told or ["the noise of another training"]
+    return ["noise", *differences] if other.role != "student" else differences or ["the noise of another training run"]
 
 
 def size(one: CheckpointRecord) -> tuple[int, int]:
@@ -133,9 +133,9 @@ def size_text(one: CheckpointRecord) -> str:
 
 def comparisons(lookup: Lookup) -> list[str]:
     """The headline in numbers, then each student against its teacher, then the last one against all others."""
-    told, lead = [], leading(lookup)
+    sentences, lead = [], leading(lookup)
     if lead is not None:
-        told = [details(lookup, lead, verdict) for verdict in DETAILS if lead.where(verdict)]
+        sentences = [details(lookup, lead, verdict) for verdict in DETAILS if lead.where(verdict)]
     for student in one_of_each(lookup):
         for found in opponents(lookup, student):
             to_teacher = str(found.other) == student.parent
@@ -143,8 +143,8 @@ def comparisons(lookup: Lookup) -> list[str]:
                 lead is None or found.other is not lead.other
             )
             if to_teacher or from_last:
-                told.append(comparison(lookup, found))
-    return told
+                sentences.append(comparison(lookup, found))
+    return sentences
 
 
 def details(lookup: Lookup, found: Standing, verdict: str) -> str:
@@ -155,9 +155,9 @@ def details(lookup: Lookup, found: Standing, verdict: str) -> str:
         shown = quantity(lookup, one.key, one.n)
         missed = missable(one, shown) if verdict == "no evidence" else ""
         parts.append(f"{short_name(lookup, one)} {compact(one, shown)}{missed}")
-    told = f"{DETAILS[verdict].format(other=other)}: {'; '.join(parts)}"
+    text = f"{DETAILS[verdict].format(other=other)}: {'; '.join(parts)}"
     stamped = stamp(lookup, [str(found.student), str(found.other)])
-    return f"{told} ({trainings_text(found.trainings)}; 95 % intervals, p after Holm's correction){stamped}."
+    return f"{text} ({trainings_text(found.trainings)}; 95 % intervals, p after Holm's correction){stamped}."
 
 
 def comparison(lookup: Lookup, found: Standing) -> str:
@@ -178,12 +178,12 @@ def comparison(lookup: Lookup, found: Standing) -> str:
     if clean.difference is None:
         return f"{who}: the difference is undefined."
     shown = quantity(lookup, CLEAN, clean.n)
-    told = f"{who}: top-1 error {change(clean, shown)} ({evidence(clean, shown)}, {trainings_text(found.trainings)})"
-    return "; ".join([told, *beyond(lookup, found)]) + "."
+    text = f"{who}: top-1 error {change(clean, shown)} ({evidence(clean, shown)}, {trainings_text(found.trainings)})"
+    return "; ".join([text, *beyond(lookup, found)]) + "."
 
 
 def beyond(lookup: Lookup, found: Standing) -> list[str]:
-    """The other headline numbers in which the two are told apart."""
+    """The other headline numbers in which the two are distinguished."""
     apart = []
     for verdict in ("better", "worse"):
         rest = [one for one in found.where(verdict) if one.key != CLEAN]

@@ -10,9 +10,9 @@ from nsbench.results.measured import SeedMean
 from nsbench.results.quantities import HEADLINES
 
 HOW = (
-    "The mean over networks trained alike but for the seed. Chance has two sources: which test images were drawn, "
-    "and which seed a network was trained with. The interval beside the mean is over both; images alone: these "
-    "networks given; seeds alone: these images given. Few seeds tell little of their spread."
+    "The mean over networks whose training differs only in the seed. Chance has two sources: which test images were "
+    "drawn, and which seed a network was trained with. The interval beside the mean is over both; images alone: these "
+    "networks given; seeds alone: these images given. Few seeds say little about their spread."
 )
 
 

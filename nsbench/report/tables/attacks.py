@@ -7,7 +7,7 @@ from nsbench.report.tables.table import Column, Notes, Row, Table, measured, pla
 from nsbench.results.key import Key, strength_text
 from nsbench.results.measured import Measurement
 
-UNLIKE = "Not all attacks were tried on the same images: a difference between two of them may be one of images."
+UNLIKE = "Not all attacks were tried on the same images: a difference between two of them may come from the images."
 MASKING = "Signs of gradient masking"
 
 
@@ -35,8 +35,8 @@ def attack(lookup: Lookup) -> Table | None:
     columns += [Column(lookup.label(one), "%", marks=overshoot(lookup, one, notes)) for one in lookup.entries]
     caption = (
         f"Top-1 accuracy on attacked images; {INTERVALS}. ε is the largest change of a pixel in [0, 1]. "
-        f"{' '.join(told(lookup, attacks))} FGSM is one step: its accuracies are upper bounds, and a stronger attack "
-        "at the same ε says more. An image whose gradient is all zero cannot be attacked this way."
+        f"{' '.join(measured_on(lookup, attacks))} FGSM is one step: its accuracies are upper bounds, and a stronger "
+        "attack at the same ε says more. An image whose gradient is all zero cannot be attacked this way."
     )
     return fitted(lookup, Table("attack", "Accuracy under attack", caption, columns, rows, notes.marked()), naming=2)
 
@@ -50,7 +50,7 @@ def strength_row(lookup: Lookup, eps: float, name: str, notes: Notes) -> Row:
     return Row([words(f"ε = {strength_text(eps)}"), words(attack_text(name)), *cells])
 
 
-def told(lookup: Lookup, attacks: dict[str, list[float]]) -> list[str]:
+def measured_on(lookup: Lookup, attacks: dict[str, list[float]]) -> list[str]:
     """What each attack was measured on, its steps and its restarts, as the record says; a sentence each."""
     sentences = []
     for name in attacks:

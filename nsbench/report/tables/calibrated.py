@@ -128,7 +128,7 @@ def scaled(lookup: Lookup) -> Table | None:
     caption = (
         f"{on}Held-out images chose the temperature by their likelihood, never test images; predictions stay as they "
         "are. A temperature above 1 means that the model was overconfident. The interval of a temperature is over "
-        "held-out images; the others are over test images, this temperature given. Lower is better but for the "
+        "held-out images; the others are over test images, this temperature given. Lower is better except for the "
         f"temperature; n = {lookup.results.data.test:,}; 95 % intervals in brackets. {how_to_read(lookup, [key])}"
     )
     return Table(

@@ -58,7 +58,7 @@ def change(found: Compared, shown: Quantity) -> str:
 
 
 def evidence(found: Compared, shown: Quantity) -> str:
-    """Interval, corrected p-value and count of images, to stand in brackets behind a difference."""
+    """Interval, corrected p-value and count of images, to stand in brackets after a difference."""
     facts = []
     if found.ci_low is not None and found.ci_high is not None:
         ends = (number_text(end * shown.scale, shown.decimals, signed=True) for end in (found.ci_low, found.ci_high))
@@ -67,7 +67,7 @@ def evidence(found: Compared, shown: Quantity) -> str:
         test = f"{found.test} " if isinstance(found, Comparison) else ""
         facts.append(f"{test}{probability_text(found.p_holm)} after Holm's correction")
     elif found.difference == 0:
-        facts.append("no image tells them apart")
+        facts.append("they differ on no image")
     return ", ".join([*facts, f"n = {found.n:,}"])
 
 
@@ -106,11 +106,11 @@ def over_seeds(lookup: Lookup) -> Table | None:
     if not found:
         return None
     counts = sorted({len(one.seeds) for one in found})
-    trainings = f"{listed([str(count) for count in counts])} trainings"
+    trainings = f"{listed([str(count) for count in counts])} training runs"
     caption = (
         f"Networks trained {listed([str(count) for count in counts])} times each, from the same seeds; a seed's "
         "networks share split and images, so the difference is taken seed by seed and averaged. Its 95 % interval and "
-        f"p are over both seeds and images: what retraining and other test images would leave of it. "
+        f"p are over both seeds and images: they cover retraining as well as other test images. "
         f"{how_to_read(found)}"
     )
     rows = family_rows(lookup, list(found))
@@ -120,7 +120,7 @@ def over_seeds(lookup: Lookup) -> Table | None:
 def comparisons(lookup: Lookup) -> list[Table]:
     """Every comparison of two single models, by the question that it helps to answer.
 
-    Folded behind the comparisons over seeds; without those, students against their controls stay open where all would
+    Folded after the comparisons over seeds; without those, students against their controls stay open where all would
     be too long.
     """
     found = lookup.results.comparisons
@@ -149,11 +149,11 @@ def single_table(lookup: Lookup, identifier: str, title: str, found: list[Compar
     tests = {one.test for one in found}
     caption = (
         "Both on the same images; difference: candidate minus other, with its paired 95 % interval in brackets. It is "
-        "about these two sets of weights and other images; what another training would give is not in it. Tested by "
-        f"{listed([text for name, text in TESTS.items() if name in tests])}. {how_to_read(found)}"
+        "about these two sets of weights and other images, and leaves out what another training run would give. Tested "
+        f"by {listed([text for name, text in TESTS.items() if name in tests])}. {how_to_read(found)}"
     )
     kept = full_columns(columns(), family_rows(lookup, list(found)))
-    yield Table(identifier, f"{title}, one training each", caption, *kept, [], folded)
+    yield Table(identifier, f"{title}, one training run each", caption, *kept, [], folded)
 
 
 def how_to_read(found: list[Comparison] | list[SeedComparison]) -> str:

@@ -30,7 +30,7 @@ def most_frequent(lookup: Lookup, one: Entry, found: Confusions) -> Table:
         for true, other, n in shown
     ]
     columns = [Column("True class", numeric=False), Column("Predicted", numeric=False), Column("Images")]
-    columns.append(Column("Of the true class", "%"))
+    columns.append(Column("Share of the true class", "%"))
     caption = (
         f"The {len(shown)} pairs with the most test images, which are {sum(n for *_, n in shown):,} of the {wrong:,} "
         f"errors; there are {len(found.images):,} classes. Counts, not estimates, so without intervals."
@@ -50,7 +50,7 @@ def hardest(lookup: Lookup, one: Entry, found: Confusions) -> Table:
     columns = [Column("Class", numeric=False), Column("Images"), Column("Right", "%")]
     fewest = min((found.images[place] for place in ranked), default=0)
     caption = (
-        f"The {len(ranked)} classes with the lowest top-1 accuracy. Of many classes some are last by chance: with "
+        f"The {len(ranked)} classes with the lowest top-1 accuracy. Among many classes some are last by chance: with "
         f"{fewest:,} images a class, an accuracy is known to within ±{98 / max(fewest, 1) ** 0.5:.0f} points at worst "
         "(95 %)."
     )
@@ -58,6 +58,6 @@ def hardest(lookup: Lookup, one: Entry, found: Confusions) -> Table:
 
 
 def class_names(lookup: Lookup, found: Confusions) -> list[str]:
-    """The names of the classes; their numbers where the record has not as many names."""
+    """The names of the classes; their numbers where the record has fewer names."""
     names = lookup.results.data.classes
     return names if len(names) == len(found.images) else [str(place) for place in range(len(found.images))]

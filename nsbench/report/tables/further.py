@@ -73,13 +73,13 @@ def test_set(lookup: Lookup, found: BenchmarkSet) -> Table | None:
         return None
     caption = (
         f"{sentence_start(found.name)}, n = {found.images:,}; {INTERVALS}. Lower is better. Its images are others than "
-        "those of the data set's own test set, so a difference between the two is one of images, too."
+        "those of the data set's own test set, so a difference between the two comes from the images, too."
     )
     return Table(file_name(found), found.protocol, caption, *full_columns(columns, rows), notes.marked())
 
 
 def added(lookup: Lookup) -> Table | None:
-    """Metrics on clean images that nsbench does not know by itself, one row each."""
+    """Metrics on clean images that are not nsbench's own, one row each."""
     of_clean = [one.key for one in lookup.results.measurements if one.key.kind == "clean"]
     keys = [key for key in dict.fromkeys(of_clean) if not built_in(key.metric)]
     if not keys:

@@ -71,7 +71,7 @@ def generations(lookup: Lookup) -> Table:
 HOW = (
     "Images seen: in all of the training, repetitions counted. Copies are duplicates added to balance the classes. NLL "
     "is the negative log-likelihood; the Brier score sums squared differences over classes (0 to 2); ECE is the "
-    "expected calibration error. Accuracy: higher is better; all else: lower. Top-5 is never used to rank."
+    "expected calibration error. Accuracy: higher is better; everything else: lower. Top-5 is never used to rank."
 )
 
 
@@ -83,7 +83,7 @@ def networks(lookup: Lookup) -> Table | None:
     rows = [network_row(lookup, one, notes) for one in lookup.checkpoints]
     caption = f"Clean test images, n = {lookup.results.data.test:,}; {INTERVALS}. {HOW}"
     kept = full_columns(columns(lookup), rows)
-    return Table("networks", "Each network by itself", caption, *kept, notes.marked(), folded=True)
+    return Table("networks", "Each network on its own", caption, *kept, notes.marked(), folded=True)
 
 
 def columns(lookup: Lookup) -> list[Column]:

@@ -56,7 +56,7 @@ CORRUPTIONS = (
         "mean_error",
         "mean_error",
         "Top-1 error by corruption",
-        "Mean over the severities, in itself and not against the baseline.",
+        "Mean over the severities, not relative to the baseline.",
         ratio=False,
     ),
     Reading(
@@ -141,7 +141,7 @@ def member_table(lookup: Lookup, benchmark: BenchmarkSet, reading: Reading) -> T
     columns += [Column(lookup.label(one), "% of baseline" if reading.ratio else "%") for one in lookup.entries]
     caption = f"{reading.caption} {benchmark.name}, n = {benchmark.images:,}; {INTERVALS}."
     if is_unbiased(lookup, mean):
-        caption += " The value is the median-unbiased one; plug-in and noise floor stand behind it."
+        caption += " The value is the median-unbiased one; plug-in and noise floor follow it."
     return fitted(lookup, Table(reading.metric, reading.title, caption, columns, rows, notes.marked()))
 
 

@@ -69,7 +69,7 @@ def models(lookup: Lookup) -> Table | None:
         "in [0, 1] minus the mean, divided by the standard deviation, for each channel. NLL is the negative "
         "log-likelihood; the Brier score sums squared differences over classes (0 to 2); ECE is the expected "
         "calibration error, its bias from noise and its floor are in the section on calibration. Accuracy: higher is "
-        "better; all else: lower."
+        "better; everything else: lower."
     )
     return Table("models", "Models", caption, *full_columns(columns, rows), notes.marked())
 
@@ -118,10 +118,10 @@ def glance_panel(lookup: Lookup, wanted: Wanted) -> Panel | None:
         percent_axis(axes, "x")
         heading(axes, wanted.title, wanted.below, left - 4)
 
-    told = ", ".join(
+    text = ", ".join(
         f"{lookup.label(one)} {number_text(wanted.turned(m.value or 0) * 100, places(m.n))} %" for one, m in shown
     )
-    return draw(width, height, f"{wanted.title}: {told}", paint)
+    return draw(width, height, f"{wanted.title}: {text}", paint)
 
 
 def glance_point(lookup: Lookup, one: Entry, found: Measurement, place: int, axes: Axes, wanted: Wanted) -> None:

@@ -1,4 +1,4 @@
-"""Numbers as the published study counted them, apart from all others, with which they do not compare."""
+"""Numbers as the published study counted them, apart from all others, with which they are not comparable."""
 
 from nsbench.report.lookup import Lookup
 from nsbench.report.tables.robustness import INTERVALS, decimals, emphasis, fitted

@@ -60,7 +60,7 @@ BENCHMARKS: tuple[Kind, ...] = ("corruption", "perturbation")
 
 
 def means(lookup: Lookup, found: BenchmarkSet) -> list[tuple[Column, str]]:
-    """Column and metric of the means over a set, behind the clean error of the same images where it differs."""
+    """Column and metric of the means over a set, after the clean error of the same images where it differs."""
     known = CORRUPTION_MEANS if found.kind == "corruption" else PERTURBATION_MEANS
     group = f"{found.kind.capitalize()}s, {found.images:,} images"
     wanted = []
@@ -88,7 +88,7 @@ def robustness(lookup: Lookup) -> Table | None:
         cells = [mean_cell(lookup, one, kind, metric, notes) for kind, _, metric in wanted]
         rows.append(Row([words(lookup.label(one)), clean, *cells], emphasis(lookup, one)))
     names = " and ".join(f"{one.name} (n = {one.images:,})" for one in sets)
-    caution = "flips do not ask for the right answer"
+    caution = "flips ignore the right answer"
     caption = f"Measured on {names}; {INTERVALS}. Lower is better, with the caution that {caution}."
     if any(one.images < lookup.results.data.test for one in sets):
         caption += f" The clean top-1 error is over all {lookup.results.data.test:,} test images."

@@ -156,7 +156,7 @@ def words(text: str, aside: str = "") -> TableCell:
 
 
 def scaled(found: Measurement, scale: float, complement: bool) -> tuple[float | None, float | None, float | None]:
-    """Value and interval times `scale`; the complement of an error is an accuracy, and its interval turns round."""
+    """Value and interval times `scale`; the complement of an error is an accuracy, its ends change places."""
     ends = (found.value, found.ci_high, found.ci_low) if complement else (found.value, found.ci_low, found.ci_high)
     value, low, high = ((1 - end if complement else end) if end is not None else None for end in ends)
     return tuple(end * scale if end is not None else None for end in (value, low, high))  # type: ignore[return-value]  # three ends in, three out
@@ -218,8 +218,8 @@ def turned(table: Table, heading: str, emphases: list[Emphasis], naming: int = 1
 
     Args:
         table: its first `naming` columns name a row, the others are models.
-        heading: of the new first column.
-        emphases: of the new rows, in the order of the models.
+        heading: heading of the new first column.
+        emphases: emphases of the new rows, in the order of the models.
         naming: one or two; the first of two becomes the common heading of neighbouring columns.
     """
     columns = [Column(heading, numeric=False)]

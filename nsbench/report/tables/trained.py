@@ -15,7 +15,7 @@ KEPT = {
 
 
 def weights_kept(lookup: Lookup) -> str:
-    """Which weights of a training were kept, without a full stop."""
+    """Which weights of a training run were kept, without a full stop."""
     found = {one.weights_selection for one in lookup.checkpoints}
     return f"Weights kept: {' or '.join(words for name, words in KEPT.items() if name in found)}"
 
@@ -26,13 +26,13 @@ def how_trained(lookup: Lookup) -> str:
 
 
 def departures(lookup: Lookup) -> list[str]:
-    """What was done otherwise than usual and with which networks, without full stops; a plain run has none."""
+    """What departs from the usual, and for which networks, without full stops; a plain run has none."""
     found: dict[str, list[CheckpointRecord]] = {}
     for words in (distilled, averaged, reduced, divided, transferred):
         for one in lookup.checkpoints:
-            if told := words(one, lookup.results.config):
-                found.setdefault(told, []).append(one)
-    return [f"{told}: {who(lookup, ones)}" for told, ones in found.items()]
+            if text := words(one, lookup.results.config):
+                found.setdefault(text, []).append(one)
+    return [f"{text}: {who(lookup, ones)}" for text, ones in found.items()]
 
 
 def who(lookup: Lookup, found: list[CheckpointRecord]) -> str:

@@ -19,7 +19,7 @@ def compare(candidate: str, own: Number, baseline: str, other: Number) -> Compar
     """Compare one number of two models on shared resamples, before correction.
 
     A share of misclassified images is tested by McNemar's exact test, a calibration error by MOVER, anything else by
-    the paired bootstrap. Where no image tells the two apart, there is nothing to test.
+    the paired bootstrap. Where the two differ on no image, there is nothing to test.
 
     Raises:
         UserError: they were measured on other images.
@@ -33,7 +33,7 @@ def compare(candidate: str, own: Number, baseline: str, other: Number) -> Compar
     if own.unbiased is not None and other.unbiased is not None:
         return compare_calibrated(candidate, own, baseline, other)
     differences = own.samples - other.samples
-    apart = _told_apart(own, other, differences)
+    apart = _differ(own, other, differences)
     low, high = ends(differences) if apart or own.wrong is None else _unseen(own.n)
     p_value = finite(_p_value(own, other, differences)) if apart else None
     exact = own.wrong is not None and other.wrong is not None
@@ -59,7 +59,7 @@ def paired(own: Number, other: Number) -> bool:
     return own.n == other.n and own.image_identity == other.image_identity
 
 
-def _told_apart(own: Number, other: Number, differences: np.ndarray) -> bool:
+def _differ(own: Number, other: Number, differences: np.ndarray) -> bool:
     """Whether the two differ on any image."""
     if own.wrong is not None and other.wrong is not None:
         return not np.array_equal(own.wrong, other.wrong)
@@ -91,7 +91,7 @@ def corrected(comparisons: Sequence[Comparison]) -> list[Comparison]:
 
 
 def _judged(one: Comparison, p_holm: float | None, tests: int) -> Comparison:
-    """A comparison among so many that were tested in its family."""
+    """A comparison corrected for how many were tested in its family."""
     detectable = None
     if p_holm is not None and one.ci_low is not None and one.ci_high is not None:
         detectable = detectable_difference(one.ci_high - one.ci_low, SIGNIFICANT / tests)

@@ -62,7 +62,7 @@ def _compare(own: SeedGroup, other: SeedGroup, key: Key) -> Found:
             "evaluate both on the same ones."
         )
     difference = _difference(list(mine.values()), list(theirs.values()), seeds)
-    apart = any(_told_apart(mine[seed], theirs[seed]) for seed in seeds)
+    apart = any(_differ(mine[seed], theirs[seed]) for seed in seeds)
     low, high = map(finite, difference.both)
     return SeedComparison(
         candidate=own.name,
@@ -94,8 +94,8 @@ def _difference(own: list[Number], other: list[Number], seeds: list[int]) -> See
     return seed_estimate(values, samples, seeds, seeds)
 
 
-def _told_apart(own: Number, other: Number) -> bool:
-    """Whether any image tells two networks apart; where none does there is nothing to test, and Holm counts none."""
+def _differ(own: Number, other: Number) -> bool:
+    """Whether two networks differ on any image; where they do not, there is nothing to test, and Holm counts none."""
     return own.value != other.value or bool((own.samples != other.samples).any())
 
 

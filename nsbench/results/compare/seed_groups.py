@@ -21,8 +21,8 @@ class SeedGroup:
     """Numbers of networks that were trained alike from different seeds, gathered one network after the other.
 
     Args:
-        records: of the networks; at least two.
-        name: of the group.
+        records: records of the networks; at least two.
+        name: name of the group.
     """
 
     def __init__(self, records: Sequence[CheckpointRecord], name: str) -> None:

@@ -19,7 +19,7 @@ class Side:
     """One model, and the folder that has its predictions.
 
     Attributes:
-        folder: of the run or evaluation.
+        folder: folder of the run or evaluation.
         results: its record.
         model: the model's name.
     """
@@ -38,7 +38,7 @@ class Side:
             return EvaluationConfig.model_validate_json(json.dumps(self.results.config["evaluation"]))
         except (KeyError, ValidationError):
             raise UserError(
-                f"{self.folder / 'results.json'} does not say what was measured in words that this version reads: "
+                f"{self.folder / 'results.json'} does not say what was measured in a form that this version reads: "
                 f"run `nsbench evaluate {self.folder}` again."
             ) from None
 

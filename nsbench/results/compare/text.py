@@ -102,6 +102,6 @@ def _legend(count: int) -> str:
         "paired bootstrap; p by McNemar's exact test where a number is a share of misclassified images, else by the "
         "paired bootstrap. Calibration errors are median-unbiased, their difference by MOVER on their two intervals. "
         f"Holm's correction over the {count} rows. Detectable: the true difference that a test so corrected finds in "
-        "80 of 100 test sets of this size. A row without p has no image that tells the two apart. Each side is one "
-        "training: a verdict is on these two models and says nothing of what training either again would give."
+        "80 of 100 test sets of this size. A row without p has no image on which the two differ. Each side is one "
+        "training: a verdict is on these two models and says nothing about what training either again would give."
     )

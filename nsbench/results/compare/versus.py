@@ -129,9 +129,9 @@ def _reasons(own: Numbers, other: Numbers, *, same: bool) -> dict[Key, str]:
     reasons = {}
     for key in dict.fromkeys([*own, *other]):
         if not metric(key.metric).directed:
-            reasons[key] = "less of it is not better"
+            reasons[key] = "lower is not better"
         elif not metric(key.metric).tested:
-            reasons[key] = "no test of it is right"
+            reasons[key] = "no test of it is valid"
         elif key not in own or key not in other:
             reasons[key] = f"only the {'candidate' if key in own else 'baseline'} has it"
         elif not paired(own[key], other[key]):
@@ -148,9 +148,9 @@ def _check(
     for name in choice.metrics:
         if not any(meant(name, key) for key in keys):
             raise UserError(
-                f"Neither model has a number {name!r}: name a METRIC or BENCHMARK:METRIC as metrics.csv has."
+                f"Neither model has a number {name!r}: name a METRIC or BENCHMARK:METRIC as in metrics.csv."
                 + hint(name.rpartition(":")[2], known)
             )
     for key, reason in reasons.items():
         if choice.names(key) or (strict and reason == OTHER_IMAGES):
-            raise UserError(f"{key} cannot be compared ({reason}): leave it out, or evaluate both alike.")
+            raise UserError(f"{key} cannot be compared ({reason}): leave it out, or measure both the same way.")

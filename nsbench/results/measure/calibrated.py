@@ -25,7 +25,7 @@ class Calibration:
 
     @classmethod
     def of(cls, binned: Binned, resampler: Resampler) -> "Calibration":
-        """Of probabilities in their bins."""
+        """The calibration that probabilities in their bins show."""
         gaps = resampler.sample(binned.gaps, binned.confidence.shape[-1])
         return cls(gaps, expected_gaps(binned))
 
@@ -60,7 +60,7 @@ NO_INTERVAL = "it has no interval, because that of its resamples does not cover"
 
 
 def compare_calibrated(candidate: str, own: Number, baseline: str, other: Number) -> Comparison:
-    """Two calibration errors compared, before correction; without a p-value where no image tells them apart."""
+    """Two calibration errors compared, before correction; without a p-value where they differ on no image."""
     found = mover(_estimate(own), _estimate(other))
     same = own.value == other.value and np.array_equal(own.samples, other.samples)
     return Comparison(

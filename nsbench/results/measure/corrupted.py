@@ -60,7 +60,7 @@ def corruption_numbers(
         model: its predictions.
         base: errors of the baseline, or None.
         config: what was measured.
-        resampler: of the images.
+        resampler: resampler of the images.
         protocol: the benchmark's name.
     """
     names = config.corruptions

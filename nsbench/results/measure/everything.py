@@ -34,7 +34,7 @@ class Measurer:
     Args:
         run: the folder with `predictions/`.
         config: what was measured.
-        resampler: of the images.
+        resampler: resampler of the images.
         baseline: the model that ratios are relative to; None: there are none.
         data: the name of the data set.
     """

@@ -29,7 +29,7 @@ def test_set_numbers(
         protocol: its name.
         labels: (N,) the true classes.
         config: what was measured.
-        resampler: of the images.
+        resampler: resampler of the images.
 
     Raises:
         UserError: predictions are missing, or are not as many as the labels.
@@ -63,7 +63,7 @@ def further_numbers(
         protocol: the benchmark.
         measured: its members that were measured, at all severities.
         config: what was measured.
-        resampler: of the images.
+        resampler: resampler of the images.
 
     Raises:
         UserError: predictions are missing, or two cells have other numbers of images.

@@ -24,7 +24,7 @@ class Masking:
     """What an attack's accuracy hides, a sentence each.
 
     Attributes:
-        signs: of gradient masking; reasons to distrust the accuracies.
+        signs: signs of gradient masking; reasons to distrust the accuracies.
         overshoot: attacks of one step that do less at a larger eps, which is none.
     """
 

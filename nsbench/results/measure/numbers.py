@@ -122,7 +122,7 @@ class Resampler:
 
     Attributes:
         resamples: B.
-        seed: of the record.
+        seed: seed of the record.
     """
 
     resamples: int

@@ -49,7 +49,7 @@ def perturbation_numbers(
         model: its predictions.
         base: flips of the baseline, or None.
         config: what was measured.
-        resampler: of the sequences.
+        resampler: resampler of the sequences.
         protocol: the benchmark's name.
     """
     names, own = config.perturbations, flips_of(model, config, resampler)

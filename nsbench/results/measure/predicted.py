@@ -51,7 +51,7 @@ class Predicted:
         found = []
         for cell in cells:
             self._require(cell)
-            found.append(self._stored.images(cell))
+            found.append(self._stored.image_identity(cell))
             if not found[-1]:
                 raise UserError(
                     f"{self.model}: the predictions for {cell} do not say which images they are of: {REMEDY}."

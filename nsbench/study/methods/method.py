@@ -28,7 +28,7 @@ class Material:
     """What there is to learn from.
 
     Attributes:
-        labels: int64 (N,), the class of each training image; -1 where nobody knows it.
+        labels: int64 (N,), the class of each training image; -1 where it is unknown.
         labeled: rows of the images whose labels may be used, ascending.
         unlabeled: rows of the others, ascending. Their labels, where known, score pseudo-labels and choose nothing.
         classes: number of classes.
@@ -45,7 +45,7 @@ class Lesson:
     """A training set.
 
     Attributes:
-        rows: int64 (n,), of the training images; a copy appears again.
+        rows: int64 (n,), rows of the training images; a copy appears again.
         targets: float32 (n, classes), each row a distribution, or zeros.
         soft: float32 (n, classes), the teacher's probabilities; None without.
         unlabeled: int64 (u,), rows of the second stream; None without.
@@ -65,7 +65,7 @@ class Method(ABC, Generic[Settings]):
     Attributes:
         settings: as configured.
         needs_teacher: whether it learns from the network before it in the chain.
-        asks_average: whether its loss asks the moving average of the weights.
+        asks_average: whether its loss uses the moving average of the weights.
     """
 
     section: ClassVar[type[MethodConfig]]
@@ -96,7 +96,7 @@ class Method(ABC, Generic[Settings]):
         """Raise UserError for settings that do not go together."""
         if self.asks_average and not optimisation.average_decay:
             raise UserError(
-                f"The method {self.settings.kind} asks the average of the weights: set training.average_decay above 0."
+                f"The method {self.settings.kind} uses the average of the weights: set training.average_decay above 0."
             )
 
     def control(self) -> MethodConfig | None:

@@ -8,7 +8,7 @@ from nsbench.study.pseudo_labels import make_targets
 
 @register
 class NoisyStudent(Method[NoisyStudentConfig]):
-    """Labelled images, and the unlabelled ones that the teacher is confident of with its pseudo-labels."""
+    """Labelled images, and the unlabelled ones that the teacher is confident about, with its pseudo-labels."""
 
     section = NoisyStudentConfig
 

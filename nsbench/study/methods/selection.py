@@ -9,7 +9,7 @@ from nsbench.study.pseudo_labels import PseudoLabels, TrainingRows, nothing_said
 
 
 def ask(teacher: Teacher | None, rows: Indices, classes: int, temperature: float) -> PseudoLabels:
-    """What a teacher says of rows of the training images; of none, nothing."""
+    """What a teacher says of rows of the training images; nothing for no rows."""
     if teacher is None or not len(rows):
         return nothing_said(classes)
     return read_logits(teacher(rows), temperature)
@@ -30,7 +30,7 @@ def select(material: Material, pseudo: PseudoLabels, settings: Chosen) -> Traini
 
 
 def selection_record(rows: TrainingRows, material: Material, settings: Chosen) -> SelectionRecord:
-    """The record of a choice; who the teacher was is added by whoever knows its name."""
+    """The record of a choice; the caller, who knows the teacher's name, adds it."""
     return SelectionRecord(
         teacher="",
         confidence_threshold=settings.confidence_threshold,
