@@ -151,6 +151,8 @@ def test_everything_is_compared_but_what_has_no_direction(folder: Path) -> None:
 def test_a_metric_that_neither_has_is_refused(folder: Path) -> None:
     with pytest.raises(UserError, match="Neither model has a number 'accuracy'"):
         versus(open_side(f"{folder}:same"), open_side(f"{folder}:base"), Choice(("accuracy",)))
+    with pytest.raises(UserError, match=r"Did you mean top1_error\?"):
+        versus(open_side(f"{folder}:same"), open_side(f"{folder}:base"), Choice(("clean:top1_eror",)))
 
 
 def test_the_table_names_models_numbers_and_verdicts(folder: Path) -> None:

@@ -47,6 +47,23 @@ def test_a_metric_that_was_added_is_measured_with_its_interval_and_compared(adde
     assert chosen.comparisons[0].difference == pair.difference
 
 
+def test_an_added_share_of_none_of_the_images_has_an_interval(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setattr(quantities, "_REGISTERED", {})
+    register(Metric("nobody", "nobody", function=lambda _, truth, weights: weighted_mean(truth < 0, weights)))
+    config = CONFIG.model_copy(update={"metrics": ("nobody",)})
+    found = evaluated(tmp_path, {"only": 2.0}, None, evaluation=config).number("only", "clean", "nobody")
+    assert (found.value, found.ci_low) == (0.0, 0.0)
+    assert found.ci_high == pytest.approx(1 - 0.025 ** (1 / found.n))
+
+
+def test_an_added_metric_that_ignores_resamples_is_refused(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setattr(quantities, "_REGISTERED", {})
+    register(Metric("deaf", "deaf", function=lambda _, truth, weights: np.mean(truth == 0)))  # noqa: ARG005  # its fault
+    config = CONFIG.model_copy(update={"metrics": ("deaf",)})
+    with pytest.raises(UserError, match=r"The metric 'deaf' gives shapes \(\) and \(\) without weights and with"):
+        evaluated(tmp_path, {"only": 2.0}, None, evaluation=config)
+
+
 @pytest.mark.usefixtures("added")
 def test_without_being_asked_for_nothing_of_it_is_measured(tmp_path: Path) -> None:
     results = evaluated(tmp_path, {"only": 2.0}, None)

@@ -7,6 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nsbench.config.evaluation import EvaluationConfig
+from nsbench.errors import UserError
 from nsbench.metrics import classification
 from nsbench.metrics.adaptive import adaptive_bins
 from nsbench.metrics.calibration import maximum_calibration_error, paper_calibration_error
@@ -28,8 +29,20 @@ def clean_numbers(model: Predicted, config: EvaluationConfig, resampler: Resampl
     place = Place("clean", len(model.labels), model.image_identity("clean"))
     yield from _numbers(place, model.clean, model, config, resampler)
     for added in map(quantities.metric, config.metrics):
-        assert added.function is not None, added.name
-        yield place.number(added.name, resampler.sample(partial(added.function, model.clean, model.labels), place.n))
+        yield _added(added, place, model, resampler)
+
+
+def _added(metric: quantities.Metric, place: Place, model: Predicted, resampler: Resampler) -> Number:
+    """A metric from outside nsbench; UserError unless it takes the weights of all resamples at a time."""
+    assert metric.function is not None, metric.name
+    found = resampler.sample(partial(metric.function, model.clean, model.labels), place.n)
+    shapes, wanted = (found.value.shape, found.samples.shape), ((), (resampler.resamples,))
+    if shapes != wanted:
+        raise UserError(
+            f"The metric {metric.name!r} gives shapes {shapes[0]} and {shapes[1]} without weights and with "
+            f"{resampler.resamples} rows of them, not {wanted[0]} and {wanted[1]}: mend its function."
+        )
+    return (place.mean if metric.unit == "share" else place.number)(metric.name, found)
 
 
 def scaled_numbers(model: Predicted, config: EvaluationConfig, resampler: Resampler) -> Iterator[Number]:
