@@ -72,7 +72,11 @@ class Evaluation:
         self.held_out, self.claims, self.further = held_out, claims or Claims(run), further
         self.resident, self.held = RESIDENT, HELD
         self.batch = BatchSize.choose(config.batch_size, device)
-        self.pool = Pool(device, to_float(torch.tensor(dataset.test.images[:2]).to(device)))
+
+    @cached_property
+    def pool(self) -> Pool:
+        """The networks in memory."""
+        return Pool(self.device, to_float(torch.tensor(self.dataset.test.images[:2]).to(self.device)))
 
     def collect(self, subjects: Sequence[Subject], reporter: Reporter) -> None:
         """Make the predictions that are missing.
@@ -84,7 +88,7 @@ class Evaluation:
         self._try_out(subjects, reporter)
         self._save_labels()
         for benchmark, found in groupby(self._cells, lambda cell: cell.benchmark):
-            work: Work = [(cell, missing) for cell in found if (missing := self._missing(cell, subjects))]
+            work: Work = [(cell, missing) for cell in found if (missing := self.missing(cell, subjects))]
             if not work:
                 continue
             total = sum(len(cell.subset) * cell.passes * len(missing) for cell, missing in work)
@@ -115,7 +119,7 @@ class Evaluation:
                     f"leave {', '.join(attacks)} out of what it is measured on."
                 )
         (clean,) = (cell for cell in self._cells if cell.name == "clean")
-        for subject in self._missing(clean, subjects):
+        for subject in self.missing(clean, subjects):
             network = self._counting(subject.load(self.device))
             warnings = self._check(subject, network, clean.subset.part(slice(0, PROBE)))
             for warning in warnings if isinstance(subject.record, ModelRecord) else ():
@@ -154,16 +158,13 @@ class Evaluation:
             return Subset(images.images, labels)
         return Subset(torch.tensor(images.images[:]).to(self.device), labels)
 
-    def _missing(self, cell: Cell, subjects: Sequence[Subject]) -> list[Subject]:
+    def missing(self, cell: Cell, subjects: Sequence[Subject]) -> list[Subject]:
+        """Those whose predictions for a cell are not stored."""
         return [
             subject
             for subject in subjects
             if not Stored(self.run, subject.name).has(cell.name, cell.fingerprint(subject.identity))
         ]
-
-    def missing(self, cell: Cell, subjects: Sequence[Subject]) -> list[Subject]:
-        """Those whose predictions for a cell are not stored."""
-        return self._missing(cell, subjects)
 
     def show_cell(self, cell: Cell, subjects: Sequence[Subject], task: Task) -> None:
         """Show a cell to models and keep what they say."""
@@ -171,8 +172,11 @@ class Evaluation:
         chunks = ((part, cell.make(part)) for part in cell.chunks(self.batch.size))
         try:
             for part, images in read_ahead(chunks) if cell.waits else chunks:
+                said: dict[str, Part] = {}  # by identity: one network may have two names
                 for subject, own in zip(subjects, gathered, strict=True):
-                    own.add(self._show(cell, subject, images, part))
+                    if subject.identity not in said:
+                        said[subject.identity] = self._show(cell, subject, images, part)
+                    own.add(said[subject.identity])
                     task.advance(len(part) * cell.passes)
             for own in gathered:
                 own.finish()

@@ -69,12 +69,12 @@ def digits() -> Dataset:
     return load_dataset("digits", None)
 
 
-def model(name: str, seed: int) -> InMemory:
+def model(name: str, seed: int, kind: type[InMemory] = InMemory) -> InMemory:
     torch.manual_seed(seed)
     norm = nn.BatchNorm2d(4)
     norm.running_mean = torch.randn(4)
     network = nn.Sequential(nn.Conv2d(3, 4, 5, 4), norm, nn.ReLU(), nn.Flatten(), nn.Linear(196, 10)).eval()
-    return InMemory(name, network, inside=True)
+    return kind(name, network, inside=True)
 
 
 def evaluate(
@@ -95,6 +95,31 @@ def test_each_image_is_made_once_for_all_models(digits: Dataset, tmp_path: Path,
     source = evaluate(tmp_path, digits, {"a": 1, "b": 2, "c": 3}, reads=reads)
     cells = {f"{name}-{severity}": 20 for name in ("contrast", "brightness") for severity in range(1, 6)}
     assert source.made == cells | {"translate": 6}
+
+
+class Shown(InMemory):
+    """A model whose passes over images are counted."""
+
+    def load(self, device: torch.device) -> nn.Module:
+        """The network, which counts."""
+        network = super().load(device)
+        network.register_forward_pre_hook(lambda *_: SHOWN.update([self.name]))
+        return network
+
+
+SHOWN: Counter[str] = Counter()
+
+
+def test_one_network_under_two_names_is_shown_each_cell_once(digits: Dataset, tmp_path: Path) -> None:
+    SHOWN.clear()
+    twins = [model(name, 1, Shown) for name in ("one", "two")]
+    assert twins[0].identity == twins[1].identity
+    evaluation = Evaluation(CONFIG, digits, Generated(), tmp_path, torch.device("cpu"))
+    evaluation.collect(twins, QUIET)
+    assert SHOWN["one"] > 50
+    assert SHOWN["two"] <= 10  # it is tried out before the work, and predicts nothing
+    for cell in ("clean", "fgsm", "corruption/contrast-3", "perturbation/translate"):
+        assert Stored(tmp_path, "one").path(cell).read_bytes() == Stored(tmp_path, "two").path(cell).read_bytes(), cell
 
 
 def test_what_waits_for_a_disk_is_read_in_another_thread(digits: Dataset, tmp_path: Path) -> None:
