@@ -12,9 +12,9 @@ from safetensors.numpy import load_file as load_arrays
 
 from nsbench.checkpoints.labels import network_folder, read_plan
 from nsbench.checkpoints.store import load_network, read_checkpoint
-from nsbench.config.models import ModelConfig
 from nsbench.config.resolve import load_file, resolve
 from nsbench.config.schema import Config
+from nsbench.config.survey import ModelConfig
 from nsbench.data.load import load_dataset
 from nsbench.errors import UserError
 from nsbench.models.open import open_models

@@ -33,10 +33,9 @@ def list_data(
     """
     import json
 
-    from nsbench.data.library.folder import data_folder
     from nsbench.data.library.inventory import describe, format_inventories, take_inventory
     from nsbench.data.library.manifests import list_manifests, load_source
-    from nsbench.data.load import registered_data_sets
+    from nsbench.data.load import data_folder, registered_data_sets
 
     folder = data_folder(data)
     found = [take_inventory(load_source(name), folder) for name in list_manifests()]
@@ -59,8 +58,8 @@ def fetch(name: Name, data: Data = None, quiet: Quiet = False) -> None:
 
     from nsbench.data.library.download import MIRROR_VARIABLE
     from nsbench.data.library.fetch import fetch as fetch_set
-    from nsbench.data.library.folder import data_folder
     from nsbench.data.library.manifests import load_source
+    from nsbench.data.load import data_folder
     from nsbench.progress import Reporter
 
     source, mirrors = load_source(name), os.environ.get(MIRROR_VARIABLE, "")
@@ -74,9 +73,9 @@ def verify(name: Name, data: Data = None, quiet: Quiet = False) -> None:
 
     Exit status 2 when something is wrong; each fault is named.
     """
-    from nsbench.data.library.folder import data_folder
     from nsbench.data.library.manifests import load_source
     from nsbench.data.library.verify import verify as verify_set
+    from nsbench.data.load import data_folder
     from nsbench.progress import Reporter
 
     source = load_source(name)

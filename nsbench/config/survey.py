@@ -8,7 +8,6 @@ from typing import Any
 from pydantic import Field
 
 from nsbench.config.evaluation import EvaluationConfig
-from nsbench.config.models import ModelConfig
 from nsbench.config.names import METRICS, DataSetName
 from nsbench.config.resolve import from_table, read_toml, with_settings
 from nsbench.config.section import Section
@@ -16,6 +15,25 @@ from nsbench.errors import UserError, hint
 from nsbench.plugins import load_plugins
 from nsbench.protocols.attacks import attack_names
 from nsbench.protocols.registry import further_names, protocols_of
+
+
+class ModelConfig(Section):
+    """One model to measure."""
+
+    source: str = Field(
+        min_length=1,
+        description="run folder, checkpoint folder, package.module:function, file.py:function, timm:NAME, "
+        "torchvision:NAME, torchhub:REPO:NAME, FILE.pt2 (exported program) or FILE.onnx",
+    )
+    name: str = Field(default="", description="short name in reports and folders; empty: made from the source")
+    weights: str = Field(
+        default="", description="safetensors file or state dict; empty: none, or those that the source brings along"
+    )
+    mean: tuple[float, ...] = Field(
+        default=(), description="per channel, subtracted from pixels in [0, 1]; goes with std"
+    )
+    std: tuple[float, ...] = Field(default=(), description="per channel, divided by after the mean is subtracted")
+    inside: bool = Field(default=False, description="the model takes pixels in [0, 1] and normalises them itself")
 
 
 class SurveyConfig(Section):

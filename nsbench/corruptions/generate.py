@@ -1,6 +1,5 @@
 """Generated sets by their name: what a user asks for, checked before any work."""
 
-import difflib
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -13,7 +12,7 @@ from nsbench.corruptions.files import Contents, write_corruption_set, write_pert
 from nsbench.corruptions.kinds.textures import read_textures
 from nsbench.corruptions.perturbations import GENERATED_PERTURBATIONS
 from nsbench.data.load import load_dataset
-from nsbench.errors import UserError
+from nsbench.errors import UserError, hint
 from nsbench.progress import Reporter
 from nsbench.protocols.protocol import Protocol
 from nsbench.protocols.registry import find_protocol, registered
@@ -63,9 +62,8 @@ def generate(
         UserError: something named does not exist, data are missing, the folder holds something else, or is too small.
     """
     if name not in generated_sets():
-        near = difflib.get_close_matches(name, generated_sets(), n=1)
-        hint = f" Did you mean {near[0]}?" if near else ""
-        raise UserError(f"{name!r} cannot be generated: choose from {', '.join(generated_sets())}.{hint}")
+        known = generated_sets()
+        raise UserError(f"{name!r} cannot be generated: choose from {', '.join(known)}.{hint(name, known)}")
     protocol = find_protocol(name)
     corrupts = protocol.kind == "corruption"
     if not corrupts and (request.severities or request.frost):
@@ -89,9 +87,7 @@ def _chosen(wanted: Sequence[str], known: tuple[str, ...], set_name: str) -> tup
     """The wanted names in their usual order; UserError for an unknown one."""
     for name in wanted:
         if name not in known:
-            near = difflib.get_close_matches(name, known, n=1)
-            hint = f" Did you mean {near[0]}?" if near else ""
-            raise UserError(f"{set_name} has no {name!r}: choose from {', '.join(known)}.{hint}")
+            raise UserError(f"{set_name} has no {name!r}: choose from {', '.join(known)}.{hint(name, known)}")
     return tuple(name for name in known if name in wanted) if wanted else known
 
 

@@ -1,5 +1,6 @@
 """A data set by its name."""
 
+import os
 import re
 from collections.abc import Callable
 from pathlib import Path
@@ -7,7 +8,6 @@ from pathlib import Path
 from nsbench.config.names import DATA_SETS
 from nsbench.data.cifar.load import load_cifar
 from nsbench.data.images import Dataset
-from nsbench.data.library.folder import data_folder
 from nsbench.data.library.manifests import list_manifests, load_manifest
 from nsbench.errors import UserError
 from nsbench.plugins import load_plugins
@@ -40,6 +40,11 @@ def registered_data_sets() -> tuple[str, ...]:
     """Names of the data sets that were added, those of installed packages included."""
     load_plugins()
     return tuple(_REGISTERED)
+
+
+def data_folder(option: Path | None) -> Path:
+    """Where data files are: the --data option, else the variable NSBENCH_DATA, else `data` in the working folder."""
+    return (option or Path(os.environ.get("NSBENCH_DATA") or "data")).expanduser()
 
 
 def load_dataset(name: str, folder: Path | None) -> Dataset:

@@ -7,8 +7,8 @@ from collections.abc import Sequence
 import torch
 from torch import nn
 
-from nsbench.config.models import ModelConfig
 from nsbench.config.resolve import fingerprint
+from nsbench.config.survey import ModelConfig
 from nsbench.models.normalised import Normalised
 from nsbench.models.preprocessing import declared
 from nsbench.models.record import ModelRecord

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from nsbench.checkpoints.labels import labels_of, named_folder, networks_folder, read_plan, refuse_earlier
 from nsbench.checkpoints.store import read_checkpoint
-from nsbench.config.models import ModelConfig
+from nsbench.config.survey import ModelConfig
 from nsbench.errors import UserError
 from nsbench.models.foreign import Foreign
 from nsbench.models.names import Names, short_name

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 from torch import nn
 
-from nsbench.config.models import ModelConfig
+from nsbench.config.survey import ModelConfig
 from nsbench.errors import UserError
 from nsbench.networks.classifier import Normalize
 

@@ -10,8 +10,7 @@ from nsbench.checkpoints.record import CheckpointRecord
 from nsbench.config.resolve import load_file, to_toml
 from nsbench.config.schema import Config
 from nsbench.data.images import Dataset
-from nsbench.data.library.folder import data_folder
-from nsbench.data.load import load_dataset
+from nsbench.data.load import data_folder, load_dataset
 from nsbench.data.splits import Split, split
 from nsbench.devices import choose_device, prepare
 from nsbench.errors import UserError

@@ -5,8 +5,7 @@ from collections.abc import Sequence
 from nsbench.config.resolve import to_toml
 from nsbench.config.survey import SurveyConfig
 from nsbench.data.images import Dataset, ImageSet
-from nsbench.data.library.folder import data_folder
-from nsbench.data.load import class_count, load_dataset
+from nsbench.data.load import class_count, data_folder, load_dataset
 from nsbench.devices import choose_device, prepare
 from nsbench.errors import UserError
 from nsbench.models.open import open_models

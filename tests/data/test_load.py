@@ -4,8 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from nsbench.data.library.folder import data_folder
-from nsbench.data.load import load_dataset
+from nsbench.data.load import data_folder, load_dataset
 from nsbench.errors import UserError
 
 

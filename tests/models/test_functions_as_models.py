@@ -8,7 +8,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from nsbench.config.models import ModelConfig
+from nsbench.config.survey import ModelConfig
 from nsbench.errors import UserError
 from nsbench.models.open import open_models
 from nsbench.models.subject import Subject

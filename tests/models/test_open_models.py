@@ -11,8 +11,8 @@ from torch import Tensor, nn
 from nsbench.checkpoints.labels import network_folder, plan_text
 from nsbench.checkpoints.record import TrainedNetwork
 from nsbench.checkpoints.store import CheckpointFile, load_network, save_checkpoint
-from nsbench.config.models import ModelConfig
 from nsbench.config.resolve import resolve, to_toml
+from nsbench.config.survey import ModelConfig
 from nsbench.errors import UserError
 from nsbench.models.open import open_models
 from nsbench.models.subject import Subject

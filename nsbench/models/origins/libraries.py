@@ -10,8 +10,7 @@ from torch import nn
 
 from nsbench.errors import UserError
 from nsbench.models.origins.imports import one_sentence
-from nsbench.models.origins.origin import Built, Origin
-from nsbench.models.origins.packages import need
+from nsbench.models.origins.origin import Built, Origin, need
 from nsbench.networks.cost import count_parameters
 
 

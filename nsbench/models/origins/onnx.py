@@ -10,8 +10,7 @@ from torch import Tensor, nn
 from nsbench.checkpoints.store import sha256
 from nsbench.errors import UserError
 from nsbench.models.origins.imports import describe
-from nsbench.models.origins.origin import Built, Origin
-from nsbench.models.origins.packages import need
+from nsbench.models.origins.origin import Built, Origin, need
 
 _INSTALL = "onnx onnxruntime"
 

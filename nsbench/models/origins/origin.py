@@ -1,12 +1,15 @@
-"""Where a model comes from."""
+"""Where a model comes from, and the optional packages that it may need."""
 
+import importlib
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
+from types import ModuleType
 from typing import ClassVar
 
 import torch
 from torch import nn
 
+from nsbench.errors import UserError
 from nsbench.models.record import Kind
 
 
@@ -50,3 +53,22 @@ class Origin(ABC):
 
         Raises UserError when it cannot be made.
         """
+
+
+def need(package: str, purpose: str, install: str = "") -> ModuleType:
+    """The optional package of this name.
+
+    Args:
+        package: to import.
+        purpose: what needs it, such as "timm:resnet18".
+        install: argument of `pip install`; empty: the package's name.
+
+    Raises UserError when it is not installed.
+    """
+    try:
+        return importlib.import_module(package)
+    except ImportError as error:
+        raise UserError(
+            f"{purpose} needs the package {package}, which cannot be imported ({error}): "
+            f"install it with `pip install {install or package}`."
+        ) from None
