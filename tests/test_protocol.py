@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from nsbench.checkpoints.labels import network_folder
+from nsbench.checkpoints.labels import network_folder, read_plan
 from tests.conftest import MadeOnce
 
 Train = Callable[..., None]
@@ -45,8 +45,8 @@ BEYOND_CHANCE = 0.2
 
 
 def student_in(folder: Path) -> Path:
-    (found,) = folder.glob("networks/*-noisy-student-*")
-    return found
+    (student,) = (labels for labels in read_plan(folder) if labels.role == "student")
+    return network_folder(folder, str(student))
 
 
 @pytest.fixture(scope="session")
