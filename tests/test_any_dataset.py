@@ -72,6 +72,7 @@ def pictures(part: ImageSet, folder: Path) -> ImageSet:
     return ImageSet(PictureFiles(files, 32), part.labels)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("lay", [mapped, pictures])
 def test_a_run_on_images_on_a_disk_has_the_results_of_one_in_memory(
     brief: Config, whole: bytes, tmp_path: Path, lay: Callable[[ImageSet, Path], ImageSet]

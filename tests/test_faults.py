@@ -72,6 +72,7 @@ main()
 """
 
 
+@pytest.mark.slow
 def test_a_full_disk_is_reported_and_freeing_it_continues(
     nsbench: Command, tiny_arguments: list[str], tmp_path: Path, tiny_run: Path
 ) -> None:

@@ -153,6 +153,7 @@ def test_a_set_that_the_disk_cannot_hold_is_refused_before_anything_is_written(
     assert not (tmp_path / "set").exists()
 
 
+@pytest.mark.slow
 @pytest.mark.cifar
 def test_the_set_of_cifar10_reads_as_a_set_of_its_own_name(tmp_path: Path) -> None:
     cifar10_folder = Path(os.environ["NSBENCH_TEST_CIFAR10"])

@@ -99,6 +99,7 @@ def report(folder: Path) -> str:
     return (folder / "report" / "report.md").read_text(encoding="utf-8")
 
 
+@pytest.mark.slow
 @pytest.mark.training
 def test_a_method_trains_the_students_of_a_study(train: Callable[..., Path]) -> None:
     folder = train("method.kind=mean-teacher", "method.consistency=2", "training.average_decay=0.9")
@@ -110,6 +111,7 @@ def test_a_method_trains_the_students_of_a_study(train: Callable[..., Path]) -> 
     assert "mean-teacher" in report(folder)
 
 
+@pytest.mark.slow
 @pytest.mark.training
 def test_a_data_set_is_trained_on_measured_and_evaluated(
     train: Callable[..., Path], nsbench: Command, tmp_path: Path
@@ -134,6 +136,7 @@ def test_a_benchmark_of_corruptions_is_generated_measured_and_compared(evaluate:
     assert "Occlusions (2 of 2 corruptions, first 40 test images)" in report(folder)
 
 
+@pytest.mark.slow
 def test_an_attack_is_measured_and_compared(evaluate: Callable[..., Path], nsbench: Command) -> None:
     folder = evaluate("--on", "clean,fgsm", "--attacks", "momentum", "--set", "evaluation.attack_steps=3")
     found = [row for row in rows(folder) if row["member"] == "momentum" and row["model"] == "one"]
@@ -144,6 +147,7 @@ def test_an_attack_is_measured_and_compared(evaluate: Callable[..., Path], nsben
     assert "| momentum/0.0313725 | top1_error | 40 |" in done.stdout
 
 
+@pytest.mark.slow
 def test_an_attack_that_falls_behind_a_weaker_one_is_a_sign_of_masking(
     evaluate: Callable[..., Path], lame: Command
 ) -> None:

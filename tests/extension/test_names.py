@@ -11,6 +11,7 @@ import nsbench.extend
 from tests.extension.installation import Command, command, installed
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [

@@ -136,6 +136,7 @@ def test_the_watch_sees_what_it_must() -> None:
     assert watch.offences == {"_local_scalar_dense", "_to_copy"}
 
 
+@pytest.mark.slow
 @each_family
 @each_drop
 def test_training_mode_compiles_as_one_graph(name: str, per_image: bool) -> None:
@@ -144,6 +145,7 @@ def test_training_mode_compiles_as_one_graph(name: str, per_image: bool) -> None
     assert (explained.graph_count, explained.graph_break_count) == (1, 0)
 
 
+@pytest.mark.slow
 @each_drop
 def test_a_compiled_network_computes_what_the_plain_one_does(per_image: bool) -> None:
     torch._dynamo.reset()

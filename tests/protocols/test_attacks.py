@@ -57,6 +57,7 @@ def run(*code: str) -> str:
     return done.stdout
 
 
+@pytest.mark.slow
 def test_foolbox_is_imported_only_by_an_attack_and_without_a_warning() -> None:
     stated = run(
         "import sys, warnings",

@@ -79,6 +79,7 @@ def measured(copy: Path, *options: str) -> dict[tuple[str, str], float]:
     return {(row["benchmark"].partition(" (")[0], row["metric"]): float(row["value"] or "nan") for row in rows}
 
 
+@pytest.mark.slow
 def test_another_corruption_is_made_measured_and_in_no_mean(copy: Path) -> None:
     package = copy / "nsbench"
     (package / "corruptions" / "kinds" / "inverted.py").write_text(KIND, encoding="utf-8")
@@ -100,6 +101,7 @@ def test_another_corruption_is_made_measured_and_in_no_mean(copy: Path) -> None:
     assert "inverted" in (copy / "out" / "report" / "report.md").read_text(encoding="utf-8")
 
 
+@pytest.mark.slow
 def test_another_attack_is_configured_measured_and_judged(copy: Path) -> None:
     package = copy / "nsbench"
     insert(package / "protocols" / "attacks.py", ")\n\n_REGISTERED", ATTACK)

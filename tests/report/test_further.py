@@ -148,6 +148,7 @@ def test_of_a_thousand_classes_the_most_frequent_confusions_and_the_hardest_clas
     assert "there are 1,000 classes" in most.caption
 
 
+@pytest.mark.slow
 def test_a_thousand_classes_make_a_record_and_a_page_of_modest_size(thousand: Results, report_of: Writer) -> None:
     assert len(thousand.diagnostics[0].model_dump_json()) < 20_000
     report = report_of(thousand)

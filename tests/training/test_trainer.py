@@ -141,6 +141,7 @@ def test_where_test_images_choose_the_weights_readings_come_after_every_epoch_as
     assert schedule.block(999, 16) == make_schedule(16_000).block(999, 16)
 
 
+@pytest.mark.slow
 def test_reading_after_every_epoch_changes_no_draw(
     data: TrainingSet, run: Make, make_schedule: Make, make_network: Make
 ) -> None:
