@@ -180,6 +180,7 @@ def test_distillation_trains_a_smaller_student_on_softened_probabilities(tmp_pat
     assert student.history[-1].loss < student.history[0].loss
 
 
+@pytest.mark.slow
 def test_an_efficientnet_is_a_student_with_the_configured_noise(tmp_path: Path) -> None:
     settings = ["study.networks=['resnet8-w0.125', 'efficientnet-b0']", "study.baseline=resnet8-w0.25"]
     records = train(tmp_path, *settings, "training.student_images=64", "model_noise.dropout=0.25")

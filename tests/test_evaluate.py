@@ -267,6 +267,7 @@ def test_an_option_that_would_do_nothing_is_refused(nsbench: Command, folder: Pa
     assert "says itself what its models are: change it there, or leave out --inside" in listed.stderr
 
 
+@pytest.mark.slow
 def test_networks_of_several_runs_are_averaged_over_their_seeds(
     nsbench: Command, folder: Path, tiny_run: Path, second_run: Path
 ) -> None:

@@ -272,6 +272,7 @@ def test_any_choice_of_benchmarks_gives_a_report(
     assert ("corruption" in kinds, "perturbation" in kinds) == (corruptions != "[]", perturbations != "[]")
 
 
+@pytest.mark.slow
 def test_a_run_without_unlabelled_images_says_so(tmp_path: Path) -> None:
     config = resolve("quick", [*TINY, *CLEAN, "data.labeled_fraction=1.0"])
     run_all(config, Options(tmp_path / "all", device="cpu", quiet=True))

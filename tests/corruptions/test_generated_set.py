@@ -195,6 +195,7 @@ generate("digits-c", request, Path(sys.argv[1]), None, torch.device("cpu"), Repo
 """
 
 
+@pytest.mark.slow
 def test_killed_and_run_again_it_ends_in_the_same_files(tmp_path: Path) -> None:
     done = subprocess.run([sys.executable, "-c", KILLED, str(tmp_path / "killed")], check=False)
     assert done.returncode < 0

@@ -100,6 +100,7 @@ def test_a_number_of_a_further_benchmark_is_written_with_its_name(with_further: 
     assert mean.name == "top-1 error on corruptions of weather, mean of 2 of the 3"
 
 
+@pytest.mark.slow
 def test_the_page_has_the_section_and_a_file_of_each_table(with_further: Results, report_of: Writer) -> None:
     report = report_of(with_further)
     assert "Further benchmarks" in report.page.text
@@ -109,6 +110,7 @@ def test_the_page_has_the_section_and_a_file_of_each_table(with_further: Results
     }
 
 
+@pytest.mark.slow
 def test_the_name_of_a_benchmark_leads_no_file_out_of_the_report(with_further: Results, report_of: Writer) -> None:
     text = with_further.model_dump_json().replace("cifar10.1", "../../evil/<b>")
     report = report_of(Results.model_validate_json(text))

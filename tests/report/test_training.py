@@ -196,6 +196,7 @@ def test_the_effect_is_printed_under_the_headline(results: Results, report: Any)
     assert f"**{stated}**" in report.markdown
 
 
+@pytest.mark.slow
 def test_a_run_without_a_control_says_no_more_of_one_than_that_there_is_none(results: Results, report_of: Any) -> None:
     report = report_of(without_control(results).model_copy(update={"config": {}}))
     for stated in (report.page.text, report.markdown):

@@ -222,6 +222,7 @@ def test_a_loss_that_is_not_finite_stops_with_the_remedy(
         run(make_network(), broken, make_schedule(400))
 
 
+@pytest.mark.slow
 def test_the_best_on_validation_is_kept_and_the_last_is_not_touched_by_looking(
     data: TrainingSet, run: Make, make_schedule: Make, make_network: Make, same: Make
 ) -> None:
