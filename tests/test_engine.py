@@ -226,6 +226,7 @@ def test_weights_that_do_not_fit_a_later_student_are_refused_before_anything_is_
     assert not (tmp_path / "run").exists()
 
 
+@pytest.mark.slow
 def test_weights_selected_on_test_say_so_wherever_they_appear(tmp_path: Path) -> None:
     config = resolve("quick", [*SHORT, "training.selection=best-test"])
     index = run_all(config, Options(tmp_path / "run", device="cpu", quiet=True))

@@ -134,6 +134,7 @@ def test_a_report_in_bfloat16_says_how_many_predictions_differ(nsbench: Command,
     assert all(sentence in (folder / "out" / "report" / "report.md").read_text() for sentence in expected)
 
 
+@pytest.mark.slow
 def test_a_file_that_lists_models_does_as_well_and_the_folder_repeats_itself(nsbench: Command, folder: Path) -> None:
     (folder / "models.toml").write_text(
         "data = 'digits'\nbaseline = 'one'\n"
@@ -211,6 +212,7 @@ def test_models_that_cannot_be_measured_are_reported_before_the_work(
     assert "holds a run, not an evaluation" in taken.stderr
 
 
+@pytest.mark.slow
 def test_an_evaluation_that_is_killed_ends_in_the_same_bytes(nsbench: Command, folder: Path) -> None:
     on = ("--on", "clean,calibration,digits-c,digits-p,fgsm", "--baseline", "net1", *put(*FEW))
     assert nsbench(*arguments(folder, *on, out="whole")).returncode == 0

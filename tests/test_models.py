@@ -4,9 +4,12 @@ import json
 import subprocess
 from collections.abc import Callable
 
+import pytest
+
 Run = Callable[..., "subprocess.CompletedProcess[str]"]
 
 
+@pytest.mark.slow
 def test_the_list_shows_both_families_when_piped(nsbench: Run) -> None:
     done = nsbench("models")
     assert (done.returncode, done.stderr) == (0, "")

@@ -16,10 +16,10 @@ SCALED = (
     "training.student_images=1_500",
     "training.baseline_images=1_500",
     "method.confidence_threshold=0.1",
-    "evaluation.attack_images=100",
+    "evaluation.attack_images=40",
     "evaluation.strong_attack_images=5",
-    "evaluation.corruption_images=20",
-    "evaluation.perturbation_images=5",
+    "evaluation.corruption_images=10",
+    "evaluation.perturbation_images=2",
     "evaluation.bootstrap_resamples=100",
 )
 

@@ -124,6 +124,7 @@ def test_a_data_set_is_trained_on_measured_and_evaluated(
     assert clean_errors(tmp_path / "again") == clean_errors(run)
 
 
+@pytest.mark.slow
 def test_a_benchmark_of_corruptions_is_generated_measured_and_compared(evaluate: Callable[..., Path]) -> None:
     folder = evaluate("--on", "clean,calibration,occlusions")
     found = [row for row in rows(folder) if row["protocol"] == "occlusions" and row["model"] == "one"]

@@ -113,6 +113,7 @@ def test_a_mean_over_a_subset_is_never_printed_under_the_name_of_the_full_set(re
         assert not re.search(r"\b(mCE|mFR|uCE|MCE)\b", stated)
 
 
+@pytest.mark.slow
 def test_a_mean_over_the_full_set_is_printed_under_its_name(results: Results, report_of: Writer) -> None:
     whole = [one.model_copy(update={"complete": True, "missing": []}) for one in results.benchmarks]
     report = report_of(results.model_copy(update={"benchmarks": whole}))
@@ -129,6 +130,7 @@ def test_a_full_list_of_corruptions_on_a_part_of_the_images_is_still_a_subset(re
     assert table.columns[3].heading == "Corruption error, mean of 5 of the 5, on a subset of 500 images"
 
 
+@pytest.mark.slow
 def test_the_caution_of_every_number_is_printed_where_the_number_is(results: Results, report_of: Writer) -> None:
     noted = with_measurements(results, lambda i, one: one.model_copy(update={"note": f"caution {i:04d}"}))
     report = report_of(noted)

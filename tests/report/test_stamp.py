@@ -144,6 +144,7 @@ def held_out_report(results: Results, report_of: Any) -> Any:
     return report_of(with_selection(results, "best-validation"))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["report", "held_out_report"])
 def test_nothing_is_stamped_where_test_images_chose_nothing(name: str, request: pytest.FixtureRequest) -> None:
     report = request.getfixturevalue(name)
