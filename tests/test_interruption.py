@@ -73,6 +73,7 @@ def test_a_run_killed_again_and_again_still_ends_with_the_same_results(
     assert (tmp_path / "run" / "results.json").read_bytes() == (tiny_run / "results.json").read_bytes()
 
 
+@pytest.mark.slow
 def test_control_c_says_how_to_continue(tiny_arguments: list[str], tmp_path: Path) -> None:
     arguments = [*tiny_arguments, "--out", str(tmp_path / "run"), "--save-every", "0"]
     process = subprocess.Popen([sys.executable, "-m", "nsbench", *arguments], stderr=subprocess.PIPE, text=True)

@@ -257,6 +257,7 @@ def test_an_empty_selection_trains_on_labelled_images_and_warns(
     assert "no unlabelled image was above" in (tmp_path / "empty" / "report" / "report.md").read_text()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("corruptions", "perturbations"), [("[]", "[]"), ("['gaussian_blur']", "['translate']"), ("['contrast']", "[]")]
 )

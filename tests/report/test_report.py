@@ -237,6 +237,7 @@ def test_a_sentence_on_two_networks_names_the_corrected_p_value_and_that_each_wa
     ) in stated
 
 
+@pytest.mark.slow
 def test_the_same_record_gives_the_same_bytes(results: Results, report: Any, report_of: Writer) -> None:
     folders = (report.folder, report_of(results).folder)
     one, two = ({path.relative_to(f): path.read_bytes() for path in f.rglob("*") if path.is_file()} for f in folders)
