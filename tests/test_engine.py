@@ -131,29 +131,6 @@ def test_weights_that_a_training_starts_from_are_part_of_its_configuration_whate
     assert train(plain)[TEACHER].configuration["initial"] is None
 
 
-@pytest.mark.parametrize(
-    "setting",
-    [
-        "training.student_images=64",
-        "method.kind=distillation",
-        "method.confidence_threshold=0.3",
-        "model_noise.dropout=0.2",
-        "study.name=other",
-        "seed=0",
-        "training.baseline_images=128",
-    ],
-)
-def test_what_concerns_students_or_labels_alone_leaves_the_teacher_as_it_is(
-    setting: str,
-) -> None:
-    teachers = [
-        next(one for one in make_plan(resolve("quick", [*SHORT, *more]), "data") if one.role == "teacher")
-        for more in ((), (setting,))
-    ]
-    assert teachers[0].recipe == teachers[1].recipe
-    assert teachers[0].recipe.hash == teachers[1].recipe.hash
-
-
 def test_two_studies_share_a_teacher_that_is_trained_once(plain: Path, tmp_path: Path) -> None:
     shutil.copytree(plain / "networks", tmp_path / "networks")
     teacher = network_folder(plain, TEACHER).name

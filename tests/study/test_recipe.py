@@ -33,6 +33,8 @@ def planned(*settings: str) -> dict[str, Planned]:
         ("training.student_images=64", {"student1", "student2", "control1", "control2"}),
         ("training.baseline_images=64", {"baseline0"}),
         ("method.confidence_threshold=0.5", {"student1", "student2"}),
+        ("method.kind=distillation", {"student1", "student2"}),
+        ("method.mixup_alpha=0.5", {"student1", "student2", "control1", "control2"}),
         ("method.min_images_per_class=50", {"student1", "student2", "control1", "control2"}),
         ("model_noise.dropout=0.3", {"student1", "student2", "control1", "control2"}),
         ("evaluation.corruption_images=5", set()),

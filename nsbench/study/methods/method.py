@@ -89,7 +89,7 @@ class Method(ABC, Generic[Settings]):
 
     @property
     def mixup_alpha(self) -> float:
-        """Mixup's Beta distribution; 0 switches it off."""
+        """Alpha >= 0 of mixup's Beta distribution, from the section's field of that name; 0 switches it off."""
         return float(getattr(self.settings, "mixup_alpha", 0.0))
 
     def check(self, optimisation: OptimisationConfig) -> None:
