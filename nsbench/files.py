@@ -1,22 +1,34 @@
-"""Files that appear whole or not at all."""
+"""Files that appear whole or not at all.
+
+Until it is whole a file has a temporary name of a pattern that only nsbench gives, and its writer holds a lock on it,
+which the operating system takes back from a process that ends: what can be locked is a dead process's, and may go.
+"""
 
 import contextlib
 import errno
-import glob
+import fcntl
 import hashlib
 import json
 import os
+import re
 import tempfile
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
-from nsbench.errors import UserError
+from nsbench.errors import UserError, shortened
+
+_SUFFIX = ".nsbench.tmp"
+_TEMPORARY = re.compile(r"\..+\.[a-z0-9_]{8}\.nsbench\.tmp", re.DOTALL)
+_LONGEST = 200
+"""Bytes of a file's name that its temporary name repeats; a file system allows 255 in all."""
 
 
 def explain_os_error(error: OSError, path: Path) -> UserError:
     """One sentence for a file that could not be written."""
     remedy = "choose another folder with --out"
+    if error.errno == errno.ENAMETOOLONG:
+        return UserError(f"{shortened(str(path))} cannot be written (its name is too long): {remedy}.")
     if error.errno in (errno.ENOSPC, errno.EDQUOT):
         return UserError(f"No space is left to write {path}: free some and run the same command again.")
     if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
@@ -40,10 +52,10 @@ class PartialFile:
         self.path = path
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
-            handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=".tmp")
+            handle, self._temporary = _locked_temporary(path)
         except OSError as error:
             raise explain_os_error(error, path) from error
-        self._file, self._temporary, self._position = os.fdopen(handle, "wb"), Path(name), 0
+        self._file, self._position = os.fdopen(handle, "wb"), 0
 
     def write(self, offset: int, content: bytes) -> None:
         """Write `content` from a place on."""
@@ -60,9 +72,9 @@ class PartialFile:
         try:
             self._file.flush()
             os.fsync(self._file.fileno())
-            self._file.close()
             self._temporary.chmod(0o644)
-            self._temporary.replace(self.path)
+            self._temporary.replace(self.path)  # before the file is closed, which gives up the lock
+            self._file.close()
         except OSError as error:
             raise explain_os_error(error, self.path) from error
 
@@ -114,13 +126,46 @@ def write_json(path: Path, value: Any) -> None:
 
 
 def remove_leftovers_of(path: Path) -> None:
-    """Delete what killed processes left of `path`; no other process may be writing it."""
-    for left in path.parent.glob(f".{glob.escape(path.name)}.*.tmp"):
-        left.unlink(missing_ok=True)
+    """Delete what killed processes left of one file; what a living process writes stays."""
+    _remove(left for left in _leftovers(path.parent) if left.name.startswith(_prefix(path)))
 
 
 def remove_leftovers(folder: Path) -> None:
-    """Delete the temporary files that a killed run left under `folder`."""
+    """Delete the temporary files that killed processes left in a folder, not below it; what is not nsbench's stays."""
+    _remove(_leftovers(folder))
+
+
+def _leftovers(folder: Path) -> Iterator[Path]:
     if folder.is_dir():
-        for left in folder.rglob(".*.tmp"):
-            left.unlink(missing_ok=True)
+        yield from (path for path in folder.iterdir() if _TEMPORARY.fullmatch(path.name))
+
+
+def _remove(paths: Iterable[Path]) -> None:
+    for path in list(paths):
+        try:
+            handle = os.open(path, os.O_RDONLY | os.O_NOFOLLOW)
+        except OSError:  # gone already, another user's, or no file
+            continue
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            path.unlink(missing_ok=True)
+        except OSError:  # its writer lives
+            pass
+        finally:
+            os.close(handle)
+
+
+def _prefix(path: Path) -> str:
+    """How the temporary names of a file begin."""
+    return f".{path.name.encode()[:_LONGEST].decode(errors='ignore')}."
+
+
+def _locked_temporary(path: Path) -> tuple[int, Path]:
+    """A new temporary file beside `path`: its handle, which holds a lock on it, and its name."""
+    while True:
+        handle, name = tempfile.mkstemp(dir=path.parent, prefix=_prefix(path), suffix=_SUFFIX)
+        with contextlib.suppress(OSError):  # a file system without locks
+            fcntl.flock(handle, fcntl.LOCK_EX)
+        if os.fstat(handle).st_nlink:
+            return handle, Path(name)
+        os.close(handle)  # removed as a leftover before it was locked

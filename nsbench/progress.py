@@ -3,11 +3,13 @@
 import sys
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 
 from rich.console import Console
 from rich.progress import Progress, TextColumn, TimeRemainingColumn
 from rich.table import Column
+
+from nsbench.errors import printable
 
 LEAST_SECONDS = 5.0
 MOST_SECONDS = 60.0
@@ -27,11 +29,16 @@ class Reporter:
     def say(self, text: str) -> None:
         """One line of news."""
         if not self.quiet:
-            self._console.print(text, markup=False)
+            self._print(text)
 
     def warn(self, text: str) -> None:
         """One line that is shown even when quiet."""
-        self._console.print(f"warning: {text}", markup=False)
+        self._print(f"warning: {text}")
+
+    def _print(self, line: str) -> None:
+        """Write a line; whoever no longer reads it does not end the work."""
+        with suppress(OSError):
+            self._console.print(printable(line), markup=False)
 
     @contextmanager
     def task(self, title: str, total: int, unit: str = "images") -> Iterator["Task"]:

@@ -173,7 +173,10 @@ def test_deleting_an_output_makes_only_that_again(tiny_run: Path, tiny: Config, 
     again = network_folder(folder, NAMES[2])
     shutil.rmtree(again)
     again.mkdir()
-    for left in (again / ".weights.safetensors.x.tmp", folder / ".results.json.x.tmp"):  # of a killed process
+    for left in (
+        again / ".weights.safetensors.abcd1234.nsbench.tmp",
+        folder / ".results.json.abcd1234.nsbench.tmp",
+    ):  # of a killed process
         left.touch()
     run_all(tiny, Options(folder, device="cpu", quiet=True))
     assert (folder / "results.json").read_bytes() == before

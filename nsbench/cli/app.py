@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from nsbench import __version__
+from nsbench.cli.boundary import run
 from nsbench.cli.compare import compare
 from nsbench.cli.data import data_app
 from nsbench.cli.evaluate import evaluate
-from nsbench.cli.options import Data, Device, Quiet, Settings, resumable
-from nsbench.errors import UserError
+from nsbench.cli.options import Data, Device, Quiet, Settings, folder, resumable
 
 if TYPE_CHECKING:
     from nsbench.config.schema import Config
@@ -30,8 +30,10 @@ app = typer.Typer(
 app.add_typer(data_app)
 
 Preset = Annotated[str, typer.Argument(metavar="[PRESET|FILE.toml]", help="A preset or a configuration file.")]
-RunFolder = Annotated[Path, typer.Argument(metavar="RUN", help="A run folder.")]
-Out = Annotated[Path | None, typer.Option("--out", metavar="DIR", help="Run folder. Default: runs/NAME.")]
+RunFolder = Annotated[Path, typer.Argument(metavar="RUN", parser=folder, help="A run folder.")]
+Out = Annotated[
+    Path | None, typer.Option("--out", metavar="DIR", parser=folder, help="Run folder. Default: runs/NAME.")
+]
 SaveEvery = Annotated[
     float, typer.Option("--save-every", metavar="SECONDS", min=0, help="Save training in progress this often.")
 ]
@@ -85,8 +87,8 @@ def train(
     with resumable():
         from nsbench.work import runs
 
-        folder = runs.train(config, _options(config, out, data, device, quiet, save_every))
-    typer.echo(f"The checkpoints are in {folder}")
+        trained = runs.train(config, _options(config, out, data, device, quiet, save_every))
+    typer.echo(f"The checkpoints are in {trained}")
 
 
 @app.command()
@@ -147,13 +149,6 @@ def _wait_asleep() -> None:
 
 
 def main() -> None:
-    """Entry point: exit status 0 done, 2 a user's mistake, 130 interrupted; anything else is a bug."""
+    """Run the command line; `nsbench.cli.boundary` says what each exit status means."""
     _wait_asleep()
-    try:
-        app()
-    except UserError as error:
-        typer.echo(f"error: {error}", err=True)
-        sys.exit(2)
-    except BrokenPipeError:  # the reader of our output left, such as `head`
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        sys.exit(0)
+    sys.exit(run(app))

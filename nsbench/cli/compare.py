@@ -5,6 +5,8 @@ from typing import Annotated, Literal
 
 import typer
 
+from nsbench.cli.options import folder
+
 SIDE_HELP = "A run or evaluation folder, FOLDER:MODEL, or a checkpoint's folder. Default of a run: its last student."
 Metrics = Annotated[
     list[str] | None,
@@ -25,7 +27,9 @@ def compare(
         bool, typer.Option("--fail-on-regression", help="Exit with status 1 if the candidate is worse in any number.")
     ] = False,
     form: Annotated[Literal["markdown", "json"], typer.Option("--format", help="Form of the output.")] = "markdown",
-    out: Annotated[Path | None, typer.Option("--out", metavar="FILE", help="Write there, not to the terminal.")] = None,
+    out: Annotated[
+        Path | None, typer.Option("--out", metavar="FILE", parser=folder, help="Write there, not to the terminal.")
+    ] = None,
 ) -> None:
     """Compare two models on the same images: paired differences, intervals, p-values and a verdict.
 

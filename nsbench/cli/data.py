@@ -1,13 +1,11 @@
 """The commands `nsbench data ...`; heavy modules are imported by the commands that need them."""
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from nsbench.cli.options import Data, Quiet
+from nsbench.cli.options import Data, Quiet, folder, resumable
 from nsbench.errors import UserError
 
 data_app = typer.Typer(
@@ -37,12 +35,12 @@ def list_data(
     from nsbench.data.library.manifests import list_manifests, load_source
     from nsbench.data.load import data_folder, registered_data_sets
 
-    folder = data_folder(data)
-    found = [take_inventory(load_source(name), folder) for name in list_manifests()]
+    place = data_folder(data)
+    found = [take_inventory(load_source(name), place) for name in list_manifests()]
     if as_json:
         typer.echo(json.dumps([describe(one) for one in found], indent=1))
     else:
-        typer.echo(f"{format_inventories(found)}\n\nThe data folder is {folder}.")
+        typer.echo(f"{format_inventories(found)}\n\nThe data folder is {place}.")
         if added := registered_data_sets():
             typer.echo(f"Other packages add {', '.join(added)}.")
 
@@ -63,7 +61,7 @@ def fetch(name: Name, data: Data = None, quiet: Quiet = False) -> None:
     from nsbench.progress import Reporter
 
     source, mirrors = load_source(name), os.environ.get(MIRROR_VARIABLE, "")
-    with _interruptible("run the same command again to continue"):
+    with resumable():
         fetch_set(source, data_folder(data), Reporter(quiet=quiet), mirrors=mirrors)
 
 
@@ -79,7 +77,7 @@ def verify(name: Name, data: Data = None, quiet: Quiet = False) -> None:
     from nsbench.progress import Reporter
 
     source = load_source(name)
-    with _interruptible("run the same command again"):
+    with resumable("run the same command again"):
         shown = verify_set(source, data_folder(data), Reporter(quiet=quiet))
     for extra in shown.extras[:_MOST_EXTRAS]:
         typer.echo(f"not part of {source.title}: {extra}")
@@ -110,7 +108,7 @@ def verify(name: Name, data: Data = None, quiet: Quiet = False) -> None:
 @data_app.command()
 def generate(
     name: Annotated[str, typer.Argument(metavar="NAME", help="cifar10-c, cifar10-p, cifar100-c, digits-c, ...")],
-    out: Annotated[Path, typer.Option("--out", metavar="DIR", help="Folder of the arrays.")],
+    out: Annotated[Path, typer.Option("--out", metavar="DIR", parser=folder, help="Folder of the arrays.")],
     data: Data = None,
     corruptions: Annotated[
         str, typer.Option("--corruptions", metavar="A,B", help="Corruptions or perturbations. Default: all.")
@@ -119,7 +117,10 @@ def generate(
     limit: Annotated[int, typer.Option("--limit", metavar="N", min=0, help="First N test images. 0: all.")] = 0,
     seed: Annotated[int, typer.Option("--seed", min=0, help="Seed of all random numbers.")] = 0,
     frost: Annotated[
-        Path | None, typer.Option("--frost", metavar="DIR", help="The published frost photographs. Default: our own.")
+        Path | None,
+        typer.Option(
+            "--frost", metavar="DIR", parser=folder, help="The published frost photographs. Default: our own."
+        ),
     ] = None,
     device: Annotated[str, typer.Option("--device", metavar="auto|cpu|cuda", help="Where to compute.")] = "auto",
     quiet: Quiet = False,
@@ -137,7 +138,7 @@ def generate(
 
     chosen = choose_device(device)
     prepare(chosen)
-    with _interruptible("run the same command again to continue"):
+    with resumable():
         request = Request(_words(corruptions), _numbers(severities), limit, seed, frost)
         written = generate_set(name, request, out, data, chosen, Reporter(quiet=quiet))
     typer.echo(f"{written} array{'' if written == 1 else 's'} written to {out}")
@@ -152,13 +153,3 @@ def _numbers(text: str) -> tuple[int, ...]:
         return tuple(int(word) for word in _words(text))
     except ValueError:
         raise UserError(f"--severities {text!r} is not a list of numbers: write for example 1,3,5.") from None
-
-
-@contextmanager
-def _interruptible(remedy: str) -> Iterator[None]:
-    """Say how to go on when long work is interrupted."""
-    try:
-        yield
-    except KeyboardInterrupt:
-        typer.echo(f"interrupted: {remedy}", err=True)
-        raise typer.Exit(130) from None

@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from nsbench.cli.options import Data, Device, Quiet, Settings, resumable
+from nsbench.cli.options import Data, Device, Quiet, Settings, folder, resumable
 from nsbench.errors import UserError
 from nsbench.protocols.attacks import attack_names
 
@@ -29,7 +29,7 @@ On = Annotated[
 Baseline = Annotated[
     str, typer.Option("--baseline", metavar="NAME", help="The model that mCE and mean flip rate are relative to.")
 ]
-Out = Annotated[Path | None, typer.Option("--out", metavar="DIR", help="Folder of the results.")]
+Out = Annotated[Path | None, typer.Option("--out", metavar="DIR", parser=folder, help="Folder of the results.")]
 Weights = Annotated[
     list[str] | None,
     typer.Option("--weights", metavar="FILE", help="Weights of each MODEL, in order; repeatable."),
@@ -103,14 +103,14 @@ def evaluate(
             typer.echo(f"The results are in {path}")
             return
         file = request.listing
-        folder = out or (file.parent if file and file.name == "config.toml" else None)
-        if folder is None:
+        place = out or (file.parent if file and file.name == "config.toml" else None)
+        if place is None:
             raise UserError("--out is missing: name the folder that gets the results.")
-        config = request.configuration(folder)
+        config = request.configuration(place)
         from nsbench.work.surveys import measure_models
 
-        measure_models(config, Options(folder, data, device, quiet))
-    typer.echo(f"The report is {folder / 'report' / 'index.html'}")
+        measure_models(config, Options(place, data, device, quiet))
+    typer.echo(f"The report is {place / 'report' / 'index.html'}")
 
 
 def words(text: str) -> tuple[str, ...]:

@@ -6,9 +6,8 @@ from collections.abc import Iterator, Mapping
 import torch
 from torch import Tensor, nn
 
-from nsbench.errors import UserError
+from nsbench.errors import UserError, describe
 from nsbench.models.counted import CountedOutputs
-from nsbench.models.origins.imports import describe
 from nsbench.models.subject import Subject
 from nsbench.networks.inference import to_float
 

@@ -14,7 +14,7 @@ import torch
 
 import nsbench
 from nsbench.claims import Claims
-from nsbench.files import write_json, write_text
+from nsbench.files import remove_leftovers, write_json, write_text
 from nsbench.results.record import Provenance
 from nsbench.work.bench import Bench
 
@@ -95,8 +95,7 @@ def enter_folder(claims: Claims, texts: Mapping[str, str]) -> None:
         texts: the content of each file; one that is there already is not written again.
     """
     with claims.hold("folder"):
-        for left in claims.folder.glob(".*.tmp"):
-            left.unlink(missing_ok=True)
+        remove_leftovers(claims.folder)
         for name, text in texts.items():
             path = claims.folder / name
             if not path.is_file() or path.read_text() != text:

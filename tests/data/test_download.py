@@ -685,12 +685,12 @@ def test_a_process_killed_while_unpacking_leaves_no_half_set_and_downloads_nothi
 
 
 def test_the_command_says_how_to_go_on_after_control_c(server: Server, tmp_path: Path) -> None:
-    program = "from nsbench.cli.data import data_app; data_app(['fetch', 'cifar10.1', '--data', 'data'])"
+    command = ["-m", "nsbench", "data", "fetch", "cifar10.1", "--data", "data"]
     environment = os.environ | {"NSBENCH_MIRROR": server.url, "no_proxy": "*"}
     server.files["/cifar10.1/cifar10.1_v6_data.npy"] = bytes(6144128)
     server.script = ["trickle"]
     process = subprocess.Popen(
-        [sys.executable, "-c", program], cwd=tmp_path, env=environment, stderr=subprocess.PIPE, text=True
+        [sys.executable, *command], cwd=tmp_path, env=environment, stderr=subprocess.PIPE, text=True
     )
     part = tmp_path / "data/downloads/cifar10.1/cifar10.1_v6_data.npy.part"
     while not (part.exists() and part.stat().st_size > 3_100_000):

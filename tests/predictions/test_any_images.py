@@ -208,10 +208,10 @@ def test_an_interrupted_cell_leaves_neither_itself_nor_its_parts(digits: Dataset
 def test_what_a_killed_process_left_of_a_cell_is_cleaned_away(digits: Dataset, tmp_path: Path) -> None:
     folder = tmp_path / "predictions" / "a"
     folder.mkdir(parents=True)
-    (folder / ".clean.safetensors.k3x.tmp").write_bytes(b"half")
-    (folder / ".other.safetensors.k3x.tmp").write_bytes(b"another process is writing this")
+    (folder / ".clean.safetensors.k3xk3xk3.nsbench.tmp").write_bytes(b"half")
+    (folder / ".other.safetensors.k3xk3xk3.nsbench.tmp").write_bytes(b"another process is writing this")
     predicted(evaluation(digits, tmp_path))
-    assert [path.name for path in folder.glob(".*.tmp")] == [".other.safetensors.k3x.tmp"]
+    assert [path.name for path in folder.glob(".*.tmp")] == [".other.safetensors.k3xk3xk3.nsbench.tmp"]
 
 
 class Readable(nn.Module):

@@ -98,7 +98,7 @@ def test_a_killed_process_leaves_no_cell_and_what_it_leaves_is_cleaned_away(tmp_
     subprocess.run([sys.executable, "-c", KILLED, str(path)], check=False, timeout=60)
     assert not path.exists()
     assert len(list(path.parent.iterdir())) == 1
-    remove_leftovers(tmp_path)
+    remove_leftovers(path.parent)
     assert not list(path.parent.iterdir())
 
 

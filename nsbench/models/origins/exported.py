@@ -9,9 +9,8 @@ from torch.export import ExportedProgram
 from torch.export.passes import move_to_device_pass
 
 from nsbench.checkpoints.store import sha256
-from nsbench.errors import UserError
+from nsbench.errors import UserError, describe
 from nsbench.models.origins.archive import check_archive
-from nsbench.models.origins.imports import describe
 from nsbench.models.origins.origin import Built, Origin
 from nsbench.networks.cost import count_parameters
 

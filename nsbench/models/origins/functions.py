@@ -16,8 +16,9 @@ from typing import Any
 import torch
 from torch import nn
 
-from nsbench.errors import UserError
-from nsbench.models.origins.imports import code_of, describe, import_file, importable, one_sentence
+from nsbench.errors import UserError, describe
+from nsbench.foreign import one_sentence
+from nsbench.models.origins.imports import code_of, import_file, importable
 from nsbench.models.origins.origin import Built, Origin
 from nsbench.models.record import Kind
 from nsbench.networks.cost import count_parameters

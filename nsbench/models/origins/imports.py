@@ -5,16 +5,13 @@ import importlib
 import importlib.util
 import os
 import sys
-import sysconfig
-import traceback
 from collections.abc import Iterator
 from contextlib import contextmanager
-from functools import cache
 from importlib.metadata import packages_distributions, version
 from pathlib import Path
 from types import ModuleType
 
-from nsbench.errors import UserError
+from nsbench.foreign import installed_places
 
 
 @contextmanager
@@ -83,41 +80,6 @@ def lies_in(module: ModuleType, folder: Path) -> bool:
     return file is not None and file.is_relative_to(folder) and not _is_installed(module)
 
 
-@contextmanager
-def one_sentence(what: str) -> Iterator[None]:
-    """Turn whatever a user's code raises into one sentence with the place in that code.
-
-    Args:
-        what: was tried, such as "resnet.py could not be imported".
-    """
-    try:
-        yield
-    except UserError:
-        raise
-    except (Exception, SystemExit) as error:
-        raise UserError(f"{what}: {describe(error)}{_place(error)}; fix that, or name another.") from error
-
-
-def describe(error: BaseException) -> str:
-    """Type and first line of an exception, shortened."""
-    lines = str(error).strip().splitlines() or [""]
-    text = lines[0] if len(lines[0]) <= 200 else lines[0][:200] + "..."
-    return f"{type(error).__name__}: {text}" if text else type(error).__name__
-
-
-def _place(error: BaseException) -> str:
-    """File and line of the last of the user's lines that an exception passed through."""
-    if isinstance(error, SyntaxError) and error.filename:
-        return f" ({Path(error.filename).name}, line {error.lineno})"
-    frames = [frame for frame in traceback.extract_tb(error.__traceback__) if _is_users(frame.filename)]
-    return f" ({Path(frames[-1].filename).name}, line {frames[-1].lineno})" if frames else ""
-
-
-def _is_users(file: str) -> bool:
-    places = (*_installed_places(), Path(__file__).parents[2])
-    return Path(file).is_absolute() and not any(Path(file).is_relative_to(place) for place in places)
-
-
 def _file_of(module: ModuleType) -> Path | None:
     file = getattr(module, "__file__", None)
     return Path(file) if isinstance(file, str) and Path(file).is_absolute() else None
@@ -139,10 +101,4 @@ def _counts(module: ModuleType) -> bool:
 
 def _is_installed(module: ModuleType) -> bool:
     file = _file_of(module)
-    return file is not None and any(file.is_relative_to(place) for place in _installed_places())
-
-
-@cache
-def _installed_places() -> tuple[Path, ...]:
-    names = ("stdlib", "platstdlib", "purelib", "platlib")
-    return tuple({Path(sysconfig.get_path(name)) for name in names})
+    return file is not None and any(file.is_relative_to(place) for place in installed_places())

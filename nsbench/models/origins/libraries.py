@@ -9,7 +9,7 @@ import torch
 from torch import nn
 
 from nsbench.errors import UserError
-from nsbench.models.origins.imports import one_sentence
+from nsbench.foreign import one_sentence
 from nsbench.models.origins.origin import Built, Origin, need
 from nsbench.networks.cost import count_parameters
 

@@ -8,8 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from nsbench.checkpoints.store import sha256
-from nsbench.errors import UserError
-from nsbench.models.origins.imports import describe
+from nsbench.errors import UserError, describe
 from nsbench.models.origins.origin import Built, Origin, need
 
 _INSTALL = "onnx onnxruntime"
