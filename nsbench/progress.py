@@ -37,7 +37,7 @@ class Reporter:
 
     def _print(self, line: str) -> None:
         """Write a line; whoever no longer reads it does not end the work."""
-        with suppress(OSError):
+        with suppress(OSError, SystemExit):  # rich ends the program where its output is a closed pipe
             self._console.print(printable(line), markup=False)
 
     @contextmanager
