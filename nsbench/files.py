@@ -67,6 +67,16 @@ class PartialFile:
         except OSError as error:
             raise explain_os_error(error, self.path) from error
 
+    def chunks(self, size: int = 2**20) -> Iterator[bytes]:
+        """What was written so far, from its beginning."""
+        try:
+            self._file.flush()
+            with self._temporary.open("rb") as file:
+                while chunk := file.read(size):
+                    yield chunk
+        except OSError as error:
+            raise explain_os_error(error, self.path) from error
+
     def finish(self) -> None:
         """Sync what was written, and rename it onto `path`."""
         try:

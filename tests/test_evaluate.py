@@ -17,7 +17,8 @@ from safetensors.torch import save_file
 from torch import nn
 
 from nsbench.api import evaluate
-from nsbench.predictions.store import FAST, Stored
+from nsbench.predictions.kinds import FAST
+from nsbench.predictions.store import Stored
 from nsbench.results.store import load_results
 from tests.conftest import Command
 

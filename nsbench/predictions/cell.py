@@ -8,8 +8,8 @@ from torch import Tensor, nn
 
 from nsbench.config.resolve import fingerprint
 from nsbench.networks.inference import BatchSize
+from nsbench.predictions.kinds import Arrays
 from nsbench.predictions.shown import Subset
-from nsbench.predictions.store import Arrays
 
 CHUNK = 10_000
 """Images held at a time, unless they are large: 30 MB at 32 x 32 pixels."""

@@ -17,8 +17,9 @@ from nsbench.config.resolve import fingerprint
 from nsbench.networks.inference import BatchSize, logits
 from nsbench.predictions.cell import CHUNK, Cell, Part
 from nsbench.predictions.further import Corruptions
+from nsbench.predictions.kinds import FAST, class_dtype
 from nsbench.predictions.shown import GENERATED_SEED, BenchmarkImages, Subset
-from nsbench.predictions.store import FAST, class_dtype, corruption_cell, further_cell, perturbation_cell
+from nsbench.predictions.store import corruption_cell, further_cell, perturbation_cell
 from nsbench.protocols.cifar import CIFAR10_C, CIFAR10_P
 
 
