@@ -1,13 +1,15 @@
 """What the cells of a folder should hold under a configuration: how many images, strengths and frames."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from itertools import product
 
 from nsbench.config.evaluation import EvaluationConfig
 from nsbench.predictions.kinds import ANY, FAST
-from nsbench.predictions.store import Stored
+from nsbench.predictions.store import Stored, corruption_cell, further_cell, perturbation_cell, test_set_cell
 from nsbench.protocols.attacks import sweep_names
-from nsbench.protocols.cifar import CIFAR10_P
+from nsbench.protocols.cifar import CIFAR10_C, CIFAR10_P
+from nsbench.protocols.registry import find_protocol
 
 
 @dataclass(frozen=True)
@@ -27,6 +29,31 @@ class Expected:
     held_out: int
     classes: int
     further: Mapping[str, int] = field(default_factory=dict)
+
+    def names(self) -> Iterator[str]:
+        """Names of the cells, in the order in which they are made."""
+        config = self.config
+        yield "clean"
+        if config.precision == "bfloat16":
+            yield FAST
+        if self.held_out:
+            yield "held-out"
+        yield from self._attacks()
+        yield from (corruption_cell(*one) for one in product(config.corruptions, CIFAR10_C.severities))
+        yield from map(perturbation_cell, config.perturbations)
+        for name in config.protocols:
+            protocol = find_protocol(name)
+            if protocol.kind == "test_set":
+                yield test_set_cell(name)
+            else:
+                yield from (further_cell(name, *one) for one in product(protocol.names, protocol.severities))
+
+    def _attacks(self) -> Iterator[str]:
+        if self.config.fgsm_epsilons:
+            yield "fgsm"
+            if self.config.paper_fgsm:
+                yield "paper_fgsm"
+        yield from self.config.attacks
 
     def fault(self, stored: Stored, cell: str) -> str | None:
         """What is wrong with a cell, in a few words; None for a good one."""
