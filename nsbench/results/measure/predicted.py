@@ -13,7 +13,7 @@ from nsbench.errors import UserError
 from nsbench.metrics.temperature import fit_temperature, scale_logits
 from nsbench.predictions.expected import Expected
 from nsbench.predictions.kinds import Arrays
-from nsbench.predictions.store import Labels, Stored, corruption_cell, perturbation_cell, test_set_cell
+from nsbench.predictions.store import Labels, Stored, corruption_cell, perturbation_cell, refuse_folder, test_set_cell
 from nsbench.protocols.cifar import CIFAR10_C
 
 REMEDY = "run the same `nsbench evaluate` again"
@@ -51,8 +51,7 @@ class Predicted:
 
     def _require(self, cell: str) -> None:
         path = self._stored.path(cell)
-        if path.is_dir():
-            raise UserError(f"{path} is a folder where a file of predictions belongs: delete it, and {REMEDY}.")
+        refuse_folder(path)
         if not path.exists():
             raise UserError(f"{self.model} has no predictions for {cell}, which is to be measured: {REMEDY}.")
 
