@@ -44,9 +44,6 @@ class Predicted:
         Raises UserError naming a cell that is missing, damaged, or of other images, strengths, frames or classes.
         """
         self._require(cell)
-        fault = self._expected.fault(self._stored, cell)
-        if fault is not None:
-            raise UserError(f"{self.model}: the predictions for {cell} cannot be used ({fault}): {REMEDY}.")
         return self._stored.load(cell)
 
     def _require(self, cell: str) -> None:
@@ -54,6 +51,9 @@ class Predicted:
         refuse_folder(path)
         if not path.exists():
             raise UserError(f"{self.model} has no predictions for {cell}, which is to be measured: {REMEDY}.")
+        fault = self._expected.fault(self._stored, cell)
+        if fault is not None:
+            raise UserError(f"{self.model}: the predictions for {cell} cannot be used ({fault}): {REMEDY}.")
 
     def image_identity(self, *cells: str) -> str:
         """Identity of the images of some cells.
