@@ -23,6 +23,9 @@ that batches are the same as of images that need not be read."""
 
 Part = dict[str, Tensor]
 
+FINITE = "finite"
+"""The entry of a part that says, where logits are not kept, whether they were numbers; it is not kept either."""
+
 
 class Cell(ABC):
     """Some images, and what is kept of the predictions for them.
@@ -75,7 +78,19 @@ class Cell(ABC):
 
     @abstractmethod
     def show(self, network: nn.Module, images: Tensor, part: Subset, batch: BatchSize) -> Part:
-        """What is kept of a chunk, on the device."""
+        """What is kept of a chunk, on the device; where that is not logits, FINITE too."""
+
+    @property
+    def shown(self) -> str:
+        """How many pictures of which kind a network answers for, in words."""
+        return f"{len(self.subset) * self._frames:,} {'images' if self._frames == 1 else 'frames'}"
+
+    def finite(self, part: Part) -> Tensor:
+        """Whether every logit of each image, under every strength, or of each frame is a number; bool."""
+        if FINITE in part:
+            return part[FINITE]
+        rows = part["logits"].isfinite().all(-1)
+        return rows.all(0) if rows.ndim > 1 else rows
 
     def join(self, parts: list[Part]) -> Arrays:
         """Consecutive chunks of a cell together, in host memory."""

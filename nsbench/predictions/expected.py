@@ -64,7 +64,7 @@ class Expected:
         whole = {"clean": self.test, FAST: self.test, "held-out": self.held_out}
         if cell in whole:
             return whole[cell]
-        config, first = self.config, cell.split("/")[0]
+        config, first = self.config, cell.split("/", maxsplit=1)[0]
         limits = {
             "corruption": config.corruption_images,
             "protocol": config.corruption_images,

@@ -54,7 +54,7 @@ def kinds_of(cell: str, rows: int, classes: int, passes: int) -> dict[str, Kind]
         classes: K.
         passes: E, strengths of an attack, or T, frames of a perturbation, or ANY.
     """
-    first, real, named = cell.split("/")[0], np.dtype(np.float32), class_dtype(classes)
+    first, real, named = cell.split("/", maxsplit=1)[0], np.dtype(np.float32), class_dtype(classes)
     if first in _PLAIN:
         return {"logits": Kind(real, (rows, classes))}
     if cell == FAST:

@@ -69,6 +69,7 @@ def origin_of(path: Path) -> str | None:
     """The text of a file; None where it cannot be read."""
     try:
         with safetensors.safe_open(path, framework="np") as file:
-            return (file.metadata() or {}).get(KEY, "")[len(_EMPTY) + 1 :]
+            text: str = (file.metadata() or {}).get(KEY, "")
+            return text[len(_EMPTY) + 1 :]
     except (OSError, safetensors.SafetensorError):
         return None

@@ -35,6 +35,7 @@ from nsbench.predictions.tensor_file import Kind, TensorFile
 
 Labels = NDArray[np.int64]
 
+
 def corruption_cell(name: str, severity: int) -> str:
     """The cell of a corruption at a severity."""
     return f"corruption/{name}-{severity}"
@@ -113,8 +114,8 @@ class Stored:
             classes: K, of the data set.
             passes: E, strengths of an attack, or T, frames of a perturbation, or ANY.
         """
-        path = self.path(cell)
-        return _damage(path) or _fault(path, _state(path), tuple(kinds_of(cell, rows, classes, passes).items()), classes)
+        path, wanted = self.path(cell), tuple(kinds_of(cell, rows, classes, passes).items())
+        return _damage(path) or _fault(path, _state(path), wanted, classes)
 
     def image_identity(self, cell: str) -> str:
         """Identity of the images that a cell shows; empty if there is none."""
@@ -136,7 +137,7 @@ class Stored:
 def _inside(name: str) -> str:
     """A name that is part of a path, once it cannot lead out of its folder."""
     if not name.isprintable() or "\\" in name or any(part in ("", ".", "..") for part in name.split("/")):
-        raise UserError(f"The name {shortened(name)!r} cannot be part of a path: use letters, digits, '.', '_' and '-'.")
+        raise UserError(f"The name {shortened(name)!r} cannot be part of a path: use letters, digits, '_' and '-'.")
     return name
 
 
@@ -177,12 +178,19 @@ def _fault(
         return "it cannot be read"
 
 
+def refuse_folder(path: Path) -> None:
+    """Raise UserError where a folder is in the place of a file, which cannot be replaced."""
+    if path.is_dir():
+        raise UserError(f"{path} is a folder where a file belongs: delete it, and run the same command again.")
+
+
 LABELS = "labels"
 """The text of the file of labels."""
 
 
 def save_labels(run: Path, test: Labels, held_out: Labels, further: Mapping[str, Labels] | None = None) -> None:
     """Write the true classes of all test images, of the held-out ones, and of further test sets by their cells."""
+    refuse_folder(_labels_path(run))
     labels = {"test": test, "held_out": held_out, **(further or {})}
     write_bytes(_labels_path(run), sealed({name: found.astype(np.int64) for name, found in labels.items()}, LABELS))
 

@@ -109,7 +109,9 @@ def test_a_cell_that_is_missing_or_of_other_length_is_refused_by_name(run: Path,
     few = {"predicted": np.zeros(9, np.uint8), "confidence": np.ones(9, np.float32)}
     for severity in PROTOCOL.severities:
         Stored(run, "own").save(f"protocol/weather/sand-{severity}", few, "m", "v1")
-    with pytest.raises(UserError, match=r"own: the predictions for protocol/weather/sand-1 .*uint8 \(9\) instead of uint8 \(200\)"):
+    with pytest.raises(
+        UserError, match=r"own: the predictions for protocol/weather/sand-1 .*uint8 \(9\) instead of uint8 \(200\)"
+    ):
         list(further.further_numbers(model, PROTOCOL, (*MEASURED, "sand"), CONFIG, RESAMPLER))
 
 

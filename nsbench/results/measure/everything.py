@@ -40,7 +40,7 @@ class Measurer:
         classes: how many it has.
     """
 
-    def __init__(  # noqa: PLR0913 - what is measured, of which data, and how
+    def __init__(
         self, run: Path, config: EvaluationConfig, resampler: Resampler, baseline: str | None, data: str, classes: int
     ) -> None:
         self.run, self.config, self.resampler, self.baseline, self.data = run, config, resampler, baseline, data

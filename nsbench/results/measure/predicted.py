@@ -13,7 +13,7 @@ from nsbench.errors import UserError
 from nsbench.metrics.temperature import fit_temperature, scale_logits
 from nsbench.predictions.expected import Expected
 from nsbench.predictions.kinds import Arrays
-from nsbench.predictions.store import Labels, Stored, corruption_cell, perturbation_cell, test_set_cell
+from nsbench.predictions.store import Labels, Stored, corruption_cell, perturbation_cell, refuse_folder, test_set_cell
 from nsbench.protocols.cifar import CIFAR10_C
 
 REMEDY = "run the same `nsbench evaluate` again"
@@ -44,17 +44,16 @@ class Predicted:
         Raises UserError naming a cell that is missing, damaged, or of other images, strengths, frames or classes.
         """
         self._require(cell)
-        fault = self._expected.fault(self._stored, cell)
-        if fault is not None:
-            raise UserError(f"{self.model}: the predictions for {cell} cannot be used ({fault}): {REMEDY}.")
         return self._stored.load(cell)
 
     def _require(self, cell: str) -> None:
         path = self._stored.path(cell)
-        if path.is_dir():
-            raise UserError(f"{path} is a folder where a file of predictions belongs: delete it, and {REMEDY}.")
+        refuse_folder(path)
         if not path.exists():
             raise UserError(f"{self.model} has no predictions for {cell}, which is to be measured: {REMEDY}.")
+        fault = self._expected.fault(self._stored, cell)
+        if fault is not None:
+            raise UserError(f"{self.model}: the predictions for {cell} cannot be used ({fault}): {REMEDY}.")
 
     def image_identity(self, *cells: str) -> str:
         """Identity of the images of some cells.
