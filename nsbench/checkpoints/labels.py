@@ -10,6 +10,7 @@ from pydantic import ValidationError
 from nsbench.checkpoints.record import CheckpointName, CheckpointRecord, Record, TrainedNetwork
 from nsbench.config.resolve import read_toml
 from nsbench.errors import UserError
+from nsbench.names import FolderName, ModelName
 
 Role = Literal["teacher", "student", "baseline", "control"]
 
@@ -23,8 +24,8 @@ class Labels(CheckpointName):
     """One entry of `plan.json`."""
 
     role: Role
-    folder: str
-    parent: str | None
+    folder: FolderName
+    parent: ModelName | None
 
     def on(self, network: TrainedNetwork) -> CheckpointRecord:
         """The record of a trained network under these labels."""
