@@ -1,8 +1,8 @@
 """The description of a trained network: what it is, where it came from, what it was trained on."""
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from nsbench.names import ChosenName, ModelName, NetworkName, Seed
 
@@ -50,6 +50,14 @@ class SelectionRecord(Record):
     class_accuracy: list[float | None] = Field(
         description="per class, share of the kept pseudo-labels of that class that are right; None likewise"
     )
+
+    @model_validator(mode="after")
+    def _is_of_one_number_of_classes(self) -> Self:
+        """Raise ValueError where the lists by class differ in length."""
+        lists = (self.above_threshold, self.kept, self.duplicates, self.labeled, self.class_accuracy)
+        if len({len(one) for one in lists}) > 1:
+            raise ValueError("lists by class of different lengths")
+        return self
 
 
 class HistoryPoint(Record):

@@ -49,6 +49,13 @@ class Diagnostics(Record):
     )
     confusions: Confusions | None = Field(default=None, description="instead, where there are many classes")
 
+    @model_validator(mode="after")
+    def _is_square(self) -> Self:
+        """Raise ValueError where the confusion matrix is not square."""
+        if any(len(row) != len(self.confusion) for row in self.confusion):
+            raise ValueError("a confusion matrix that is not square")
+        return self
+
 
 class SampleImage(Record):
     """A strip of example images stored beside the record."""
