@@ -1,7 +1,7 @@
 """The forms of names, each declared once: what a user may choose is what a file may say.
 
-A name from a file becomes part of a path, of a key or of a sentence. None of these forms has a slash at an end, two dots
-in a row at the beginning of a part, a control character, or room for a path that no file system takes.
+A name from a file becomes part of a path, of a key or of a sentence. In none of these forms does a part begin with a
+dot or a slash, is there a control character, or room for a path that no file system takes.
 """
 
 import re

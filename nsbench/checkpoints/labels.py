@@ -31,8 +31,8 @@ class Labels(CheckpointName):
         """The record of a trained network under these labels; raises UserError where they are another network's."""
         if (self.network, self.seed) != (network.network, network.seed):
             raise UserError(
-                f"plan.json says that {self.folder} holds {self}, but it holds {network.network} of seed {network.seed}: "
-                "delete that folder and train again."
+                f"plan.json says that {self.folder} holds {self}, but it holds {network.network} of seed "
+                f"{network.seed}: delete that folder and train again."
             )
         labels = self.model_dump(exclude={"folder", "network", "seed"})
         selection = network.selection

@@ -77,7 +77,7 @@ _HISTORY = ("images", "learning_rate", "loss", "accuracy")
 
 
 def check_place(folder: Path) -> None:
-    """Raise UserError where a folder stands in place of a file of a checkpoint, which hours later could not be written."""
+    """Raise UserError where a folder stands in place of a file that could not be written hours later."""
     for name in ("checkpoint.json", "weights.safetensors", "history.csv"):
         if (folder / name).is_dir():
             raise UserError(f"{folder / name} is a folder where a file is needed: delete it and run the command again.")

@@ -15,8 +15,8 @@ def register(protocol: Protocol) -> None:
     """Add a benchmark; adding the same one twice is not a mistake.
 
     Raises:
-        UserError: another one has this name, it is one that only the -C or -P of a data set may have, or it or a member's
-            cannot be a name.
+        UserError: another one has this name, it is one that only the -C or -P of a data set may have, or it or one of
+            its members cannot be called so.
     """
     for name in (protocol.name, *protocol.names):
         check_name(name, "The benchmark or corruption")

@@ -8,7 +8,7 @@ from pydantic import ValidationError
 
 from nsbench.errors import UserError, printable, shortened
 from nsbench.files import write_text
-from nsbench.results.frames import comparison_frame, csv_frame, seed_comparison_frame
+from nsbench.results.frames import comparison_frame, csv_frame, harmless, seed_comparison_frame
 from nsbench.results.record import Results
 from nsbench.results.upgrade import upgraded
 
@@ -39,8 +39,10 @@ def save_results(run: Path, results: Results) -> None:
 
 
 def _csv(frame: "pd.DataFrame") -> str:
-    """What is missing is an empty cell."""
-    return frame.to_csv(index=False, lineterminator="\n")
+    """What is missing is an empty cell; no text is a formula or has a control character."""
+    texts = frame.select_dtypes("string")
+    plain = texts.map(lambda text: harmless(printable(text)), na_action="ignore")
+    return frame.assign(**plain).to_csv(index=False, lineterminator="\n")
 
 
 def load_results(run: Path) -> Results:
