@@ -14,6 +14,7 @@ from nsbench.models.preprocessing import declared
 from nsbench.models.record import ModelRecord
 from nsbench.models.subject import Subject
 from nsbench.models.weights import state_sha256
+from nsbench.names import MODEL, check_name
 from nsbench.networks.cost import count_parameters
 
 
@@ -31,6 +32,7 @@ class InMemory(Subject):
     def __init__(
         self, name: str, network: nn.Module, mean: Sequence[float] = (), std: Sequence[float] = (), *, inside: bool
     ) -> None:
+        check_name(name, "The model", MODEL)
         config = ModelConfig(
             source=f"{type(network).__name__} in memory", mean=tuple(mean), std=tuple(std), inside=inside
         )

@@ -6,14 +6,18 @@ from typing import TYPE_CHECKING
 
 from pydantic import ValidationError
 
-from nsbench.errors import UserError
+from nsbench.errors import UserError, printable, shortened
 from nsbench.files import write_text
-from nsbench.results.frames import comparison_frame, csv_frame, seed_comparison_frame
+from nsbench.results.frames import comparison_frame, csv_frame, harmless, seed_comparison_frame
 from nsbench.results.record import Results
 from nsbench.results.upgrade import upgraded
 
 if TYPE_CHECKING:
     import pandas as pd
+
+
+LARGEST = 2**29
+"""Bytes of a record at most; one of ten models on everything has three million."""
 
 
 def save_results(run: Path, results: Results) -> None:
@@ -35,8 +39,10 @@ def save_results(run: Path, results: Results) -> None:
 
 
 def _csv(frame: "pd.DataFrame") -> str:
-    """What is missing is an empty cell."""
-    return frame.to_csv(index=False, lineterminator="\n")
+    """What is missing is an empty cell; no text is a formula or has a control character."""
+    texts = frame.select_dtypes("string")
+    plain = texts.map(lambda text: harmless(printable(text)), na_action="ignore")
+    return frame.assign(**plain).to_csv(index=False, lineterminator="\n")
 
 
 def load_results(run: Path) -> Results:
@@ -44,18 +50,27 @@ def load_results(run: Path) -> Results:
 
     Raises UserError when it is missing, damaged or of another version.
     """
-    path = run / "results.json"
+    path = require_results(run)
+    remedy = f"run `nsbench evaluate {run}` again"
+    if path.stat().st_size > LARGEST:
+        raise UserError(f"{path} has more than {LARGEST:,} bytes, which no record has: {remedy}.")
     try:
         content = json.loads(path.read_bytes())
         return Results.model_validate(upgraded(content))
-    except OSError:
-        raise UserError(f"There is no {path}: run `nsbench evaluate {run}` first.") from None
     except ValidationError as error:
-        what = error.errors()[0]
+        what = error.errors(include_url=False)[0]
         where = ".".join(map(str, what["loc"]))
         raise UserError(
-            f"{path} is not a results file that this version reads ({where}: {what['msg']}): "
-            f"run `nsbench evaluate {run}` again."
+            f"{path} is not a results file that this version reads ({shortened(where)}: {shortened(what['msg'])}): "
+            f"{remedy}."
         ) from None
-    except (ValueError, KeyError) as error:
-        raise UserError(f"{path} is damaged ({error}): run `nsbench evaluate {run}` again.") from None
+    except (ValueError, LookupError, TypeError, AttributeError, ArithmeticError, RecursionError) as error:
+        raise UserError(f"{path} is damaged ({shortened(printable(str(error)))}): {remedy}.") from None
+
+
+def require_results(run: Path) -> Path:
+    """The path of a folder's `results.json`; raises UserError where there is none."""
+    path = run / "results.json"
+    if not path.is_file():
+        raise UserError(f"There is no {path}: run `nsbench evaluate {run}` first.")
+    return path
