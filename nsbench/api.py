@@ -27,6 +27,7 @@ def evaluate(  # noqa: PLR0913  # an option of the command is an argument here
     mean: Sequence[float] = (),
     std: Sequence[float] = (),
     inside: bool = False,
+    trust_code: bool = False,
     device: str = "auto",
     quiet: bool = False,
     **settings: Any,
@@ -44,6 +45,7 @@ def evaluate(  # noqa: PLR0913  # an option of the command is an argument here
         mean: that the models subtract from each channel, pixels in [0, 1].
         std: that they divide by.
         inside: instead of the two: the models normalise their input themselves.
+        trust_code: exported programs (.pt2) may be opened, which runs code that they hold.
         device: auto, cpu or cuda.
         quiet: show warnings only.
         settings: fields of `EvaluationConfig`, such as `corruption_images=1000`.
@@ -70,9 +72,10 @@ def evaluate(  # noqa: PLR0913  # an option of the command is an argument here
         inside=inside,
         data_set=data_set,
         evaluation=settings,
+        trust_code=trust_code,
     )
     folder = Path(out).expanduser()
-    options = Options(folder, Path(data).expanduser() if data else None, device, quiet)
+    options = Options(folder, Path(data).expanduser() if data else None, device, quiet, trust=request.trust)
     return measure_models(request.configuration(folder), options, given)
 
 

@@ -143,11 +143,13 @@ def test_a_file_that_lists_models_does_as_well_and_the_folder_repeats_itself(nsb
         f"[[models]]\nsource = '{folder / 'mine.py'}:network'\nweights = '{folder / 'w2.safetensors'}'\n"
         "name = 'two'\nmean = [0.5, 0.5, 0.5]\nstd = [0.5, 0.5, 0.5]\n"
     )
-    listed = nsbench("evaluate", str(folder / "models.toml"), "--out", str(folder / "out"), *put(*SETTINGS, *FEW))
+    listed = nsbench(
+        "evaluate", str(folder / "models.toml"), "--trust-code", "--out", str(folder / "out"), *put(*SETTINGS, *FEW)
+    )
     assert listed.returncode == 0, listed.stderr
     first = (folder / "out" / "results.json").read_bytes()
     assert load_results(folder / "out").models[1].mean == (0.5, 0.5, 0.5)
-    repeated = nsbench("evaluate", str(folder / "out"))
+    repeated = nsbench("evaluate", str(folder / "out"), "--trust-code")
     assert repeated.returncode == 0, repeated.stderr
     assert (folder / "out" / "results.json").read_bytes() == first
 

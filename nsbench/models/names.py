@@ -4,7 +4,7 @@ import re
 from collections.abc import Iterator, Sequence
 from itertools import count
 
-from nsbench.errors import UserError
+from nsbench.errors import UserError, shortened
 
 _ALLOWED = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+-]{0,79}")
 
@@ -24,7 +24,7 @@ class Names:
         for name in given:
             if not _ALLOWED.fullmatch(name):
                 raise UserError(
-                    f"The name {name!r} cannot be used: begin with a letter or digit, then letters, digits, "
+                    f"The name {shortened(name)!r} cannot be used: begin with a letter or digit, then letters, digits, "
                     "'.', '_', '+' and '-', at most 80."
                 )
             if name.lower() in self._taken:
