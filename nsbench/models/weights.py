@@ -119,8 +119,8 @@ def _check_fit(wanted: Mapping[str, Tensor], found: Mapping[str, Tensor], where:
         )
     if unlike:
         first = unlike[0]
-        there, here = numbers(found[first]), numbers(wanted[first])
-        faults.append(f"{_tensors(len(unlike))} of another type (first {shown(first)}: {there}, in the network {here})")
+        kinds = f"{numbers(found[first])}, in the network {numbers(wanted[first])}"
+        faults.append(f"{_tensors(len(unlike))} of another type (first {shown(first)}: {kinds})")
     if faults:
         raise UserError(
             f"The weights do not fit: {where} has {'; '.join(faults)}; "

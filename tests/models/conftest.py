@@ -116,3 +116,17 @@ def logits() -> Callable[[Subject, Tensor], Tensor]:
         return out
 
     return computed
+
+
+def exported(network: nn.Module, path: Path, *, dynamic: bool = True) -> Path:
+    """Export a network to a file."""
+    shapes = ({0: torch.export.Dim("batch", min=1, max=4096)},) if dynamic else None
+    program = torch.export.export(network, (torch.zeros(2, 3, 32, 32),), dynamic_shapes=shapes)
+    torch.export.save(program, path)
+    return path
+
+
+@pytest.fixture(scope="session")
+def program(small: nn.Module, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The small network, exported."""
+    return exported(small, tmp_path_factory.mktemp("program") / "net.pt2")

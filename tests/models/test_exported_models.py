@@ -8,23 +8,11 @@ import torch
 from torch import Tensor, nn
 
 from nsbench.models.subject import Subject
+from tests.models.conftest import exported
 
 One = Callable[..., Subject]
 Refusal = Callable[..., str]
 Logits = Callable[[Subject, Tensor], Tensor]
-
-
-def exported(network: nn.Module, path: Path, *, dynamic: bool = True) -> Path:
-    shapes = ({0: torch.export.Dim("batch", min=1, max=4096)},) if dynamic else None
-    program = torch.export.export(network, (torch.zeros(2, 3, 32, 32),), dynamic_shapes=shapes)
-    torch.export.save(program, path)
-    return path
-
-
-@pytest.fixture(scope="module")
-def program(small: nn.Module, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The small network, exported."""
-    return exported(small, tmp_path_factory.mktemp("program") / "net.pt2")
 
 
 def test_an_exported_program_computes_what_its_network_does(
