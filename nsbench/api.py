@@ -7,6 +7,7 @@ from typing import Any
 from torch import nn
 
 from nsbench.config.request import EvaluationRequest
+from nsbench.errors import UserError
 from nsbench.models.in_memory import InMemory
 from nsbench.results.compare.sides import open_side
 from nsbench.results.compare.versus import Choice, Versus, versus
@@ -56,6 +57,11 @@ def evaluate(  # noqa: PLR0913  # an option of the command is an argument here
     Raises:
         UserError: a model, the data or the folder cannot be used.
     """
+    for name, model in models.items():
+        if not isinstance(model, str | nn.Module):
+            raise UserError(
+                f"{name!r} is a {type(model).__name__}, neither a torch.nn.Module nor a source: pass either."
+            )
     named = {name: model for name, model in models.items() if isinstance(model, str)}
     given = [
         InMemory(name, model, mean, std, inside=inside)

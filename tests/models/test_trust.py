@@ -25,7 +25,7 @@ EVIL = "import pathlib\npathlib.Path({marker!r}).mkdir()\nimport torch\ndef net(
 
 
 def with_guards(program: Path, path: Path, marker: Path) -> Path:
-    """A copy of an exported program with a guard that makes a folder, and the same in a parameter's name."""
+    """A copy of an exported program with a guard that makes a folder."""
     with zipfile.ZipFile(program) as archive:
         records = {name.partition("/")[2]: archive.read(name) for name in archive.namelist()}
     model = json.loads(records["models/model.json"])
@@ -37,6 +37,7 @@ def with_guards(program: Path, path: Path, marker: Path) -> Path:
     return path
 
 
+@pytest.mark.slow
 def test_a_program_whose_guards_hold_code_writes_nothing_unless_code_is_trusted(
     nsbench: Command, program: Path, tmp_path: Path
 ) -> None:
@@ -128,6 +129,7 @@ def listed(tmp_path: Path) -> Path:
     return tmp_path / "project"
 
 
+@pytest.mark.slow
 def test_an_evaluation_is_repeated_from_any_folder_and_holds_no_path_of_the_machine_in_its_results(
     nsbench: Command, listed: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -148,6 +150,7 @@ def test_an_evaluation_is_repeated_from_any_folder_and_holds_no_path_of_the_mach
         assert (listed / "out" / "config.toml").read_bytes() == configuration
 
 
+@pytest.mark.slow
 def test_a_model_far_from_the_folder_is_written_with_its_whole_path(
     nsbench: Command, listed: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -161,6 +164,7 @@ def test_a_model_far_from_the_folder_is_written_with_its_whole_path(
     assert again.returncode == 0, again.stderr
 
 
+@pytest.mark.slow
 def test_a_path_of_an_earlier_listing_is_found_in_the_current_folder_and_never_confused(
     nsbench: Command, listed: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

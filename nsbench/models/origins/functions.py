@@ -42,10 +42,11 @@ class Function(Origin):
         with undisturbed(), self._imports():
             with one_sentence(f"{self.where} could not be imported"):
                 module = self._module()
-            function = self._find(module)
             with one_sentence(f"{self.label} failed"):
+                function = self._find(module)
                 network = function(**self._accepted(function))
-            code = code_of(module)
+            with one_sentence(f"The code of {self.label} cannot be read"):
+                code = code_of(module)
         if not isinstance(network, nn.Module):
             raise UserError(f"{self.label} returned {_article(network)}, not a torch.nn.Module: return the network.")
         return built(network, code, self.label)

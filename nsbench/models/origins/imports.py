@@ -88,7 +88,7 @@ def code_of(module: ModuleType) -> str:
     distributions = packages_distributions().get(top, []) if _is_installed(module) else []
     if distributions:
         return " ".join(f"{name} {version(name)}" for name in sorted(set(distributions)))
-    home = _home(sys.modules[top])
+    home = _home(sys.modules.get(top, module))  # it may have taken itself off
     files = {_file_of(module)}
     files |= {_file_of(other) for other in list(sys.modules.values()) if lies_in(other, home) and _counts(other)}
     digest = hashlib.sha256()
