@@ -56,9 +56,11 @@ class Keeps(nn.Flatten):
         self.kept = kept
 
     def get_extra_state(self) -> object:
+        """As a state dict keeps it."""
         return self.kept
 
     def set_extra_state(self, state: object) -> None:
+        """Put it back."""
         self.kept = state
 
 
@@ -242,7 +244,7 @@ FAILING: dict[str, tuple[str, str]] = {
         "net.py:net failed: IncompleteRead: IncompleteRead(2 bytes read, 9 more expected)",
     ),
     "http error": (
-        "def net():\n    from urllib.error import HTTPError\n    raise HTTPError('u', 404, 'a\\x1b[31mb\\nc', None, None)",
+        "from urllib.error import HTTPError\ndef net(): raise HTTPError('u', 404, 'a\\x1b[31mb\\nc', None, None)",
         "net.py:net failed: HTTPError: HTTP Error 404: a",
     ),
     "state": (

@@ -62,7 +62,7 @@ def test_a_program_is_refused_unread(tmp_path: Path) -> None:
 
 
 def test_python_asks_for_trust_in_programs_too(program: Path, tmp_path: Path) -> None:
-    with pytest.raises(UserError, match="can hold code, as every .pt2 can"):
+    with pytest.raises(UserError, match=r"can hold code, as every \.pt2 can"):
         evaluate({"net": str(program)}, tmp_path / "out", inside=True, data_set="digits", on=["clean"], quiet=True)
 
 

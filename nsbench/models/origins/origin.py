@@ -71,7 +71,7 @@ def must_be_file(path: Path, near: str = "") -> None:
     """Raise UserError unless a path leads to a regular file: a pipe or a device might never end.
 
     Args:
-        path: of a model.
+        path: path of a model.
         near: a hint at what else may be meant.
     """
     if path.exists() and not path.is_file():
