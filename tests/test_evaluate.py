@@ -224,7 +224,7 @@ def test_an_evaluation_that_is_killed_ends_in_the_same_bytes(nsbench: Command, f
         time.sleep(0.001)
     os.kill(process.pid, signal.SIGKILL)
     assert process.wait() == -signal.SIGKILL
-    half = seen.with_name(".contrast-4.safetensors.killed.tmp")
+    half = seen.with_name(".contrast-4.safetensors.k1ll3d_8.nsbench.tmp")
     half.touch()
     resumed = nsbench(*arguments(folder, *on))
     assert resumed.returncode == 0, resumed.stderr

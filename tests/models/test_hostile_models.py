@@ -13,7 +13,7 @@ from safetensors.torch import save_file
 from torch import Tensor, nn
 
 from nsbench.api import evaluate
-from nsbench.checkpoints.initialise import initialise
+from nsbench.checkpoints.initialise import initialise, weights_sha256_of
 from nsbench.config.request import EvaluationRequest
 from nsbench.config.survey import ModelConfig
 from nsbench.config.trust import Trust
@@ -142,6 +142,13 @@ def test_training_does_not_begin_from_such_a_tensor(tmp_path: Path, kind: str) -
         initialise(network, tmp_path / "w.pt")
     assert stated.format(name=name) in str(caught.value)
     assert state_sha256(network) == before
+
+
+def test_training_does_not_begin_from_a_pipe_or_a_device(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "w.pt")
+    for path in (tmp_path / "w.pt", Path("/dev/zero")):
+        with pytest.raises(UserError, match="is not a regular file"):
+            weights_sha256_of(path)
 
 
 def test_names_of_tensors_that_would_fill_or_steer_a_terminal_are_shortened(
