@@ -5,6 +5,7 @@ from torch import nn
 
 from nsbench.config.resolve import fingerprint
 from nsbench.errors import UserError
+from nsbench.foreign import one_sentence
 from nsbench.models.normalised import Normalised
 from nsbench.models.origins.origin import Built, Origin
 from nsbench.models.preprocessing import Preprocessing
@@ -73,4 +74,5 @@ class Foreign(Subject):
             built = self.origin.build(device)
         if self.weights:
             self.weights.into(built.network)
-        return built, state_sha256(built.network)
+        with one_sentence(f"{self.origin.label} has weights that cannot be read"):
+            return built, state_sha256(built.network)

@@ -4,7 +4,7 @@ import re
 from collections.abc import Iterator, Sequence
 from itertools import count
 
-from nsbench.errors import UserError
+from nsbench.errors import UserError, shortened
 from nsbench.names import NAME
 
 
@@ -23,7 +23,7 @@ class Names:
         for name in given:
             if not re.fullmatch(NAME, name):
                 raise UserError(
-                    f"The name {name!r} cannot be used: begin with a letter or digit, then letters, digits, "
+                    f"The name {shortened(name)!r} cannot be used: begin with a letter or digit, then letters, digits, "
                     "'.', '_', '+' and '-', at most 80."
                 )
             if name.lower() in self._taken:
