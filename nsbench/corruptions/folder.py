@@ -20,7 +20,7 @@ from nsbench.claims import Claims, work_off
 from nsbench.data.library.fingerprints import digest_file
 from nsbench.data.npy.folder import DESCRIPTION
 from nsbench.errors import UserError, shortened
-from nsbench.files import read_regular, remove_leftovers, write_chunks, write_json
+from nsbench.files import read_regular, remove_leftovers, remove_leftovers_of, write_chunks, write_json
 from nsbench.progress import Reporter, Task
 
 SPARE_BYTES = 64 * 2**20
@@ -67,7 +67,7 @@ class Array:
     @property
     def images(self) -> int:
         """Images in it; none in an array of labels."""
-        return math.prod(self.shape[:-3]) if len(self.shape) > 3 else 0  # noqa: PLR2004 - height, width, channels
+        return math.prod(self.shape[:-3]) if len(self.shape) > 3 else 0
 
 
 def fill(
@@ -124,7 +124,9 @@ class _Unit:
             for chunk in self.array.chunks(self.task):
                 yield chunk.tobytes()
 
-        checksum = write_chunks(self.content.folder / self.name, content())
+        path = self.content.folder / self.name
+        remove_leftovers_of(path)  # of a process that was killed since we began
+        checksum = write_chunks(path, content())
         with self.claims.hold("folder"):
             self.content.write(self.content.read() | {self.name: checksum})
         self.made.append(checksum)
