@@ -37,10 +37,10 @@ def load_toml(text: str) -> Table:
             return tomllib.loads(text)
     except RecursionError:
         pass
-    raise TooDeep(f"more than {DEEPEST} levels are nested")
+    raise TooDeepError(f"more than {DEEPEST} levels are nested")
 
 
-class TooDeep(ValueError):
+class TooDeepError(ValueError):
     """Sections or lists are nested too deeply."""
 
 

@@ -13,7 +13,7 @@ from pydantic import BaseModel, TypeAdapter, ValidationError
 from pydantic.fields import FieldInfo
 from pydantic_core import ErrorDetails
 
-from nsbench.config.bounds import DEEPEST, MOST_BYTES, TooDeep, check_bounds, load_toml
+from nsbench.config.bounds import DEEPEST, MOST_BYTES, TooDeepError, check_bounds, load_toml
 from nsbench.config.earlier import modernised
 from nsbench.config.method import method_config
 from nsbench.config.schema import Config, config_for
@@ -160,7 +160,7 @@ def _value(text: str, shown: str) -> Any:
     """The value of a setting: TOML, else the bare words themselves."""
     try:
         found = load_toml(f"value = {text}")
-    except TooDeep as error:
+    except TooDeepError as error:
         raise UserError(f"--set {shown} cannot be read ({error}): write it with fewer.") from None
     except ValueError:
         return text.strip()
@@ -180,7 +180,8 @@ def _sentence(error: ErrorDetails, root: type[BaseModel]) -> str:
     if error["type"] == "too_long":
         allowed = f"a list of at most {error['ctx']['max_length']:,}"
     meaning = f" ({field.description})" if field and field.description else ""
-    said = f"{key} = {shortened(json.dumps(error['input'], default=str))} is not allowed: {key}{meaning} must be {allowed}."
+    value = shortened(json.dumps(error["input"], default=str))
+    said = f"{key} = {value} is not allowed: {key}{meaning} must be {allowed}."
     return said + (hint(error["input"], _names(field)) if field and isinstance(error["input"], str) else "")
 
 

@@ -56,8 +56,8 @@ NetworkName = ResNetName | EfficientNetName
 def parse_network_name(text: str) -> NetworkName:
     """Read a network's name.
 
-    Raises UserError for a name of no family, a depth that is not 6n + 2 or above 1202, a width that would split a channel,
-    or an EfficientNet that was never published.
+    Raises UserError for a name of no family, a depth that is not 6n + 2 or above 1202, a width that would split a
+    channel, or an EfficientNet that was never published.
 
     >>> parse_network_name("resnet8-w0.5")
     ResNetName(depth=8, width=0.5)
