@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from nsbench.cli.options import Data, Quiet, folder, resumable
-from nsbench.errors import UserError, printable
+from nsbench.errors import UserError, printable, shortened
 
 data_app = typer.Typer(
     name="data",
@@ -150,4 +150,6 @@ def _numbers(text: str) -> tuple[int, ...]:
     try:
         return tuple(int(word) for word in _words(text))
     except ValueError:
-        raise UserError(f"--severities {text!r} is not a list of numbers: write for example 1,3,5.") from None
+        raise UserError(
+            f"--severities {shortened(text)!r} is not a list of numbers: write for example 1,3,5."
+        ) from None
