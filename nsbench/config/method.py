@@ -5,7 +5,7 @@ from typing import Literal
 from pydantic import Field
 
 from nsbench.config.section import Fraction, Section
-from nsbench.errors import UserError, hint
+from nsbench.errors import UserError, hint, shortened
 from nsbench.names import CHOSEN, check_name
 from nsbench.plugins import load_plugins
 
@@ -109,5 +109,7 @@ def method_config(kind: str) -> type[MethodConfig]:
         load_plugins()
     if kind not in _KINDS:
         known = ", ".join(_KINDS)
-        raise UserError(f"There is no method {kind!r}: set method.kind to one of {known}.{hint(kind, _KINDS)}")
+        raise UserError(
+            f"There is no method {shortened(kind)!r}: set method.kind to one of {known}.{hint(kind, _KINDS)}"
+        )
     return _KINDS[kind]

@@ -67,6 +67,7 @@ class StudyConfig(Section):
     )
     seeds: tuple[Annotated[int, Field(ge=0, le=2**31 - 1)], ...] = Field(
         default=(),
+        max_length=100,
         description="train everything once for each of these seeds of weights and noise, on one split; empty: for seed",
     )
     baseline: str = Field(

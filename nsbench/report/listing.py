@@ -61,6 +61,21 @@ def replace_report(run: Path, texts: Mapping[str, str], samples: Mapping[str, by
         write_text(folder / name, text)
 
 
+def report_faults(run: Path) -> dict[str, str | None]:
+    """What is wrong with each file that a report is made of, by its path relative to the run; None where nothing is."""
+    listing = _read(run / "report")
+    if not listing.files:
+        return {f"report/{LIST}": "it is missing or damaged"}
+    expected = {f"report/{name}": checksum for name, checksum in listing.files.items()} | listing.samples
+    return {name: _fault(run / name, checksum) for name, checksum in expected.items()}
+
+
+def _fault(path: Path, checksum: str) -> str | None:
+    if not path.is_file():
+        return "it is not there"
+    return None if _sha256(path.read_bytes()) == checksum else "it was changed"
+
+
 def _read(folder: Path) -> Listing:
     """The list of the report that is there; an empty one where there is none, or it is damaged."""
     path = folder / LIST

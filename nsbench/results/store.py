@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     import pandas as pd
 
 
+_OVER_SEEDS = "seed_comparisons.csv"
+
 LARGEST = 2**29
 """Bytes of a record at most; one of ten models on everything has three million."""
 
@@ -26,16 +28,20 @@ def save_results(run: Path, results: Results) -> None:
     `seed_comparisons.csv` is there only where groups of seeds were compared.
     """
     write_text(run / "results.json", json.dumps(results.model_dump(mode="json"), indent=1, allow_nan=False) + "\n")
-    write_text(
-        run / "metrics.csv",
-        _csv(csv_frame(results.to_pandas(), results.measurements, results.checkpoints, results.benchmarks)),
-    )
-    write_text(run / "comparisons.csv", _csv(comparison_frame(results.comparisons)))
-    over_seeds = run / "seed_comparisons.csv"
+    tables = table_texts(results)
+    for name, text in tables.items():
+        write_text(run / name, text)
+    if _OVER_SEEDS not in tables:
+        (run / _OVER_SEEDS).unlink(missing_ok=True)
+
+
+def table_texts(results: Results) -> dict[str, str]:
+    """The tables of a record, by the names of their files."""
+    numbers = csv_frame(results.to_pandas(), results.measurements, results.checkpoints, results.benchmarks)
+    tables = {"metrics.csv": _csv(numbers), "comparisons.csv": _csv(comparison_frame(results.comparisons))}
     if results.seed_comparisons:
-        write_text(over_seeds, _csv(seed_comparison_frame(results.seed_comparisons)))
-    else:
-        over_seeds.unlink(missing_ok=True)
+        tables[_OVER_SEEDS] = _csv(seed_comparison_frame(results.seed_comparisons))
+    return tables
 
 
 def _csv(frame: "pd.DataFrame") -> str:

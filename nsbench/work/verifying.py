@@ -13,7 +13,7 @@ from nsbench.config.survey import SurveyConfig, is_survey
 from nsbench.errors import UserError
 from nsbench.predictions.expected import Expected
 from nsbench.predictions.store import Stored, load_labels
-from nsbench.report.written import report_faults
+from nsbench.report.listing import report_faults
 from nsbench.results.record import Results
 from nsbench.results.store import load_results, table_texts
 from nsbench.training.trainer import ENGINE_VERSION
@@ -60,7 +60,9 @@ def remedy(folder: Path, wrong: Sequence[Part]) -> str:
     if is_survey(folder):
         return f"`nsbench evaluate {place}` makes them again"
     damaged = [part.name for part in wrong if part.kind == "networks" and (folder / part.name).is_dir()]
-    delete = f"delete {folder / damaged[0]}{' and the others named above' * (len(damaged) > 1)}, then " if damaged else ""
+    delete = (
+        f"delete {folder / damaged[0]}{' and the others named above' * (len(damaged) > 1)}, then " if damaged else ""
+    )
     return f"{delete}`nsbench run-all {place}/config.toml --out {place}` makes them again"
 
 
@@ -145,8 +147,8 @@ class _Folder:
         if not (self.folder / "report").is_dir():
             yield Part("report", "report", "it is not there")
             return
-        for name, fault in report_faults(self.folder / "report"):
-            yield Part("report", f"report/{name}", fault)
+        for name, fault in report_faults(self.folder).items():
+            yield Part("report", name, fault)
 
 
 def _of_engine(file: CheckpointFile) -> str:
