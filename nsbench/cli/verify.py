@@ -23,8 +23,8 @@ def verify(
 ) -> None:
     """Check a whole run or evaluation folder: checksums, shapes, ranges and versions of all its parts.
 
-    Nothing is written and no model is run. What is missing or damaged is named, with what makes it again; the exit status
-    is then 2.
+    Nothing is written and no model is run. What is missing or damaged is named, with what makes it again; the exit
+    status is then 2.
     """
     from nsbench.work.verifying import remedy, verify_folder
 
