@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import torch
 from torch import nn
 
-from nsbench.config.resolve import fingerprint
+from nsbench.config.resolve import fingerprint, from_table
 from nsbench.config.survey import ModelConfig
 from nsbench.foreign import one_sentence
 from nsbench.models.names import Names
@@ -36,9 +36,9 @@ class InMemory(Subject):
     def __init__(
         self, name: str, network: nn.Module, mean: Sequence[float] = (), std: Sequence[float] = (), *, inside: bool
     ) -> None:
-        config = ModelConfig(
-            source=f"{type(network).__name__} in memory", mean=tuple(mean), std=tuple(std), inside=inside
-        )
+        source = f"{type(network).__name__} in memory"
+        table = {"source": source, "mean": list(mean), "std": list(std), "inside": inside}
+        config = from_table(table, ModelConfig)
         Names([name])
         check_tensors(network, name)
         self.name, self._network, self._preprocessing = name, network, declared(config)

@@ -344,6 +344,31 @@ def test_a_network_in_memory_has_a_name_that_leads_nowhere(name: str) -> None:
         InMemory(name, nn.Flatten(), inside=True)
 
 
+@pytest.mark.parametrize("value", [float("nan"), float("inf"), "x", None])
+def test_preprocessing_that_is_no_number_is_one_sentence(value: Any) -> None:
+    with pytest.raises(UserError, match="mean = .* is not allowed: mean "):
+        InMemory("net", nn.Flatten(), [value, 0.5, 0.5], [1, 1, 1], inside=False)
+
+
+@pytest.mark.parametrize("figure", ["nan", "inf", "1e999", "-nan"])
+def test_a_deviation_that_is_no_number_is_one_sentence(nsbench: Command, nets: Path, figure: str) -> None:
+    deviations = f"--std={figure},1,1"
+    outcome = nsbench("evaluate", f"{nets}:small", "--mean", "0,0,0", deviations, "--out", str(nets.parent / "out"))
+    assert outcome.returncode == 2, outcome.stderr
+    assert len(outcome.stderr.strip().splitlines()) == 1, outcome.stderr
+    assert "std" in outcome.stderr
+
+
+def test_a_model_whose_code_is_changed_while_it_is_measured_is_refused(tmp_path: Path, one: One) -> None:
+    (tmp_path / "layers.py").write_text(f"{HEAD}\nLayer = nn.Flatten\n")
+    (tmp_path / "net.py").write_text("import layers\n\ndef net():\n    return layers.Layer()\n")
+    subject = one(f"{tmp_path}/net.py:net")
+    subject.load(CPU)
+    (tmp_path / "layers.py").write_text(f"{HEAD}\nLayer = nn.Softmax\n")
+    with pytest.raises(UserError, match=r"net\.py:net or what it imports was changed while it was measured"):
+        subject.load(CPU)
+
+
 def test_a_hub_repository_that_ends_the_program_is_one_sentence(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
