@@ -346,7 +346,7 @@ def test_a_network_in_memory_has_a_name_that_leads_nowhere(name: str) -> None:
 
 @pytest.mark.parametrize("value", [float("nan"), float("inf"), "x", None])
 def test_preprocessing_that_is_no_number_is_one_sentence(value: Any) -> None:
-    with pytest.raises(UserError, match="mean = .* is not allowed: mean "):
+    with pytest.raises(UserError, match=r"mean = .* is not allowed: mean "):
         InMemory("net", nn.Flatten(), [value, 0.5, 0.5], [1, 1, 1], inside=False)
 
 
