@@ -3,6 +3,7 @@
 import os
 import sys
 import warnings
+import zipfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -149,6 +150,20 @@ def test_training_does_not_begin_from_a_pipe_or_a_device(tmp_path: Path) -> None
     for path in (tmp_path / "w.pt", Path("/dev/zero")):
         with pytest.raises(UserError, match="is not a regular file"):
             weights_sha256_of(path)
+
+
+def test_weights_that_would_unpack_to_more_than_memory_holds_are_refused_unread(
+    nets: Path, tmp_path: Path, refusal: Refusal
+) -> None:
+    torch.save({"weight": torch.zeros(100_000)}, tmp_path / "plain.pt")
+    with (
+        zipfile.ZipFile(tmp_path / "plain.pt") as plain,
+        zipfile.ZipFile(tmp_path / "w.pt", "w", zipfile.ZIP_DEFLATED) as packed,
+    ):
+        for name in plain.namelist():
+            packed.writestr(name, plain.read(name))
+    said = refusal(f"{nets}:small", weights=str(tmp_path / "w.pt"))
+    assert "was not opened, since it unpacks to 4" in said
 
 
 def test_names_of_tensors_that_would_fill_or_steer_a_terminal_are_shortened(
