@@ -3,6 +3,7 @@
 import pickle
 import re
 import warnings
+import zipfile
 from pathlib import Path
 
 import torch
@@ -73,6 +74,7 @@ def _read_safetensors(path: Path) -> dict[str, Tensor]:
 
 
 def _read_torch(path: Path) -> object:
+    _refuse_packed(path)
     try:
         with warnings.catch_warnings(action="ignore"):  # torch's own, about older formats that it still reads
             return torch.load(path, map_location="cpu", weights_only=True)
@@ -89,6 +91,20 @@ def _read_torch(path: Path) -> object:
             f"{path} is damaged, or is not a state dict that torch.save wrote: write or fetch it again, "
             "with torch.save(model.state_dict(), FILE)."
         ) from None
+
+
+def _refuse_packed(path: Path) -> None:
+    """Raise UserError for an archive that unpacks to more than its own size, perhaps to more than memory holds."""
+    try:
+        with zipfile.ZipFile(path) as archive:
+            unpacked = sum(member.file_size for member in archive.infolist())
+    except (zipfile.BadZipFile, ValueError, NotImplementedError):  # torch's older format, or damaged
+        return
+    if unpacked > path.stat().st_size:
+        raise UserError(
+            f"{path} was not opened, since it unpacks to {unpacked:,} bytes, and torch.save compresses nothing: "
+            "write it again with torch.save(model.state_dict(), FILE)."
+        )
 
 
 def _state_dict_in(content: object, path: Path) -> tuple[dict[str, Tensor], str]:

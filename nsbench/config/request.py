@@ -72,7 +72,9 @@ class EvaluationRequest:
     @property
     def listing(self) -> Path | None:
         """The TOML file that lists the models: the one that is named, or what an evaluation folder holds."""
-        path = Path(self.models[0]) if self.models else Path()
+        if not self.models:
+            return None
+        path = Path(self.models[0])
         if path.suffix != ".toml" and not is_survey(path):
             return None
         if len(self.models) > 1:

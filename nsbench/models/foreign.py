@@ -34,6 +34,7 @@ class Foreign(Subject):
         self.origin, self.weights, self.preprocessing = origin, weights, preprocessing
         self.name, self.differentiable = origin.short, origin.differentiable
         built, self._state = self._build(torch.device("cpu"))
+        self._code = built.code
         weights_sha256 = weights.sha256 if weights else origin.file_sha256
         self.identity = fingerprint(
             origin.kind, origin.label, built.code, weights_sha256, self._state, repr(preprocessing)
@@ -55,6 +56,11 @@ class Foreign(Subject):
         Raises UserError when it is no longer the one that was opened.
         """
         built, state = self._build(device)
+        if built.code != self._code:
+            raise UserError(
+                f"{self.origin.label} or what it imports was changed while it was measured: leave the files as they "
+                "are, and run the same command again."
+            )
         if state != self._state:
             raise UserError(
                 f"{self.origin.label} gives different weights each time it is called: name a file with --weights."

@@ -7,10 +7,9 @@ from collections.abc import Sequence
 import torch
 from torch import nn
 
-from nsbench.config.resolve import fingerprint
+from nsbench.config.resolve import fingerprint, from_table
 from nsbench.config.survey import ModelConfig
 from nsbench.foreign import one_sentence
-from nsbench.models.names import Names
 from nsbench.models.normalised import Normalised
 from nsbench.models.preprocessing import declared
 from nsbench.models.record import ModelRecord
@@ -38,10 +37,9 @@ class InMemory(Subject):
         self, name: str, network: nn.Module, mean: Sequence[float] = (), std: Sequence[float] = (), *, inside: bool
     ) -> None:
         check_name(name, "The model", MODEL)
-        config = ModelConfig(
-            source=f"{type(network).__name__} in memory", mean=tuple(mean), std=tuple(std), inside=inside
-        )
-        Names([name])
+        source = f"{type(network).__name__} in memory"
+        table = {"source": source, "mean": list(mean), "std": list(std), "inside": inside}
+        config = from_table(table, ModelConfig)
         check_tensors(network, name)
         self.name, self._network, self._preprocessing = name, network, declared(config)
         with one_sentence(f"{name} cannot be described"):

@@ -3,6 +3,7 @@
 import os
 import sys
 import warnings
+import zipfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -151,6 +152,20 @@ def test_training_does_not_begin_from_a_pipe_or_a_device(tmp_path: Path) -> None
             weights_sha256_of(path)
 
 
+def test_weights_that_would_unpack_to_more_than_memory_holds_are_refused_unread(
+    nets: Path, tmp_path: Path, refusal: Refusal
+) -> None:
+    torch.save({"weight": torch.zeros(100_000)}, tmp_path / "plain.pt")
+    with (
+        zipfile.ZipFile(tmp_path / "plain.pt") as plain,
+        zipfile.ZipFile(tmp_path / "w.pt", "w", zipfile.ZIP_DEFLATED) as packed,
+    ):
+        for name in plain.namelist():
+            packed.writestr(name, plain.read(name))
+    said = refusal(f"{nets}:small", weights=str(tmp_path / "w.pt"))
+    assert "was not opened, since it unpacks to 4" in said
+
+
 def test_names_of_tensors_that_would_fill_or_steer_a_terminal_are_shortened(
     nets: Path, tmp_path: Path, small: nn.Module, refusal: Refusal
 ) -> None:
@@ -231,6 +246,16 @@ def test_an_empty_model_is_refused_and_is_not_the_current_folder(
     outcome = nsbench("evaluate", *words, "--out", str(tmp_path / "out"))
     assert outcome.returncode == 2
     assert outcome.stderr == "error: The source of a model is empty: name it, or leave it out.\n"
+
+
+def test_networks_in_memory_alone_do_not_have_the_current_folder_read_as_a_listing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "config.toml").write_text("[[models]]\nsource = 'strangers.py:net'\ninside = true\n")
+    monkeypatch.chdir(tmp_path)
+    request = EvaluationRequest(models=())
+    assert request.trust.named
+    assert request.configuration(tmp_path / "out").models == ()
 
 
 def test_an_empty_source_in_a_listing_is_refused(tmp_path: Path) -> None:
@@ -338,10 +363,35 @@ def test_a_network_in_memory_that_cannot_be_copied_or_described_is_one_sentence(
         InMemory("net", Unshown(), inside=True)
 
 
-@pytest.mark.parametrize("name", ["../up", "a/b", "", "a\nb", "x" * 10_000])
+@pytest.mark.parametrize("name", ["../up", "", "a\nb", "x" * 10_000])
 def test_a_network_in_memory_has_a_name_that_leads_nowhere(name: str) -> None:
-    with pytest.raises(UserError, match="cannot be used"):
+    with pytest.raises(UserError, match=r"cannot be (used|called so)"):
         InMemory(name, nn.Flatten(), inside=True)
+
+
+@pytest.mark.parametrize("value", [float("nan"), float("inf"), "x", None])
+def test_preprocessing_that_is_no_number_is_one_sentence(value: Any) -> None:
+    with pytest.raises(UserError, match=r"mean = .* is not allowed: mean "):
+        InMemory("net", nn.Flatten(), [value, 0.5, 0.5], [1, 1, 1], inside=False)
+
+
+@pytest.mark.parametrize("figure", ["nan", "inf", "1e999", "-nan"])
+def test_a_deviation_that_is_no_number_is_one_sentence(nsbench: Command, nets: Path, figure: str) -> None:
+    deviations = f"--std={figure},1,1"
+    outcome = nsbench("evaluate", f"{nets}:small", "--mean", "0,0,0", deviations, "--out", str(nets.parent / "out"))
+    assert outcome.returncode == 2, outcome.stderr
+    assert len(outcome.stderr.strip().splitlines()) == 1, outcome.stderr
+    assert "std" in outcome.stderr
+
+
+def test_a_model_whose_code_is_changed_while_it_is_measured_is_refused(tmp_path: Path, one: One) -> None:
+    (tmp_path / "layers.py").write_text(f"{HEAD}\nLayer = nn.Flatten\n")
+    (tmp_path / "net.py").write_text("import layers\n\ndef net():\n    return layers.Layer()\n")
+    subject = one(f"{tmp_path}/net.py:net")
+    subject.load(CPU)
+    (tmp_path / "layers.py").write_text(f"{HEAD}\nLayer = nn.Softmax\n")
+    with pytest.raises(UserError, match=r"net\.py:net or what it imports was changed while it was measured"):
+        subject.load(CPU)
 
 
 def test_a_hub_repository_that_ends_the_program_is_one_sentence(

@@ -144,6 +144,16 @@ def test_an_operator_that_is_not_onnxs_own_is_refused(tmp_path: Path, small: nn.
     assert "is not a registered function/op" in refusal(path)
 
 
+def test_names_in_a_file_that_are_no_text_are_reported_without_noise(
+    tmp_path: Path, small: nn.Module, refusal: Refusal, capfd: pytest.CaptureFixture[str]
+) -> None:
+    path = exported(small, tmp_path / "net.onnx")
+    capfd.readouterr()
+    path.write_bytes(path.read_bytes().replace(b"images", b"imag\xe9\xa1"))
+    assert "net.onnx cannot be opened" in refusal(path)
+    assert capfd.readouterr() == ("", "")
+
+
 def test_a_file_that_arrived_in_part_is_reported(tmp_path: Path, small: nn.Module, refusal: Refusal) -> None:
     path = exported(small, tmp_path / "net.onnx")
     whole = path.read_bytes()

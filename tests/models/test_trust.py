@@ -11,7 +11,10 @@ import pytest
 import torch
 
 from nsbench.api import evaluate
-from nsbench.config.survey import ModelConfig
+from nsbench.config.places import seen_from
+from nsbench.config.request import EvaluationRequest
+from nsbench.config.resolve import to_toml
+from nsbench.config.survey import ModelConfig, SurveyConfig
 from nsbench.config.trust import NOTHING, Trust
 from nsbench.errors import UserError
 from nsbench.models.open import open_models
@@ -148,6 +151,31 @@ def test_an_evaluation_is_repeated_from_any_folder_and_holds_no_path_of_the_mach
         assert again.returncode == 0, again.stderr
         assert (listed / "out" / "results.json").read_bytes() == first
         assert (listed / "out" / "config.toml").read_bytes() == configuration
+
+
+@pytest.mark.parametrize("out", ["project/out", "elsewhere/far/out", "link/out"])
+def test_every_form_of_a_source_leads_to_the_same_place_from_any_folder(
+    listed: Path, tmp_path: Path, out: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for folder in ("run", "hub", "../elsewhere/far", "../deep/down"):
+        (listed / folder).mkdir(parents=True)
+    (listed / "run" / "plan.json").touch()
+    (tmp_path / "link").symlink_to(tmp_path / "deep" / "down")
+    paths = ("nets/mine.py:net", "run", "run/hard/seed0/gen1-resnet8", "w.onnx", "../project/nets/mine.py:net")
+    names = ("timm:resnet18", "torchvision:resnet18", "torchhub:owner/name:net", "package.module:net")
+    models = tuple(ModelConfig(source=source, weights="w.pt") for source in (*paths, "torchhub:hub:net", *names))
+    monkeypatch.chdir(listed)
+    folder = tmp_path / out
+    folder.mkdir()
+    (folder / "config.toml").write_text(to_toml(seen_from(SurveyConfig(models=models), folder)))
+    for here in (tmp_path, folder, tmp_path / "elsewhere"):
+        monkeypatch.chdir(here)
+        found = EvaluationRequest(models=(os.path.relpath(folder.resolve()),)).configuration(folder).models
+        assert [one.source for one in found[6:]] == list(names)
+        assert {os.path.realpath(one.weights) for one in found} == {str(listed / "w.pt")}
+        places = [os.path.realpath(one.source.partition(":")[0]) for one in found[:5]]
+        assert places == [os.path.realpath(listed / path.partition(":")[0]) for path in paths]
+        assert os.path.realpath(found[5].source.removeprefix("torchhub:").removesuffix(":net")) == str(listed / "hub")
 
 
 @pytest.mark.slow

@@ -1,5 +1,6 @@
 """Programs that torch.export saved."""
 
+import hashlib
 import io
 from pathlib import Path
 
@@ -43,7 +44,7 @@ class ExportedFile(Origin):
                 f"{self.path} cannot be opened by PyTorch {torch.__version__} ({describe(error)}): "
                 "fetch it again if it is damaged, else export it again with this version."
             ) from error
-        return built(network, self.file_sha256, self.label)
+        return built(network, hashlib.sha256(content).hexdigest(), self.label)
 
     def _check(self, program: ExportedProgram) -> None:
         inputs = program.graph_signature.user_inputs

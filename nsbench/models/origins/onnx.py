@@ -1,7 +1,9 @@
 """ONNX files, computed by onnxruntime on the CPU."""
 
 import hashlib
+import io
 from collections.abc import Iterator
+from contextlib import redirect_stdout
 from pathlib import Path
 from typing import Any
 
@@ -59,15 +61,17 @@ class OnnxFile(Origin):
             options = self.runtime.SessionOptions()
             options.intra_op_num_threads = torch.get_num_threads()
             options.log_severity_level = 3  # errors
-            session = self.runtime.InferenceSession(content, options, providers=["CPUExecutionProvider"])
+            with redirect_stdout(io.StringIO()):  # where it says that it tries the same once more
+                session = self.runtime.InferenceSession(content, options, providers=["CPUExecutionProvider"])
+            self._check(session)
+            network = OnnxNetwork(session)
         except UserError:
             raise
         except Exception as error:
             raise UserError(f"{self.path} cannot be opened ({describe(error)}): export it again.") from error
-        self._check(session)
         weights = [tensor for tensor in model.graph.initializer if tensor.data_type == self.onnx.TensorProto.FLOAT]
         parameters = sum(torch.Size(tensor.dims).numel() for tensor in weights)
-        return Built(OnnxNetwork(session), hashlib.sha256(content).hexdigest(), parameters)
+        return Built(network, hashlib.sha256(content).hexdigest(), parameters)
 
     def _check_whole(self, model: Any) -> None:
         """Raise UserError when values are still in other files: onnxruntime would look for them in any folder."""
