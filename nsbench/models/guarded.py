@@ -48,7 +48,7 @@ class Guarded(nn.Module):
                 f"it puts itself into training mode (first in {training or 'the whole network'}): "
                 "leave its modules in evaluation mode."
             )
-        logits: Tensor = out
+        logits: Tensor = out.clone()  # a captured graph writes its next answer to the same place
         return logits
 
 
