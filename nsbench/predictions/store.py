@@ -111,7 +111,7 @@ class Stored:
         Args:
             cell: its name.
             rows: N, images of the test set that it should show, or ANY.
-            classes: K, of the data set.
+            classes: K, those of the data set.
             passes: E, strengths of an attack, or T, frames of a perturbation, or ANY.
         """
         path, wanted = self.path(cell), tuple(kinds_of(cell, rows, classes, passes).items())

@@ -272,6 +272,14 @@ def test_a_mistake_of_our_own_stays_a_bug() -> None:
         functional.avg_pool2d(torch.zeros(1), 4).numpy().reshape(7)
 
 
+@pytest.mark.parametrize("words", ["can't allocate memory: you tried to allocate 8 bytes", "not enough memory"])
+def test_memory_that_never_suffices_on_a_cpu_is_one_sentence(digits: Dataset, tmp_path: Path, words: str) -> None:
+    model = subject(change=fail(RuntimeError(f"[enforce fail] DefaultCPUAllocator: {words}.")))
+    assert failure(digits, tmp_path, model) == (
+        "There is not enough memory for net and a few images: use a device with more."
+    )
+
+
 def test_ctrl_c_while_a_model_computes_ends_the_work_as_ever(digits: Dataset, tmp_path: Path) -> None:
     with pytest.raises(KeyboardInterrupt):
         evaluation(digits, tmp_path).collect([subject(change=fail(KeyboardInterrupt()))], Reporter(quiet=True))
