@@ -308,7 +308,9 @@ def test_answers_that_the_next_batch_overwrites_are_kept(digits: Dataset, tmp_pa
 
 
 def test_a_models_name_leads_nowhere_else(digits: Dataset, tmp_path: Path) -> None:
-    said = failure(digits, tmp_path / "out", subject(name="../../elsewhere"))
+    model = subject()
+    model.name = "../../elsewhere"
+    said = failure(digits, tmp_path / "out", model)
     assert "cannot be part of a path" in said
     assert not list(tmp_path.rglob("*.safetensors"))
 
