@@ -99,7 +99,7 @@ def _checked(subject: Subject, out: object, pixels: Tensor, classes: int) -> Ten
             f"{subject.name} gives logits that are NaN or infinite for {bad} of {len(pixels)} images: "
             "check its weights and its preprocessing."
         )
-    return out.float()
+    return out.float().clone()  # the next answer may be written to the same place
 
 
 def _check_repeatable(subject: Subject, logits: Tensor, again: object) -> None:

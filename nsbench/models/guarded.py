@@ -24,7 +24,7 @@ class Guarded(nn.Module):
 
     Args:
         network: in evaluation mode; images to logits (N, classes).
-        classes: of the data set.
+        classes: number of classes of the data set.
     """
 
     def __init__(self, network: nn.Module, classes: int) -> None:
@@ -48,7 +48,7 @@ class Guarded(nn.Module):
                 f"it puts itself into training mode (first in {training or 'the whole network'}): "
                 "leave its modules in evaluation mode."
             )
-        logits: Tensor = out
+        logits: Tensor = out.clone()  # a captured graph writes its next answer to the same place
         return logits
 
 
@@ -73,7 +73,7 @@ def output_fault(out: object, images: Tensor, classes: int) -> str | None:
 
 @contextmanager
 def foreign(what: str) -> Iterator[None]:
-    """Turn whatever code that is not ours raises, in words that begin with what it did, into one sentence."""
+    """Turn whatever code that is not ours raises into one sentence, which begins with `what` it did."""
     try:
         yield
     except UserError:

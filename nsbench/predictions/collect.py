@@ -237,7 +237,7 @@ class Evaluation:
     def _show(self, cell: Cell, subject: Subject, images: Tensor, part: Subset) -> Part:
         try:
             with named(subject.name, cell.name):
-                with foreign("it cannot be loaded"):
+                with foreign("it cannot be made ready"):
                     network = self._counting(self.pool.get(subject, folded=cell.folded))
                 return cell.show(Guarded(network, len(self.dataset.classes)), images, part, self.batch)
         except (MemoryError, RuntimeError) as error:

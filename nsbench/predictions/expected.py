@@ -20,7 +20,7 @@ class Expected:
         config: what was measured.
         test: images of the test set.
         held_out: labelled images that no model has seen.
-        classes: of the data set.
+        classes: number of classes of the data set.
         further: images of further test sets, by their cells.
     """
 

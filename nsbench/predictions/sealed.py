@@ -65,11 +65,11 @@ def damage(path: Path) -> str | None:
     return None if digest.hexdigest().encode() == head[PLACE:] else "its checksum is another"
 
 
-def origin_of(path: Path) -> str | None:
-    """The text of a file; None where it cannot be read."""
+def origin_of(path: Path) -> str:
+    """The text of a file; empty where it cannot be read."""
     try:
         with safetensors.safe_open(path, framework="np") as file:
             text: str = (file.metadata() or {}).get(KEY, "")
             return text[len(_EMPTY) + 1 :]
     except (OSError, safetensors.SafetensorError):
-        return None
+        return ""

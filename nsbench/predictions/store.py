@@ -111,7 +111,7 @@ class Stored:
         Args:
             cell: its name.
             rows: N, images of the test set that it should show, or ANY.
-            classes: K, of the data set.
+            classes: K, those of the data set.
             passes: E, strengths of an attack, or T, frames of a perturbation, or ANY.
         """
         path, wanted = self.path(cell), tuple(kinds_of(cell, rows, classes, passes).items())
@@ -130,7 +130,8 @@ class Stored:
 
     def _origin(self, cell: str) -> tuple[str, str]:
         """Fingerprint and identity of the images."""
-        fingerprint, _, image_identity = (origin_of(self.path(cell)) or "").partition(" ")
+        path = self.path(cell)
+        fingerprint, _, image_identity = _origin_of(path, _state(path)).partition(" ")
         return fingerprint, image_identity
 
 
@@ -161,6 +162,11 @@ def _damage(path: Path) -> str | None:
 @lru_cache(maxsize=2**16)
 def _damage_of(path: Path, state: State) -> str | None:  # noqa: ARG001  # what is cached is of a file in this state
     return damage(path)
+
+
+@lru_cache(maxsize=2**16)
+def _origin_of(path: Path, state: State | None) -> str:  # noqa: ARG001  # likewise
+    return origin_of(path)
 
 
 @lru_cache(maxsize=2**16)

@@ -86,7 +86,7 @@ def further_sets(config: EvaluationConfig, run: Path, test: int, classes: int) -
         config: what was measured.
         run: the folder with `predictions/`.
         test: images in the test set.
-        classes: of the data set.
+        classes: number of classes of the data set.
     """
     for protocol in map(find_protocol, config.protocols):
         if protocol.kind == "test_set":

@@ -121,8 +121,8 @@ def test_nan_on_a_corruption_is_no_error_rate_but_a_sentence_with_model_cell_and
     severity = next(place for place, count in enumerate(counts, 1) if count)
     said = failure(digits, tmp_path, subject())
     assert said == (
-        f"net on corruption/contrast-{severity}: its logits are NaN or infinite for {counts[severity - 1]} of 20 images: "
-        "check its weights and its preprocessing."
+        f"net on corruption/contrast-{severity}: its logits are NaN or infinite for {counts[severity - 1]} "
+        "of 20 images: check its weights and its preprocessing."
     )
     assert f"net/corruption/contrast-{severity}.safetensors" not in stored(tmp_path)
     assert "net/clean.safetensors" in stored(tmp_path)
@@ -272,9 +272,47 @@ def test_a_mistake_of_our_own_stays_a_bug() -> None:
         functional.avg_pool2d(torch.zeros(1), 4).numpy().reshape(7)
 
 
+@pytest.mark.parametrize("words", ["can't allocate memory: you tried to allocate 8 bytes", "not enough memory"])
+def test_memory_that_never_suffices_on_a_cpu_is_one_sentence(digits: Dataset, tmp_path: Path, words: str) -> None:
+    model = subject(change=fail(RuntimeError(f"[enforce fail] DefaultCPUAllocator: {words}.")))
+    assert failure(digits, tmp_path, model) == (
+        "There is not enough memory for net and a few images: use a device with more."
+    )
+
+
 def test_ctrl_c_while_a_model_computes_ends_the_work_as_ever(digits: Dataset, tmp_path: Path) -> None:
     with pytest.raises(KeyboardInterrupt):
         evaluation(digits, tmp_path).collect([subject(change=fail(KeyboardInterrupt()))], Reporter(quiet=True))
+
+
+class Reusing(Moody):
+    """Writes every answer to the same place, as a captured graph does."""
+
+    def __init__(self, odd: Callable[[Tensor], Tensor], change: Change) -> None:
+        super().__init__(odd, change)
+        self.register_buffer("place", torch.zeros(1000, 10), persistent=False)
+
+    def forward(self, images: Tensor) -> object:
+        """Logits, which the next call overwrites."""
+        return self.get_buffer("place")[: len(images)].copy_(self.layers(images))
+
+
+def test_answers_that_the_next_batch_overwrites_are_kept(digits: Dataset, tmp_path: Path) -> None:
+    plain = {"fgsm_epsilons": (), "attacks": ()}
+    for name, kind in (("once", Moody), ("reused", Reusing)):
+        model = InMemory("net", kind(attacked, nan).eval(), inside=True)
+        evaluation(digits, tmp_path / name, **plain).collect([model], Reporter(quiet=True))
+    for cell in Stored(tmp_path / "once", "net").cells():
+        once, reused = (Stored(tmp_path / name, "net").load(cell) for name in ("once", "reused"))
+        assert all(np.array_equal(once[key], reused[key]) for key in once), cell
+
+
+def test_a_models_name_leads_nowhere_else(digits: Dataset, tmp_path: Path) -> None:
+    model = subject()
+    model.name = "../../elsewhere"
+    said = failure(digits, tmp_path / "out", model)
+    assert "cannot be part of a path" in said
+    assert not list(tmp_path.rglob("*.safetensors"))
 
 
 FILE = """

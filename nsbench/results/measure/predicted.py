@@ -28,7 +28,7 @@ class Predicted:
         labels: true classes of all test images.
         held_out: true classes of the held-out images; empty where there are none.
         config: what was measured.
-        classes: of the data set.
+        classes: number of classes of the data set.
     """
 
     def __init__(
