@@ -12,14 +12,16 @@ from pydantic import Field
 from nsbench.errors import UserError, shortened
 
 _PART = r"[A-Za-z0-9][A-Za-z0-9._+-]{0,79}"
+_GIVEN = r"[A-Za-z0-9][A-Za-z0-9._+-]{0,199}"
 _NETWORK = r"[a-z][a-z0-9]{0,19}(-[a-z][0-9]{1,3}(\.[0-9]{1,3})?)?"
 
 CHOSEN = r"^[a-z0-9][a-z0-9_-]{0,39}$"
 """Names of runs, evaluations, studies and methods."""
 NAME = rf"^{_PART}$"
 """Names of benchmarks, their members, attacks, metrics, and models that users name."""
-MODEL = rf"^{_PART}(/{_PART}){{0,4}}$"
-"""What a record calls a model: a name, or STUDY/seedK/genI-NETWORK, after the name of a folder where two share it."""
+MODEL = rf"^{_GIVEN}(/{_GIVEN}){{0,4}}$"
+"""What a record calls a model: a name that nsbench may have lengthened by another or a number, or
+STUDY/seedK/genI-NETWORK, after the name of a folder where two share it."""
 NETWORK = rf"^{_NETWORK}$"
 """Names of networks, such as `resnet8-w0.5`; which of them there are, `nsbench.networks.names` says."""
 FOLDER = r"^[a-z0-9][a-z0-9._-]{0,119}$"
