@@ -34,7 +34,7 @@ def prepare(device: torch.device) -> None:
 
 
 def is_out_of_memory(error: BaseException) -> bool:
-    """Whether memory ran out: on a CPU that is a MemoryError, or a RuntimeError which only its words tell apart.
+    """Whether memory ran out: on a CPU that is a MemoryError, or a RuntimeError that only its words give away.
 
     >>> is_out_of_memory(RuntimeError("DefaultCPUAllocator: can't allocate memory: you tried to allocate 8 bytes."))
     True

@@ -87,7 +87,7 @@ def test_a_file_where_a_folder_is_needed_is_a_sentence_before_any_work(name: str
     place = tmp_path / "run" / name
     place.parent.mkdir(parents=True, exist_ok=True)
     place.touch()
-    with pytest.raises(UserError, match="is no folder, but one is needed there"):
+    with pytest.raises(UserError, match="is a file where a folder is needed"):
         enter_folder(Claims(tmp_path / "run"), {})
 
 

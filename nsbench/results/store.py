@@ -40,7 +40,7 @@ def save_results(run: Path, results: Results) -> None:
 
 def _csv(frame: "pd.DataFrame") -> str:
     """What is missing is an empty cell; no text is a formula or has a control character."""
-    texts: "pd.DataFrame" = frame.select_dtypes("string")
+    texts: pd.DataFrame = frame.select_dtypes("string")
     plain = texts.map(lambda text: harmless(printable(text)), na_action="ignore")
     return frame.assign(**plain).to_csv(index=False, lineterminator="\n")
 

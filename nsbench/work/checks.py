@@ -38,7 +38,7 @@ def check_writable(folder: Path) -> None:
         if place.is_dir() and os.access(place, os.W_OK | os.X_OK):
             continue
         if place.is_symlink() or place.exists():
-            what = "cannot be written to" if place.is_dir() else "is no folder, but one is needed there"
+            what = "cannot be written to" if place.is_dir() else "is a file where a folder is needed"
             raise UserError(f"{place} {what}: choose another folder with --out, or mend that one.")
 
 

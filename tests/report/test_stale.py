@@ -9,6 +9,9 @@ from typing import Any
 import pytest
 
 from nsbench.report.listing import LIST, replace_report
+from nsbench.report.render import write_report
+from nsbench.results.record import Results
+from tests.report.conftest import write_samples
 
 Command = Callable[..., Any]
 FIRST = {"index.html": "page", "report.md": "text", "tables/attack.csv": "1", "figures/attack.svg": "<svg/>"}
@@ -34,6 +37,27 @@ def run(tmp_path: Path) -> Path:
 def test_a_report_on_fewer_benchmarks_leaves_no_table_no_figure_and_no_example_of_the_others(run: Path) -> None:
     replace_report(run, SECOND, {})
     assert files(run).keys() == {"report/files.json", "report/index.html", "report/report.md"}
+
+
+@pytest.mark.slow
+def test_a_record_of_fewer_benchmarks_gives_the_same_files_in_an_old_folder_as_in_a_new_one(
+    results: Results, tmp_path: Path
+) -> None:
+    fewer = results.model_copy(
+        update={
+            "measurements": [one for one in results.measurements if one.key.kind == "clean"],
+            "benchmarks": [one for one in results.benchmarks if one.kind == "clean"],
+            "comparisons": [one for one in results.comparisons if one.key.kind == "clean"],
+            "samples": results.samples[-1:],
+        }
+    )
+    write_samples(results, tmp_path / "old")
+    write_report(results, tmp_path / "old")
+    assert (tmp_path / "old" / "report" / "tables" / "attack.csv").is_file()
+    write_report(fewer, tmp_path / "old")
+    write_samples(fewer, tmp_path / "new")
+    write_report(fewer, tmp_path / "new")
+    assert files(tmp_path / "old") == files(tmp_path / "new")
 
 
 def test_a_report_that_is_written_twice_is_the_same(run: Path) -> None:

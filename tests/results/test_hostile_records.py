@@ -70,6 +70,7 @@ NAMES = {
     "an example image that is no picture": ("samples.0.file", "results.json"),
     "a data set": ("data.name", "a/b"),
     "a run": ("name", "A\u0007"),
+    "a configuration of many levels": ("config", json.loads('{"a": ' * 300 + "1" + "}" * 300)),
 }
 
 
