@@ -5,36 +5,28 @@ dot or a slash, is there a control character, or room for a path that no file sy
 """
 
 import re
-from typing import Annotated
-
-from pydantic import Field
 
 from nsbench.errors import UserError, shortened
 
 _PART = r"[A-Za-z0-9][A-Za-z0-9._+-]{0,79}"
+_GIVEN = r"[A-Za-z0-9][A-Za-z0-9._+-]{0,199}"
 _NETWORK = r"[a-z][a-z0-9]{0,19}(-[a-z][0-9]{1,3}(\.[0-9]{1,3})?)?"
 
 CHOSEN = r"^[a-z0-9][a-z0-9_-]{0,39}$"
 """Names of runs, evaluations, studies and methods."""
 NAME = rf"^{_PART}$"
 """Names of benchmarks, their members, attacks, metrics, and models that users name."""
-MODEL = rf"^{_PART}(/{_PART}){{0,4}}$"
-"""What a record calls a model: a name, or STUDY/seedK/genI-NETWORK, after the name of a folder where two share it."""
+OPTIONAL = rf"^({_PART})?$"
+"""The same or nothing, of a field that does not always apply."""
+MODEL = rf"^{_GIVEN}(/{_GIVEN}){{0,4}}$"
+"""What a record calls a model: a name that nsbench may have lengthened by another or a number, or
+STUDY/seedK/genI-NETWORK, after the name of a folder where two share it."""
 NETWORK = rf"^{_NETWORK}$"
 """Names of networks, such as `resnet8-w0.5`; which of them there are, `nsbench.networks.names` says."""
 FOLDER = r"^[a-z0-9][a-z0-9._-]{0,119}$"
 """Names of the folders of networks: network, method and the digits of a hash."""
 SAMPLE = r"^samples/[a-z]{1,20}(-[A-Za-z0-9][A-Za-z0-9._+-]{0,79})?\.png$"
 """Files of example images, relative to the folder of the record."""
-
-ChosenName = Annotated[str, Field(pattern=CHOSEN)]
-Name = Annotated[str, Field(pattern=NAME)]
-OptionalName = Annotated[str, Field(pattern=rf"^({_PART})?$")]
-ModelName = Annotated[str, Field(pattern=MODEL, max_length=250)]
-NetworkName = Annotated[str, Field(pattern=NETWORK)]
-FolderName = Annotated[str, Field(pattern=FOLDER)]
-SampleFile = Annotated[str, Field(pattern=SAMPLE)]
-Seed = Annotated[int, Field(ge=0, le=2**31 - 1)]
 
 
 def check_name(name: str, what: str, form: str = NAME) -> None:

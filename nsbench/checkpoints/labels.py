@@ -8,9 +8,9 @@ from typing import Any, Literal, Self
 from pydantic import Field, ValidationError, model_validator
 
 from nsbench.checkpoints.record import CheckpointName, CheckpointRecord, Record, TrainedNetwork
+from nsbench.config.fields import FolderName, ModelName
 from nsbench.config.resolve import read_toml
 from nsbench.errors import UserError
-from nsbench.names import FolderName, ModelName
 
 Role = Literal["teacher", "student", "baseline", "control"]
 

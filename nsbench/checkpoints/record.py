@@ -2,12 +2,31 @@
 
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 
-from nsbench.names import ChosenName, ModelName, NetworkName, Seed
+from nsbench.config.fields import ChosenName, ModelName, NetworkName, Seed
 
 Count = Annotated[int, Field(ge=0, le=10**15)]
 Generation = Annotated[int, Field(ge=0, le=1000)]
+
+
+DEEPEST = 100
+"""Levels of a configuration in a record at most; a recipe after nineteen teachers has some forty."""
+
+
+def _shallow(found: dict[str, Any]) -> dict[str, Any]:
+    """The same; ValueError where it is deeper than what reads it would bear."""
+    level: list[Any] = [found]
+    for _ in range(DEEPEST):
+        lists = [one.values() if isinstance(one, dict) else one for one in level if isinstance(one, dict | list)]
+        level = [inner for one in lists for inner in one]
+    if level:
+        raise ValueError(f"more than {DEEPEST} levels")
+    return found
+
+
+Table = Annotated[dict[str, Any], AfterValidator(_shallow)]
+"""A configuration as a record has it."""
 
 
 class Record(BaseModel):
@@ -90,7 +109,7 @@ class TrainedNetwork(Record):
     precision: Literal["float32", "bfloat16"] = Field(description="precision of training")
     micro_batch: Count = Field(description="images per backward pass where memory forced parts of a batch, else 0")
     initial_weights: str = Field(description="SHA-256 of the weights that training started from; empty: random")
-    configuration: dict[str, Any] = Field(
+    configuration: Table = Field(
         default={},
         description="its recipe and its teachers' without seeds, and the arithmetic they came to; networks that share "
         "it differ in their seed alone. Empty where a checkpoint of an earlier version does not say",

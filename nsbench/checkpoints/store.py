@@ -8,7 +8,7 @@ import hashlib
 import json
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Literal, Self
 
 import torch
 from pydantic import Field, ValidationError
@@ -16,10 +16,10 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save
 from torch import Tensor, nn
 
-from nsbench.checkpoints.record import Record, TrainedNetwork
+from nsbench.checkpoints.record import Record, Table, TrainedNetwork
+from nsbench.config.fields import FolderName
 from nsbench.errors import UserError
 from nsbench.files import write_bytes, write_text
-from nsbench.names import FolderName
 from nsbench.networks.build import build_network
 from nsbench.networks.classifier import Classifier, ModelNoise
 from nsbench.networks.names import ResNetName, parse_network_name
@@ -36,7 +36,7 @@ class CheckpointFile(Record):
 
     format: Literal["nsbench-checkpoint"] = "nsbench-checkpoint"
     format_version: Literal[2] = 2
-    recipe: dict[str, Any] = Field(description="all that determined the weights")
+    recipe: Table = Field(description="all that determined the weights")
     teacher: FolderName | None = Field(description="name of the teacher's folder, beside this one")
     classes: int = Field(ge=1, le=10**6)
     mean: tuple[float, float, float]

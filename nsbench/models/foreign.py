@@ -6,6 +6,7 @@ from torch import nn
 from nsbench.config.resolve import fingerprint
 from nsbench.errors import UserError
 from nsbench.foreign import one_sentence
+from nsbench.models.names import short_name
 from nsbench.models.normalised import Normalised
 from nsbench.models.origins.origin import Built, Origin
 from nsbench.models.preprocessing import Preprocessing
@@ -40,7 +41,7 @@ class Foreign(Subject):
             origin.kind, origin.label, built.code, weights_sha256, self._state, repr(preprocessing)
         )
         self.record = ModelRecord(
-            name=self.name,
+            name=short_name(self.name),  # until it is named for good
             source=origin.label,
             kind=origin.kind,
             parameters=built.parameters,

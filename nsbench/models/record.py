@@ -5,7 +5,7 @@ from typing import Literal
 from pydantic import Field
 
 from nsbench.checkpoints.record import Count, Record
-from nsbench.names import ModelName
+from nsbench.config.fields import ModelName
 
 Kind = Literal["function", "timm", "torchvision", "torchhub", "exported", "onnx", "checkpoint", "memory"]
 

@@ -12,8 +12,8 @@ from typing import Annotated, Literal
 from pydantic import Field, ValidationError
 
 from nsbench.checkpoints.record import Record
+from nsbench.config.fields import SampleFile
 from nsbench.files import remove_leftovers, write_json, write_text
-from nsbench.names import SampleFile
 
 LIST = "files.json"
 LARGEST = 2**24

@@ -6,7 +6,7 @@ from typing import Any, Literal, get_args
 
 from pydantic import ConfigDict
 
-from nsbench.names import Name, OptionalName
+from nsbench.config.fields import Name, OptionalName
 
 Kind = Literal["clean", "scaled", "attack", "corruption", "perturbation", "test_set"]
 KINDS: tuple[Kind, ...] = get_args(Kind)

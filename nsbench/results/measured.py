@@ -8,7 +8,7 @@ from typing import Annotated, Literal
 from pydantic import Field, PlainSerializer
 
 from nsbench.checkpoints.record import CheckpointName, Count, Record
-from nsbench.names import ModelName, Name, OptionalName, Seed
+from nsbench.config.fields import ModelName, Name, OptionalName, Seed
 from nsbench.results.key import Key, Kind
 
 

@@ -6,13 +6,13 @@ the same bytes.
 """
 
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, Any, Literal, Self
+from typing import TYPE_CHECKING, Literal, Self
 
 from pydantic import Field, model_validator
 
-from nsbench.checkpoints.record import CheckpointRecord, Count, Record
+from nsbench.checkpoints.record import CheckpointRecord, Count, Record, Table
+from nsbench.config.fields import ChosenName, ModelName, Name, SampleFile
 from nsbench.models.record import ModelRecord
-from nsbench.names import ChosenName, ModelName, Name, SampleFile
 from nsbench.results.confusions import Confusions
 from nsbench.results.frames import measurement_frame
 from nsbench.results.key import Key, Kind, own_protocol, parsed
@@ -100,7 +100,7 @@ class Results(Record):
     format: Literal["nsbench-results"] = "nsbench-results"
     format_version: Literal[4] = 4
     name: ChosenName
-    config: dict[str, Any]
+    config: Table
     data: DatasetRecord
     provenance: Provenance
     baseline: ModelName | None = Field(

@@ -46,7 +46,7 @@ def table_texts(results: Results) -> dict[str, str]:
 
 def _csv(frame: "pd.DataFrame") -> str:
     """What is missing is an empty cell; no text is a formula or has a control character."""
-    texts = frame.select_dtypes("string")
+    texts: pd.DataFrame = frame.select_dtypes("string")
     plain = texts.map(lambda text: harmless(printable(text)), na_action="ignore")
     return frame.assign(**plain).to_csv(index=False, lineterminator="\n")
 

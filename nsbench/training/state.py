@@ -123,7 +123,7 @@ def _checksum(tensors: Mapping[str, Tensor], metadata: Mapping[str, str]) -> str
     for name in sorted(tensors):
         tensor = tensors[name]
         digest.update(json.dumps([name, str(tensor.dtype), list(tensor.shape)]).encode())
-        digest.update(tensor.reshape(-1).view(torch.uint8).numpy())
+        digest.update(tensor.reshape(-1).view(torch.uint8).numpy().data)
     rest = {name: text for name, text in metadata.items() if name != _CHECKSUM}
     digest.update(json.dumps(rest, sort_keys=True).encode())
     return digest.hexdigest()
