@@ -2,6 +2,7 @@
 
 import gzip
 import hashlib
+import os
 import socket
 import threading
 from collections.abc import Callable, Iterator
@@ -169,6 +170,18 @@ def test_a_version_with_a_line_end_is_not_sent_back(server: RawServer, tmp_path:
     server.answers = [whole + CONTENT[:100], whole + CONTENT]
     assert bring(server, tmp_path, known=False).read_bytes() == CONTENT
     assert b"If-Range" not in server.asked[1]
+
+
+@pytest.mark.parametrize("kind", ["link", "pipe"])
+def test_what_arrives_is_not_written_where_a_link_leads(kind: str, server: RawServer, tmp_path: Path) -> None:
+    place, own = tmp_path / "place", tmp_path / "own"
+    place.mkdir()
+    own.write_bytes(b"mine")
+    part = place / "x.bin.part"
+    part.symlink_to(own) if kind == "link" else os.mkfifo(part)
+    server.answers = [head(f"Content-Length: {len(CONTENT)}") + CONTENT]
+    assert bring(server, place).read_bytes() == CONTENT
+    assert own.read_bytes() == b"mine"
 
 
 def test_what_has_arrived_survives_a_hostile_answer(server: RawServer, tmp_path: Path) -> None:

@@ -18,7 +18,7 @@ from PIL import Image
 
 from nsbench.corruptions.kinds.textures import PHOTOGRAPHS, read_textures
 from nsbench.data.library.archive import Contents, unpack
-from nsbench.data.library.entries import DataFile
+from nsbench.data.library.entries import DataFile, DataFolder
 from nsbench.data.library.recorded import load_records
 from nsbench.data.load import load_dataset
 from nsbench.data.npy.arrays import open_array
@@ -241,6 +241,18 @@ def test_a_zip_compressed_in_an_unusual_way_is_refused(method: int, tmp_path: Pa
     (tmp_path / "target").mkdir()
     contents = Contents({"a.bin": DataFile(name="a.bin", bytes=200)}, (), None, None, 1000)
     with pytest.raises(UserError, match=r"is not unpacked \(a\.bin is compressed in an unusual way\)"):
+        unpack(path, contents, tmp_path / "target", lambda _: None)
+
+
+@pytest.mark.parametrize("names", [("s/a.jpg", "s/a.jpg/b.jpg"), ("s/a.jpg/b.jpg", "s/a.jpg")])
+def test_a_file_and_a_folder_of_one_name_condemn_an_archive(names: tuple[str, ...], tmp_path: Path) -> None:
+    path = tmp_path / "x.zip"
+    with zipfile.ZipFile(path, "w") as opened:
+        for name in names:
+            opened.writestr(name, b"x")
+    (tmp_path / "target").mkdir()
+    contents = Contents({}, (DataFolder(name="s", suffix=".jpg"),), None, None, 1000)
+    with pytest.raises(UserError, match="it has a file and a folder of one name"):
         unpack(path, contents, tmp_path / "target", lambda _: None)
 
 
