@@ -15,6 +15,7 @@ from typing import Protocol
 
 from filelock import FileLock, Timeout
 
+from nsbench.errors import UserError
 from nsbench.files import explain_os_error
 
 CLAIMS = ".claims"
@@ -93,6 +94,8 @@ class Claims:
 
     def _lock(self, unit: str) -> FileLock:
         path = self._place / f"{unit.replace('/', '~')}.lock"
+        if self._place.is_symlink():  # a stranger's folder could have us write elsewhere
+            raise UserError(f"{self._place} is a link: delete it.")
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
         except OSError as error:

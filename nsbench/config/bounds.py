@@ -61,13 +61,13 @@ def _values(value: object, key: tuple[str, ...], depth: int) -> Iterator[tuple[t
         for name, inner in value.items():
             yield (*key, name), name
             yield from _values(inner, (*key, name), depth + 1)
-    elif isinstance(value, list):
+    elif isinstance(value, list | tuple):
         for inner in value:
             yield from _values(inner, key, depth + 1)
 
 
 def _fault(value: object) -> str | None:
-    if isinstance(value, list | dict) and len(value) > _MOST_ITEMS:
+    if isinstance(value, list | tuple | dict) and len(value) > _MOST_ITEMS:
         return f"has {len(value):,} entries: use at most {_MOST_ITEMS:,}"
     if isinstance(value, str) and len(value) > _LONGEST_TEXT:
         return f"is a text of {len(value):,} characters: use at most {_LONGEST_TEXT:,}"
@@ -79,4 +79,4 @@ def _fault(value: object) -> str | None:
 
 
 def _shown(key: tuple[str, ...]) -> str:
-    return printable(shortened(".".join(key)).replace("\n", " "))
+    return printable(shortened(".".join(map(str, key))).replace("\n", " "))

@@ -211,6 +211,8 @@ def _read(path: Path) -> dict[str, Any]:
         found = json.loads(read_regular(path))
         if isinstance(found, dict) and isinstance(found.get("files"), dict):
             return found
-    except (OSError, ValueError, RecursionError):
+    except OSError as error:
+        raise UserError(f"{path} cannot be read ({error.strerror}): check the disk and the permissions.") from error
+    except (ValueError, RecursionError):
         pass
     raise UserError(f"{path} is damaged: delete that folder, or choose another with --out.")

@@ -18,7 +18,7 @@ from PIL import Image
 
 from nsbench.corruptions.kinds.textures import PHOTOGRAPHS, read_textures
 from nsbench.data.library.archive import Contents, unpack
-from nsbench.data.library.entries import DataFile
+from nsbench.data.library.entries import DataFile, DataFolder
 from nsbench.data.library.recorded import load_records
 from nsbench.data.load import load_dataset
 from nsbench.data.npy.arrays import open_array
@@ -115,13 +115,13 @@ def test_a_crafted_description_is_one_sentence_for_verify_and_generate(
 def test_names_of_files_reach_the_terminal_without_control_characters(tmp_path: Path, nsbench: Command) -> None:
     folder = tmp_path / "CIFAR-10-C"
     folder.mkdir()
-    files = {"\x1b[31m.npy": "0", "../../outside": "0"}
+    files = {"\x07\x1b[31m.npy": "0", "../../outside": "0"}
     (folder / DESCRIPTION).write_text(json.dumps({"set": "\x1b]0;mine\x07", "files": files}))
-    (folder / "\x1b[32m").touch()
+    (folder / "\x07\x1b[32m").touch()
     (folder / os.fsdecode(b"\xff")).touch()
     done = nsbench("data", "verify", "cifar10-c", "--data", str(tmp_path))
     assert done.returncode == 2
-    assert "\x1b" not in done.stdout + done.stderr
+    assert not {"\x07", "\x1b"} & set(done.stdout + done.stderr)
     assert r"outside is missing" in done.stdout
     assert r"not part of CIFAR-10-C: \udcff" in done.stdout
 
@@ -241,6 +241,18 @@ def test_a_zip_compressed_in_an_unusual_way_is_refused(method: int, tmp_path: Pa
     (tmp_path / "target").mkdir()
     contents = Contents({"a.bin": DataFile(name="a.bin", bytes=200)}, (), None, None, 1000)
     with pytest.raises(UserError, match=r"is not unpacked \(a\.bin is compressed in an unusual way\)"):
+        unpack(path, contents, tmp_path / "target", lambda _: None)
+
+
+@pytest.mark.parametrize("names", [("s/a.jpg", "s/a.jpg/b.jpg"), ("s/a.jpg/b.jpg", "s/a.jpg")])
+def test_a_file_and_a_folder_of_one_name_condemn_an_archive(names: tuple[str, ...], tmp_path: Path) -> None:
+    path = tmp_path / "x.zip"
+    with zipfile.ZipFile(path, "w") as opened:
+        for name in names:
+            opened.writestr(name, b"x")
+    (tmp_path / "target").mkdir()
+    contents = Contents({}, (DataFolder(name="s", suffix=".jpg"),), None, None, 1000)
+    with pytest.raises(UserError, match="it has a file and a folder of one name"):
         unpack(path, contents, tmp_path / "target", lambda _: None)
 
 

@@ -217,6 +217,8 @@ def read_textures(folder: Path) -> tuple[torch.Tensor, ...]:
             textures.append(_read_photograph(path))
         except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
             raise UserError(f"Photograph {path} has more than {_LARGEST_AREA:,} pixels: make it smaller.") from error
+        except PermissionError:
+            raise
         except BROKEN_IMAGE as error:
             raise UserError(f"Photograph {path} cannot be read as an image: fetch it again.") from error
     return tuple(textures)

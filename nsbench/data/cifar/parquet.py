@@ -53,7 +53,7 @@ def _read_shards(folder: Path, part: str, manifest: Manifest, label_column: str,
                 for rows in file.iter_batches(_ROWS_AT_A_TIME, columns=["img.bytes", label_column]):
                     yield _decode_rows(rows, label_column, path, first_row, manifest, pool)
                     first_row += rows.num_rows
-        except UserError:
+        except (UserError, PermissionError):
             raise
         except Exception as error:  # a crafted file fails in many ways
             reason = describe(error)

@@ -270,6 +270,8 @@ def _explained(archive: Path) -> Iterator[None]:
     """Report a damaged archive in one sentence."""
     try:
         yield
+    except (FileExistsError, NotADirectoryError) as error:
+        raise _hostile(archive, "it has a file and a folder of one name") from error
     except (*_BROKEN, gzip.BadGzipFile, NotImplementedError, RuntimeError) as error:
         reason = shortened(str(error)) or type(error).__name__
         raise UserError(

@@ -73,6 +73,11 @@ class Part:
         """Bytes that have arrived."""
         return self.path.stat().st_size if self.path.is_file() else 0
 
+    def refuse_links(self) -> None:
+        """Delete what is no file of ours in its place: what arrives would be written wherever a link leads."""
+        if self.path.is_symlink() or (self.path.exists() and not self.path.is_file()):
+            self.path.unlink()
+
     def version(self, url: str) -> str | None:
         """The validator under which `url` gave this part; None if it did not, or gave none."""
         try:
@@ -106,6 +111,7 @@ def receive(url: str, part: Part, wanted: Wanted, reporter: Reporter, timeout: f
         DownloadError: it is not complete.
         OSError: the part cannot be written.
     """
+    part.refuse_links()
     if wanted.bytes is not None and part.size > wanted.bytes:
         part.discard()
     version = part.version(url)
