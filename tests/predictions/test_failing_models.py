@@ -163,9 +163,11 @@ def test_nan_in_the_fast_arithmetic_alone_is_stored_nowhere(digits: Dataset, tmp
     assert said.startswith(f"net on clean-bfloat16: its logits are NaN or infinite for {len(digits.test)} of ")
 
 
-@pytest.mark.parametrize("held", [0, 2**24])
-def test_the_models_beside_one_that_fails_keep_what_they_said(digits: Dataset, tmp_path: Path, held: int) -> None:
-    models = [subject(odd, name=name) for name, odd in (("a", attacked), ("bad", grey), ("cc", attacked))]
+@pytest.mark.parametrize(("held", "change"), [(0, nan), (2**24, nan), (0, lambda _, __: None)])
+def test_the_models_beside_one_that_fails_keep_what_they_said(
+    digits: Dataset, tmp_path: Path, held: int, change: Change
+) -> None:
+    models = [subject(odd, change, name) for name, odd in (("a", attacked), ("bad", grey), ("cc", attacked))]
     plain = {"fgsm_epsilons": (), "attacks": ()}
     work = evaluation(digits, tmp_path, **plain)
     work.held = held
