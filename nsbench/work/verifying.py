@@ -25,7 +25,7 @@ class Part:
 
     Attributes:
         kind: networks, predictions, results or report.
-        name: of a file or folder, relative to the one that is verified.
+        name: path of a file or folder, relative to the one that is verified.
         fault: what is wrong with it; None where it is as it should be.
         note: what else there is to say of it.
     """

@@ -209,8 +209,8 @@ SOURCES: dict[str, tuple[str, str]] = {
     "escape": ("\x1b[31mred:net", r"The source of a model has characters that cannot be printed ('\x1b[31mred:net')"),
     "long": ("x" * 10_000, "The source of a model has 10,000 characters"),
     "long part": ("x" * 3000 + ".onnx", "File name too long"),
-    "newline in a name": ("{nets}:small --name a\nb", r"The name 'a\nb' cannot be used"),
-    "long name": (f"{{nets}}:small --name {'x' * 10_000}", "cannot be used"),
+    "newline in a name": ("{nets}:small --name a\nb", "has a line end or a control character in it"),
+    "long name": (f"{{nets}}:small --name {'x' * 10_000}", "is a text of 10,000 characters"),
     "name that leaves": ("{nets}:small --name ../../x", "The name '../../x' cannot be used"),
 }
 """What is named on the command line, and what is said of it."""
