@@ -2,6 +2,7 @@
 
 import difflib
 import os
+import unicodedata
 from collections.abc import Iterable
 
 
@@ -54,6 +55,15 @@ def printable(text: str) -> str:
     return "".join(one if one.isprintable() or one in "\n\t\u00a0" else _escaped(one) for one in text)
 
 
+def has_unseen(text: str) -> bool:
+    r"""Whether a text has a control character, half of a character or a separator of lines; no name needs them.
+
+    >>> has_unseen("a b"), has_unseen("a\nb")
+    (False, True)
+    """
+    return any(unicodedata.category(one) in _UNSEEN for one in text)
+
+
 def explain_os_error(error: OSError) -> str:
     """What the operating system refuses, and the remedy, in a sentence.
 
@@ -78,6 +88,8 @@ def explain_os_error(error: OSError) -> str:
 def _escaped(one: str) -> str:
     return one.encode("unicode_escape", "surrogatepass").decode("ascii")
 
+
+_UNSEEN = ("Cc", "Cs", "Zl", "Zp")
 
 _LONGEST_NAME = 200
 """Characters of a name that are compared with known ones; the time grows with their square."""

@@ -2,11 +2,10 @@
 
 import re
 import tomllib
-import unicodedata
 from collections.abc import Iterator
 from typing import Any
 
-from nsbench.errors import UserError, printable, shortened
+from nsbench.errors import UserError, has_unseen, printable, shortened
 
 Table = dict[str, Any]
 
@@ -17,8 +16,6 @@ DEEPEST = 8
 _MOST_ITEMS = 1000
 _LONGEST_TEXT = 4096
 _LARGEST_NUMBER = 10**30
-_UNSEEN = ("Cc", "Cs", "Zl", "Zp")
-"""Control characters, halves of characters, and separators of lines: no name or path of ours needs them."""
 _KEY_PART = r"""(?:[\w-]++|"[^"\n]*+"|'[^'\n]*+')[ \t]*+"""
 _LONG_KEY = re.compile(rf"(?<![\w-]){_KEY_PART}(?:\.[ \t]*+{_KEY_PART}){{{4 * DEEPEST}}}")
 """Many parts joined by dots: the time that tomllib takes grows with the square of their number."""
@@ -71,7 +68,7 @@ def _fault(value: object) -> str | None:
         return f"has {len(value):,} entries: use at most {_MOST_ITEMS:,}"
     if isinstance(value, str) and len(value) > _LONGEST_TEXT:
         return f"is a text of {len(value):,} characters: use at most {_LONGEST_TEXT:,}"
-    if isinstance(value, str) and any(unicodedata.category(one) in _UNSEEN for one in value):
+    if isinstance(value, str) and has_unseen(value):
         return f"= {printable(repr(shortened(value)))} has a line end or a control character in it: leave it out"
     if isinstance(value, int) and abs(value) > _LARGEST_NUMBER:
         return "is a number of more than 30 digits: use a smaller one"

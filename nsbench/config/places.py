@@ -2,17 +2,15 @@
 
 import os
 import re
-import unicodedata
 from pathlib import Path
 from typing import Any
 
 from nsbench.config.survey import ModelConfig, SurveyConfig
-from nsbench.errors import UserError, shortened
+from nsbench.errors import UserError, has_unseen, shortened
 
 MOST = 4096
 """Characters of a source or a path; Linux allows no longer path."""
 
-_UNPRINTABLE = ("Cc", "Cs", "Zl", "Zp")  # control characters, lone surrogates, line and paragraph separators
 _MODULE = re.compile(r"[A-Za-z_][\w.]*")
 
 
@@ -27,7 +25,7 @@ def check_text(text: str, what: str) -> None:
         raise UserError(f"{what} is empty: name it, or leave it out.")
     if len(text) > MOST:
         raise UserError(f"{what} has {len(text):,} characters ({shortened(text, 40)!r}): name at most {MOST:,}.")
-    if any(unicodedata.category(one) in _UNPRINTABLE for one in text):
+    if has_unseen(text):
         raise UserError(f"{what} has characters that cannot be printed ({shortened(text)!r}): rename it.")
 
 
