@@ -114,7 +114,7 @@ def in_lines(content: bytes, change: Change) -> bytes:
     return b"\n".join(lines)
 
 
-TREE = ("replace", "replace", "replace", "drop", "double", "exchange", "rename", "wrap", "as text", "add")
+TREE = ("alike", "alike", "alike", "alike", "replace", "replace", "drop", "double", "exchange", "rename", "wrap", "as text", "add")
 
 
 def in_tree(tree: Any, change: Change) -> Any:
@@ -127,6 +127,8 @@ def in_tree(tree: Any, change: Change) -> Any:
     elsewhere, there = found[change.other % len(found)]
     if change.kind == "replace":
         holder[key] = change.value
+    elif change.kind == "alike":
+        holder[key] = _alike(holder[key], change)
     elif change.kind == "drop":
         del holder[key]
     elif change.kind == "double":
@@ -147,6 +149,20 @@ def in_tree(tree: Any, change: Change) -> Any:
     else:
         holder.append(change.value)
     return tree
+
+
+def _alike(value: Any, change: Change) -> Any:
+    """Another value of the same type, which gets past whatever looks at types alone."""
+    if isinstance(value, bool):
+        return not value
+    if isinstance(value, str):
+        return change.value if isinstance(change.value, str) else ODD_TEXTS[change.other % len(ODD_TEXTS)]
+    if isinstance(value, int | float):
+        found = ODD_NUMBERS[change.other % len(ODD_NUMBERS)]
+        return int(found) if isinstance(value, int) and math.isfinite(found) else found
+    if isinstance(value, list):
+        return value[:1] * (change.other % 40)
+    return {} if isinstance(value, dict) else change.value
 
 
 def json_bytes(tree: Any) -> bytes:

@@ -68,7 +68,7 @@ def ran(nsbench: Command, *arguments: str, statuses: tuple[int, ...] = (0, 2)) -
     with in_time():
         outcome = nsbench(*arguments)
     if outcome.returncode not in statuses or "Traceback" in outcome.stderr:
-        raise Unsound(f"status {outcome.returncode}: {outcome.stderr[-6000:]}")
+        raise Unsound(f"status {outcome.returncode}: {_frames(outcome.stderr)}")
     if outcome.returncode != 2:
         return outcome.stdout
     _, found, sentence = outcome.stderr.partition("error: ")
@@ -87,7 +87,7 @@ def answered(function: Callable[..., Value], *arguments: Any) -> Value | None:
         assert error.__traceback__ is not None
         sentence = sentence_for(error.with_traceback(error.__traceback__.tb_next))  # without our own frame
         if sentence is None:
-            raise Unsound("".join(traceback.format_exception(error))[-6000:]) from error
+            raise Unsound(_frames("".join(traceback.format_exception(error)))) from error
         check_sentence(sentence)
         return None
 
@@ -123,7 +123,7 @@ class Tally:
             yield said.append
         except (Exception, Hang) as error:
             said = ["FAILED"]
-            what = str(error) if isinstance(error, Unsound) else "".join(traceback.format_exception(error))[-6000:]
+            what = str(error) if isinstance(error, Unsound) else _frames("".join(traceback.format_exception(error)))
             self.failures.setdefault(_signature(what), _brief(f"{described!r}\n{type(error).__name__}: {what}"))
         self.outcomes[said[-1]] += 1
 
@@ -147,6 +147,12 @@ def _brief(text: str) -> str:
     return re.sub(r"(.{1,8}?)\1{20,}", r"\1...", text, flags=re.DOTALL)[:3000]
 
 
+def _frames(text: str) -> str:
+    """A traceback without the lines of other packages and of source."""
+    lines = [line for line in text.splitlines() if not line.startswith("  ") or "/nsbench/" in line]
+    return "\n".join(lines)
+
+
 @dataclass
 class Workshop:
     """A folder of folders that cases may damage, and that is as before after each.
@@ -158,6 +164,7 @@ class Workshop:
     base: Path
     _seen: dict[str, tuple[int, int, int]] = field(default_factory=dict)
     _bytes: dict[str, bytes] = field(default_factory=dict)
+    _written: dict[str, bytes] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         self._bytes = {name: (self.base / name).read_bytes() for name in self._walk()}
@@ -177,8 +184,9 @@ class Workshop:
         return sorted(name for name in self._bytes if name.startswith(start) and name.endswith(end))
 
     def write(self, name: str, content: bytes) -> None:
-        """Damage a file."""
+        """Damage a file; that it keeps this content, or has its own again, is no change."""
         (self.base / name).write_bytes(content)
+        self._written[name] = content
 
     @contextmanager
     def case(self, *mine: str) -> Iterator[None]:
@@ -198,11 +206,15 @@ class Workshop:
             name
             for name in sorted({*now, *self._seen})
             if now.get(name) != self._seen.get(name)
-            and (name not in now or self._bytes.get(name) != (self.base / name).read_bytes())
+            and (name not in now or (self.base / name).read_bytes() not in self._known(name))
         ]
+
+    def _known(self, name: str) -> list[bytes]:
+        return [content[name] for content in (self._bytes, self._written) if name in content]
 
     def restore(self) -> None:
         """Put back all that a case changed."""
+        self._written.clear()
         now = self._walk()
         for name in sorted({*now, *self._seen}):
             if now.get(name) == self._seen.get(name):

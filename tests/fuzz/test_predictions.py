@@ -86,6 +86,8 @@ def test_damaged_predictions_are_made_again_with_the_same_bytes(
             workshop.write(name, content)
             if ran(nsbench, "evaluate", str(workshop.base / "run"), "--device", "cpu", "--quiet") is None:
                 raise Unsound("refused, although it can be made again")
+            if (workshop.base / name).read_bytes() != workshop.original(name):
+                raise Unsound("the damaged file is still there")
             came("as it was" if content == workshop.original(name) else "made again")
 
     case()

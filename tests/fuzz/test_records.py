@@ -55,6 +55,7 @@ def test_any_results_are_refused_in_one_sentence_or_compared_and_loaded(
     nsbench: Command, workshop: Workshop, record_property: Record
 ) -> None:
     tally = Tally("records, results.json")
+    assert ran(nsbench, "compare", *_sides(workshop)) is not None
 
     @profile(0.1)
     @given(damaged)
@@ -113,6 +114,8 @@ def test_any_plan_is_refused_in_one_sentence_or_used(
     nsbench: Command, workshop: Workshop, record_property: Record
 ) -> None:
     tally = Tally("records, plan.json")
+    labels = f"{workshop.base / 'run'}/hard/seed0/gen1-resnet8-w0.125"
+    assert ran(nsbench, "compare", labels, str(workshop.base / "other")) is not None
 
     @profile(0.03)
     @given(damaged, st.booleans())
@@ -123,7 +126,6 @@ def test_any_plan_is_refused_in_one_sentence_or_used(
             if measured:
                 came(_outcome(ran(nsbench, "evaluate", run, "--device", "cpu", "--quiet")))
             else:
-                labels = f"{run}/hard/seed0/gen1-resnet8-w0.125"
                 came(_outcome(ran(nsbench, "compare", labels, str(workshop.base / "other"), "--format", "json")))
 
     case()
@@ -156,6 +158,7 @@ def test_any_generated_set_is_refused_in_one_sentence_or_completed(
 ) -> None:
     tally = Tally(f"records, {name}")
     making = ["data", "generate", "digits-c", "--limit", "2", "--corruptions", "contrast", "--quiet", "--device", "cpu"]
+    assert ran(nsbench, *making, "--out", str(workshop.base / "set")) is not None
     assert ran(nsbench, *making, "--out", str(workshop.base / "set")) is not None
     made = Workshop(workshop.base)
     array = made.original("set/contrast.npy")
