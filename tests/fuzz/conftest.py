@@ -1,17 +1,14 @@
 """Folders for the fuzzer: two small runs and an evaluation, each worker's own."""
 
-import os
 import shutil
 from pathlib import Path
 
 import pytest
-import torch
-from safetensors.torch import save_file
 
 from nsbench.config.resolve import resolve
 from nsbench.work.options import Options
 from nsbench.work.runs import run_all
-from tests.conftest import Command, MadeOnce
+from tests.conftest import MadeOnce
 from tests.fuzz.judge import KEPT, Workshop
 
 SMALLEST = (

@@ -38,9 +38,9 @@ OUTSIDE = "/OUTSIDE"
 """Stands for a folder that is not nsbench's; `aimed` puts in its path."""
 
 ODD_TEXTS = (
-    "", " ", ".", "..", "../../outside/x", f"{OUTSIDE}/x", f"{OUTSIDE}/keep.txt", "a/../../../outside/x", "~", "-", "-x",
-    "a" * 300, "b" * 70_000, "\x00", "x\x00y", "\x1b[31mred", "two\nlines", "\r", "\u202eback", "\ud800", "caf\u00e9",
-    "\U0001f642", "NaN", "null", "true", "1", "-1", "1e5", "=1+1", "@x", "%s%n", "{{ 7 * 7 }}", "${HOME}", "CON", "a:b",
+    "", " ", ".", "..", "../../outside/x", f"{OUTSIDE}/x", f"{OUTSIDE}/keep.txt", "a/../../../outside/x", "~", "-",
+    "-x", "a" * 300, "b" * 70_000, "\x00", "x\x00y", "\x1b[31mred", "two\nlines", "\r", "\u202eback", "\ud800",
+    "caf\u00e9",    "\U0001f642", "NaN", "null", "true", "1", "-1", "1e5", "=1+1", "@x", "%s%n", "{{ 7 * 7 }}", "${HOME}", "CON", "a:b",
     "<script>alert(1)</script>", "__class__", "clean", "fog", "contrast", "fgsm", "teacher", "resnet8", "resnet20",
     "resnet99999998", "resnet8-w99999", "labels", "seed0/gen0", "hard/seed0/gen0-resnet8-w0.125", "digits", "cifar10",
 )  # fmt: skip
@@ -69,10 +69,14 @@ values = st.one_of(
     st.lists(plain, max_size=4),
     st.dictionaries(st.sampled_from(ODD_TEXTS), plain, max_size=2),
 )
-chunks = st.one_of(st.binary(max_size=12), st.sampled_from([b"\n", b"\x00" * 9, b"\xff" * 9, b'"', b"{", b"]", b"9" * 20]))
+chunks = st.one_of(
+    st.binary(max_size=12), st.sampled_from([b"\n", b"\x00" * 9, b"\xff" * 9, b'"', b"{", b"]", b"9" * 20])
+)
 
 
-def changes(kinds: Sequence[str], of: st.SearchStrategy[Any] = values, most: int = 3) -> st.SearchStrategy[list[Change]]:
+def changes(
+    kinds: Sequence[str], of: st.SearchStrategy[Any] = values, most: int = 3
+) -> st.SearchStrategy[list[Change]]:
     """One change or a few, of some kinds."""
     return st.lists(st.builds(Change, st.sampled_from(kinds), places, places, of), min_size=1, max_size=most)
 
@@ -114,7 +118,9 @@ def in_lines(content: bytes, change: Change) -> bytes:
     return b"\n".join(lines)
 
 
-TREE = ("alike", "alike", "alike", "alike", "replace", "replace", "drop", "double", "exchange", "rename", "wrap", "as text", "add")
+TREE = (
+    *("alike",) * 4, *("replace",) * 2, "drop", "double", "exchange", "rename", "wrap", "as text", "add",
+)  # fmt: skip
 
 
 def in_tree(tree: Any, change: Change) -> Any:
@@ -125,29 +131,24 @@ def in_tree(tree: Any, change: Change) -> Any:
         return change.value
     holder, key = found[change.place % len(found)]
     elsewhere, there = found[change.other % len(found)]
-    if change.kind == "replace":
-        holder[key] = change.value
-    elif change.kind == "alike":
-        holder[key] = _alike(holder[key], change)
+    odd_name = change.value if isinstance(change.value, str) else "other"
+    others: dict[str, Callable[[], Any]] = {
+        "replace": lambda: change.value,
+        "alike": lambda: _alike(holder[key], change),
+        "exchange": lambda: copy.deepcopy(elsewhere[there]),
+        "wrap": lambda: [holder[key]] if change.other % 2 else {"value": holder[key]},
+        "as text": lambda: str(holder[key]),
+    }
+    if change.kind in others:
+        holder[key] = others[change.kind]()
     elif change.kind == "drop":
         del holder[key]
-    elif change.kind == "double":
-        if isinstance(holder, list):
-            holder.insert(change.other % (len(holder) + 1), copy.deepcopy(holder[key]))
-        else:
-            holder[f"{key}2"] = copy.deepcopy(holder[key])
-    elif change.kind == "exchange":
-        holder[key] = copy.deepcopy(elsewhere[there])
-    elif change.kind == "rename" and isinstance(holder, dict):
-        holder[change.value if isinstance(change.value, str) else "other"] = holder.pop(key)
-    elif change.kind == "wrap":
-        holder[key] = [holder[key]] if change.other % 2 else {"value": holder[key]}
-    elif change.kind == "as text":
-        holder[key] = str(holder[key])
-    elif isinstance(holder, dict):
-        holder["further"] = change.value
+    elif isinstance(holder, list):
+        holder.insert(change.other % (len(holder) + 1), change.value if change.kind == "add" else holder[key])
+    elif change.kind == "rename":
+        holder[odd_name] = holder.pop(key)
     else:
-        holder.append(change.value)
+        holder["further"] = change.value if change.kind == "add" else holder[key]
     return tree
 
 
@@ -174,55 +175,39 @@ def json_bytes(tree: Any) -> bytes:
 
 
 ARRAYS = ("drop", "rename", "add", "cast", "reshape", "fewer", "more", "fill", "one value", "reverse", "empty", "grow")
+TYPES = (np.float64, np.float16, np.int64, np.int8, np.uint8, np.bool_, np.float32)
 
 
 def in_arrays(arrays: Arrays, change: Change) -> Arrays:
-    """Named arrays with one change; where it cannot be done, an array is left out."""
+    """Named arrays with one change."""
     names = sorted(arrays)
     if not names:
         return {"further": np.zeros(3, np.float32)}
     name = names[change.place % len(names)]
-    one = arrays[name].copy()
+    one = arrays[name]
     rest = {other: found for other, found in arrays.items() if other != name}
-    number = change.value if isinstance(change.value, int | float) else math.nan
-    with np.errstate(all="ignore"):
-        changed = _changed(one, change, number)
-    if change.kind == "drop" or changed is None:
+    if change.kind == "drop":
         return rest
-    if change.kind == "rename":
-        return rest | {f"{name}.other": one}
-    if change.kind == "add":
-        return arrays | {"further": one}
-    return rest | {name: changed}
+    if change.kind in {"rename", "add"}:
+        return (rest if change.kind == "rename" else arrays) | {f"{name}.other": one}
+    with np.errstate(all="ignore"):
+        return rest | {name: _changed(one.copy(), change)}
 
 
-def _changed(one: NDArray[Any], change: Change, number: float) -> NDArray[Any] | None:
-    """An array with one change; None where this one cannot have it."""
-    flat = one.reshape(-1)
+def _changed(one: NDArray[Any], change: Change) -> NDArray[Any]:
+    """An array with one change; one number alone has neither rows nor columns to change."""
+    flat, number = one.reshape(-1), change.value if isinstance(change.value, int | float) else math.nan
     if change.kind == "cast":
-        return one.astype((np.float64, np.float16, np.int64, np.int8, np.uint8, np.bool_, np.float32)[change.other % 7])
-    if change.kind == "reshape":
-        return (flat, one[None], one[..., None], one.T.copy(), flat[:1].reshape(()) if flat.size else one)[change.other % 5]
-    if change.kind in {"fewer", "more", "empty", "grow", "reverse"} and not one.ndim:
-        return None
-    if change.kind == "fewer":
-        return one[:-1]
-    if change.kind == "more":
-        return np.concatenate([one, one[-1:]])
-    if change.kind == "empty":
-        return one[:0]
-    if change.kind == "grow":
-        return np.concatenate([one, one], axis=-1)
-    if change.kind == "reverse":
-        return one[::-1].copy()
-    if change.kind in {"fill", "one value"}:
-        fitting = _as(one.dtype, number)
-        if change.kind == "fill":
-            return np.full_like(one, fitting)
-        if flat.size:
-            flat[change.other % flat.size] = fitting
+        return one.astype(TYPES[change.other % len(TYPES)])
+    if change.kind == "fill":
+        return np.full_like(one, _as(one.dtype, number))
+    if change.kind == "one value" and flat.size:
+        flat[change.other % flat.size] = _as(one.dtype, number)
         return one
-    return one
+    if change.kind == "reshape" or not one.ndim:
+        return (flat, one[None], one[..., None], one.T.copy())[change.other % 4]
+    others = {"fewer": one[:-1], "empty": one[:0], "reverse": one[::-1].copy(), "grow": np.concatenate([one, one], -1)}
+    return others.get(change.kind, np.concatenate([one, one[-1:]]))
 
 
 def _as(dtype: np.dtype[Any], number: float) -> Any:

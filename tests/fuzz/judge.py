@@ -16,6 +16,7 @@ from typing import Any, TypeVar
 from hypothesis import HealthCheck, Phase, settings
 
 from nsbench.cli.boundary import sentence_for
+from nsbench.errors import UserError
 from tests.conftest import Command
 
 CASES = int(os.environ.get("NSBENCH_TEST_FUZZ_CASES", "3000"))
@@ -31,7 +32,7 @@ class Hang(BaseException):
     """A case took too long; no handler of ours or of anyone's takes it for an error."""
 
 
-class Unsound(AssertionError):
+class UnsoundError(AssertionError):
     """The outcome of a case that no input may have."""
 
 
@@ -68,12 +69,12 @@ def ran(nsbench: Command, *arguments: str, statuses: tuple[int, ...] = (0, 2)) -
     with in_time():
         outcome = nsbench(*arguments)
     if outcome.returncode not in statuses or "Traceback" in outcome.stderr:
-        raise Unsound(f"status {outcome.returncode}: {_frames(outcome.stderr)}")
+        raise UnsoundError(f"status {outcome.returncode}: {_frames(outcome.stderr)}")
     if outcome.returncode != 2:
         return outcome.stdout
     _, found, sentence = outcome.stderr.partition("error: ")
     if not found:
-        raise Unsound(f"no sentence: {outcome.stderr[-1500:]}")
+        raise UnsoundError(f"no sentence: {outcome.stderr[-1500:]}")
     check_sentence(sentence.removesuffix("\n"))
     return None
 
@@ -83,21 +84,17 @@ def answered(function: Callable[..., Value], *arguments: Any) -> Value | None:
     try:
         with in_time():
             return function(*arguments)
-    except Exception as error:
-        assert error.__traceback__ is not None
-        sentence = sentence_for(error.with_traceback(error.__traceback__.tb_next))  # without our own frame
-        if sentence is None:
-            raise Unsound(_frames("".join(traceback.format_exception(error)))) from error
-        check_sentence(sentence)
+    except (UserError, OSError) as error:  # what the boundary makes a sentence of, whatever code it came from
+        check_sentence(sentence_for(error) or "")
         return None
 
 
 def check_sentence(sentence: str) -> None:
-    """Raise Unsound unless it is one line of text that a terminal can show."""
+    """Raise UnsoundError unless it is one line of text that a terminal can show."""
     if not sentence.strip() or not all(one.isprintable() or one == "\u00a0" for one in sentence):
-        raise Unsound(f"not one printable line: {sentence[:LONGEST]!r}")
+        raise UnsoundError(f"not one printable line: {sentence[:LONGEST]!r}")
     if len(sentence) > LONGEST:
-        raise Unsound(f"{len(sentence)} characters: {sentence[:LONGEST]!r}")
+        raise UnsoundError(f"{len(sentence)} characters: {sentence[:LONGEST]!r}")
 
 
 @dataclass
@@ -121,9 +118,11 @@ class Tally:
         said: list[str] = []
         try:
             yield said.append
-        except (Exception, Hang) as error:
+        except (Exception, Hang) as error:  # noqa: BLE001 - whatever it is, it is a failed case
             said = ["FAILED"]
-            what = str(error) if isinstance(error, Unsound) else _frames("".join(traceback.format_exception(error)))
+            what = (
+                str(error) if isinstance(error, UnsoundError) else _frames("".join(traceback.format_exception(error)))
+            )
             self.failures.setdefault(_signature(what), _brief(f"{described!r}\n{type(error).__name__}: {what}"))
         self.outcomes[said[-1]] += 1
 
@@ -195,7 +194,7 @@ class Workshop:
             yield
             changed = [name for name in self.changed() if not name.startswith(mine) or Path(name).name in KEPT]
             if changed:
-                raise Unsound(f"files that are not nsbench's were touched: {changed}")
+                raise UnsoundError(f"files that are not nsbench's were touched: {changed}")
         finally:
             self.restore()
 
@@ -227,16 +226,14 @@ class Workshop:
                 path.rmdir()
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_bytes(self._bytes[name])
-            self._seen[name] = _stamp(os.stat(path))
+            self._seen[name] = _stamp(path)
 
     def _walk(self) -> dict[str, tuple[int, int, int]]:
         """Size, time and number of every file below the folder, but for empty locks."""
         found = {}
         for folder, _, files in os.walk(self.base):
-            for name in files:
-                path = os.path.join(folder, name)  # noqa: PTH118 - thousands of times a second
-                if not name.endswith(".lock"):
-                    found[os.path.relpath(path, self.base)] = _stamp(os.stat(path, follow_symlinks=False))
+            for path in (Path(folder, name) for name in files if not name.endswith(".lock")):
+                found[path.relative_to(self.base).as_posix()] = _stamp(path)
         return found
 
 
@@ -244,5 +241,6 @@ KEPT = ("mine.txt", ".notes.tmp")
 """Files of a user in folders of nsbench's."""
 
 
-def _stamp(status: os.stat_result) -> tuple[int, int, int]:
+def _stamp(path: Path) -> tuple[int, int, int]:
+    status = path.lstat()
     return status.st_size, status.st_mtime_ns, status.st_ino

@@ -1,6 +1,8 @@
 """Damaged weights, training states and checkpoints are refused in one sentence or change nothing."""
 
 import io
+import json
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 
@@ -11,6 +13,8 @@ from hypothesis import strategies as st
 from safetensors.torch import save
 
 from nsbench.checkpoints.initialise import initialise
+from nsbench.checkpoints.store import sha256
+from nsbench.models.weights import open_weights
 from nsbench.noise.augment import Augmenter
 from nsbench.noise.draws import InputNoise
 from nsbench.progress import Reporter, Task
@@ -18,8 +22,8 @@ from nsbench.training.schedule import Schedule
 from nsbench.training.step import Noise, TrainingSet
 from nsbench.training.trainer import train
 from tests.conftest import Command
-from tests.fuzz.damage import Change, places
-from tests.fuzz.judge import Tally, Unsound, Workshop, answered, profile, ran
+from tests.fuzz.damage import ARRAYS, TREE, Change, aimed, changes, in_tree, json_bytes, places
+from tests.fuzz.judge import Tally, UnsoundError, Workshop, answered, profile, ran
 from tests.fuzz.test_predictions import Damage, damage, damaged
 from tests.fuzz.test_records import damage as damage_record
 from tests.fuzz.test_records import damaged as record_changes
@@ -57,10 +61,44 @@ def test_damaged_checkpoints_are_refused_in_one_sentence_or_give_the_same_predic
                 return
             touched = set(workshop.changed()) - {"run/environment.json"}
             if touched:
-                raise Unsound(f"other bytes: {sorted(touched)}")
+                raise UnsoundError(f"other bytes: {sorted(touched)}")
             came("the same")
 
     case()
+    tally.close(record_property)
+
+
+def test_a_strangers_checkpoint_is_refused_in_one_sentence_or_measured_in_the_folder_that_was_named(
+    nsbench: Command, workshop: Workshop, record_property: Record
+) -> None:
+    """Its description is changed and says nothing of a checksum, or its weights are, and their checksum is right."""
+    tally = Tally("checkpoints, a stranger's")
+    strange = workshop.base / "strange"
+    shutil.copytree(next((workshop.base / "run" / "networks").glob("*noisy-student*")), strange)
+    made = Workshop(workshop.base)
+    words = ["evaluate", str(strange), "--data-set", "digits", "--on", "clean", "--device", "cpu", "--quiet"]
+    words += ["--out", str(workshop.base / "out")]
+
+    @profile(0.015)
+    @given(changes(TREE), changes(ARRAYS, most=2), st.booleans())
+    def case(described: list[Change], weighed: list[Change], in_weights: bool) -> None:
+        with tally.case(weighed if in_weights else described) as came, made.case("out/"):
+            tree, weights = json.loads(made.original("strange/checkpoint.json")), "strange/weights.safetensors"
+            if in_weights:
+                made.write(weights, damaged(made.original(weights), ("arrays", weighed)))
+                tree["record"]["weights_sha256"] = sha256(made.base / weights)
+            else:
+                for change in described:
+                    tree = in_tree(tree, change)
+            if isinstance(tree, dict):
+                tree.pop("checksum", None)
+            made.write("strange/checkpoint.json", json_bytes(aimed(tree, str(made.outside))))
+            came("refused" if ran(nsbench, *words) is None else "measured")
+
+    try:
+        case()
+    finally:
+        shutil.rmtree(strange)
     tally.close(record_property)
 
 
@@ -68,22 +106,31 @@ def test_damaged_checkpoints_are_refused_in_one_sentence_or_give_the_same_predic
 def test_damaged_state_dicts_are_refused_in_one_sentence_or_copied(
     ending: str, workshop: Workshop, record_property: Record
 ) -> None:
+    """Into a network of ours that training starts from, and into one of a user's that is measured."""
     tally = Tally(f"checkpoints, state dict .{ending}")
-    source, wanted = build_tiny_network(seed=1).state_dict(), build_tiny_network()
+    source, wanted = dict(build_tiny_network(seed=1).state_dict()), build_tiny_network()
     buffer = io.BytesIO()
-    torch.save(dict(source), buffer)
-    content = buffer.getvalue() if ending == "pt" else save(dict(source))
-    path = workshop.base / f"outside/x/weights.{ending}"
+    torch.save(source, buffer)
+    content = buffer.getvalue() if ending == "pt" else save(source)
+    name = f"outside/x/weights.{ending}"
 
-    @profile(0.04)
-    @given(damage)
-    def case(done: Damage) -> None:
-        with tally.case(done) as came, workshop.case("nothing"):
-            workshop.write(f"outside/x/weights.{ending}", damaged(content, done if ending == "safetensors" else ("bytes", _bytes_of(done))))
-            came("refused" if answered(initialise, wanted, path) is None else "copied")
+    @profile(0.06)
+    @given(damage, st.booleans())
+    def case(done: Damage, to_train: bool) -> None:
+        with tally.case(done, to_train) as came, workshop.case("nothing"):
+            workshop.write(name, damaged(content, done if ending == "safetensors" else ("bytes", _bytes_of(done))))
+            copy = initialise if to_train else _measured
+            came("refused" if answered(copy, wanted, workshop.base / name) is None else "copied")
 
     case()
     tally.close(record_property)
+
+
+def _measured(network: Classifier, file: Path) -> bool:
+    weights = open_weights(str(file))
+    assert weights is not None
+    weights.into(network)
+    return True
 
 
 def test_a_damaged_training_state_is_said_and_the_training_ends_with_the_same_weights(
@@ -106,10 +153,9 @@ def test_a_damaged_training_state_is_said_and_the_training_ends_with_the_same_we
             path.write_bytes(damaged(content, done))
             network = build_tiny_network()
             if answered(_trained, network, schedule, path) is None:
-                came("refused")
-                return
+                raise UnsoundError("refused, although it can begin again")
             if not _same(network, whole):
-                raise Unsound("other weights")
+                raise UnsoundError("other weights")
             came("the same weights")
 
     case()

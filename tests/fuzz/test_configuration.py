@@ -2,7 +2,6 @@
 
 import tomllib
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -14,7 +13,7 @@ from nsbench.config.resolve import from_table, preset_names, resolve, to_toml
 from nsbench.config.survey import SurveyConfig
 from tests.conftest import Command
 from tests.fuzz.damage import LINES, ODD_TEXTS, Change, aimed, changes, chunks, in_lines
-from tests.fuzz.judge import Tally, Unsound, Workshop, answered, profile, ran
+from tests.fuzz.judge import Tally, UnsoundError, Workshop, answered, profile, ran
 
 pytestmark = pytest.mark.slow
 
@@ -46,10 +45,10 @@ def _keys(table: dict[str, Any], before: str = "") -> list[tuple[str, Any]]:
 
 KNOWN = [one for name in preset_names() for one in _keys(tomllib.loads(to_toml(resolve(name))))]
 LITERALS = (
-    "0", "-1", "1", "3", "0.5", "1e999", "-1e300", "1e-320", "nan", "inf", "-inf", "0x10", "1_000", "true", "false", "''",
-    "[]", "[1, 'a']", "[[[[]]]]", "[0.5, 0.5]", "{a = 1}", "{}", "2020-01-01", "1979-05-27T07:32:00Z", "07:32:00",
-    "'''two\nlines'''", "1\nname = 'x'", "1 # a remark", "9" * 5000, "9" * 30, "[" * 3000 + "]" * 3000, "{a=" * 3000 + "}" * 3000,
-    '"\\ud800"', '"\\u001b[31m"', "'" + "a" * 100_000 + "'", "[" + "1," * 20_000 + "]", "resnet20", "['resnet8']",
+    "0", "-1", "1", "3", "0.5", "1e999", "-1e300", "1e-320", "nan", "inf", "-inf", "0x10", "1_000", "true", "false",
+    "''", "[]", "[1, 'a']", "[[[[]]]]", "[0.5, 0.5]", "{a = 1}", "{}", "2020-01-01", "1979-05-27T07:32:00Z", "07:32:00",
+    "'''two\nlines'''", "1\nname = 'x'", "1 # a remark", "9" * 5000, "9" * 30, "[" * 3000 + "]" * 3000,
+    "{a=" * 3000 + "}" * 3000,    '"\\ud800"', '"\\u001b[31m"', "'" + "a" * 100_000 + "'", "[" + "1," * 20_000 + "]", "resnet20", "['resnet8']",
     "['resnet99999998']", "['resnet8-w0.125', 'resnet8']", "cifar10", "digits", "noisy-student", "auto", "bfloat16",
 )  # fmt: skip
 literals = st.one_of(
@@ -68,7 +67,7 @@ keys = st.one_of(
         ["", ".", "..", "a.", ".a", "a..b", "evaluation", "models", "models.0.source", "study.networks.0", "__class__",
          "model_config", "name.x", "evaluation.metrics.x", ".".join("a" * 10_000), "seed\nname", "'seed'", "seed "]
     ),
-    st.builds(lambda key, odd: key[: len(key) // 2] + odd, st.sampled_from([key for key, _ in KNOWN]), st.text(max_size=3)),
+    st.builds(lambda known, odd: known[0][: len(known[0]) // 2] + odd, st.sampled_from(KNOWN), st.text(max_size=3)),
 )  # fmt: skip
 settings = st.lists(
     st.one_of(
@@ -134,8 +133,28 @@ def test_any_listing_of_models_is_refused_in_one_sentence_or_reads_back(
             request = EvaluationRequest((str(workshop.base / "work.toml"),), settings=tuple(given_settings))
             found = answered(request.configuration, workshop.base / "work")
             if found is not None and from_table(tomllib.loads(to_toml(found)), SurveyConfig) != found:
-                raise Unsound("it does not read back the same")
+                raise UnsoundError("it does not read back the same")
             came("refused" if found is None else "read back")
+
+    case()
+    tally.close(record_property)
+
+
+def test_any_configuration_in_a_run_folder_is_refused_in_one_sentence_or_measured(
+    nsbench: Command, workshop: Workshop, record_property: Record
+) -> None:
+    tally = Tally("configuration, config.toml of a run")
+    words = ["evaluate", str(workshop.base / "run"), "--device", "cpu", "--quiet"]
+
+    @profile(0.015)
+    @given(changes(LINES, chunks))
+    def case(done: list[Change]) -> None:
+        with tally.case(done) as came, workshop.case("run/"):
+            content = workshop.original("run/config.toml")
+            for change in done:
+                content = in_lines(content, change)
+            workshop.write("run/config.toml", content)
+            came("refused" if ran(nsbench, *words) is None else "measured")
 
     case()
     tally.close(record_property)
@@ -170,6 +189,6 @@ def _reads_back(nsbench: Command, workshop: Workshop, source: str, *settings: st
         return "refused"
     again = workshop.base / "work-again.toml"
     again.write_text(shown)
-    if ran(nsbench, "run-all", str(again), "--show-config") != shown:
-        raise Unsound(f"it does not read back the same: {shown[:500]}")
+    if answered(lambda: to_toml(resolve(str(again)))) != shown:
+        raise UnsoundError(f"it does not read back the same: {shown[:500]}")
     return "read back"

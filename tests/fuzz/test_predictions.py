@@ -1,11 +1,12 @@
 """Damaged predictions are refused in one sentence or made again; they never give another number."""
 
-import json
 from collections.abc import Callable
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from nsbench.predictions.sealed import origin_of, sealed
+from safetensors.numpy import load
 
 from tests.conftest import Command
 from tests.fuzz.damage import (
@@ -21,7 +22,7 @@ from tests.fuzz.damage import (
     in_tensor_header,
     places,
 )
-from tests.fuzz.judge import Tally, Unsound, Workshop, profile, ran
+from tests.fuzz.judge import Tally, UnsoundError, Workshop, profile, ran
 from tests.fuzz.test_records import numbers_in
 
 pytestmark = [pytest.mark.slow, pytest.mark.training]
@@ -64,7 +65,7 @@ def test_damaged_predictions_are_refused_in_one_sentence_or_give_the_same_compar
             workshop.write(name, damaged(workshop.original(name), done))
             found = ran(nsbench, *words)
             if found is not None and found != expected:
-                raise Unsound("other numbers")
+                raise UnsoundError("other numbers")
             came("refused" if found is None else "the same")
 
     case()
@@ -85,10 +86,41 @@ def test_damaged_predictions_are_made_again_with_the_same_bytes(
             content = damaged(workshop.original(name), done)
             workshop.write(name, content)
             if ran(nsbench, "evaluate", str(workshop.base / "run"), "--device", "cpu", "--quiet") is None:
-                raise Unsound("refused, although it can be made again")
+                raise UnsoundError("refused, although it can be made again")
             if (workshop.base / name).read_bytes() != workshop.original(name):
-                raise Unsound("the damaged file is still there")
+                raise UnsoundError("the damaged file is still there")
             came("as it was" if content == workshop.original(name) else "made again")
+
+    case()
+    tally.close(record_property)
+
+
+def test_predictions_that_a_stranger_sealed_are_refused_in_one_sentence_or_give_finite_numbers(
+    nsbench: Command, workshop: Workshop, record_property: Record
+) -> None:
+    tally = Tally("predictions, sealed anew")
+    names = [name for name in workshop.names(end=".safetensors") if name.startswith(COMPARED)]
+    run = str(workshop.base / "run")
+
+    @profile(0.04)
+    @given(places, changes(ARRAYS, most=2), st.sampled_from([False] * 5 + [True]))
+    def case(which: int, done: list[Change], measured: bool) -> None:
+        name = names[which % len(names)]
+        with tally.case(name, done, measured) as came, workshop.case("run/" if measured else "nothing"):
+            arrays = load(workshop.original(name))
+            for change in done:
+                arrays = in_arrays(arrays, change)
+            workshop.write(name, sealed(arrays, origin_of(workshop.base / name) or ""))
+            if measured:
+                if ran(nsbench, "evaluate", run, "--device", "cpu", "--quiet") is None:
+                    raise UnsoundError("refused, although it can be made again")
+                numbers_in((workshop.base / "run" / "results.json").read_text())
+                came("measured")
+                return
+            found = ran(nsbench, "compare", run, str(workshop.base / "other"), "--all", "--format", "json")
+            if found is not None:
+                numbers_in(found)
+            came("refused" if found is None else "compared")
 
     case()
     tally.close(record_property)

@@ -13,8 +13,20 @@ from hypothesis import strategies as st
 import nsbench as package
 from nsbench.results.record import Results
 from tests.conftest import Command
-from tests.fuzz.damage import BYTES, LINES, TREE, Change, aimed, changes, chunks, in_bytes, in_lines, in_tree, json_bytes
-from tests.fuzz.judge import Tally, Unsound, Workshop, answered, profile, ran
+from tests.fuzz.damage import (
+    BYTES,
+    LINES,
+    TREE,
+    Change,
+    aimed,
+    changes,
+    chunks,
+    in_bytes,
+    in_lines,
+    in_tree,
+    json_bytes,
+)
+from tests.fuzz.judge import Tally, UnsoundError, Workshop, answered, profile, ran
 
 pytestmark = [pytest.mark.slow, pytest.mark.training]
 
@@ -43,10 +55,10 @@ def damage(workshop: Workshop, name: str, done: list[Change]) -> None:
 
 
 def numbers_in(text: str) -> Any:
-    """JSON that a command printed; Unsound where a number in it is not finite."""
+    """JSON that a command printed; UnsoundError where a number in it is not finite."""
 
     def refuse(constant: str) -> None:
-        raise Unsound(f"{constant} was printed as a number")
+        raise UnsoundError(f"{constant} was printed as a number")
 
     return json.loads(text, parse_constant=refuse)
 
@@ -144,7 +156,7 @@ def test_whatever_the_environment_says_a_run_goes_on_to_the_same_results(
             damage(workshop, "run/environment.json", done)
             outcome = ran(nsbench, "evaluate", str(workshop.base / "run"), "--device", "cpu", "--quiet")
             if outcome is None:
-                raise Unsound("refused, although nothing that matters was damaged")
+                raise UnsoundError("refused, although nothing that matters was damaged")
             json.loads((workshop.base / "run" / "environment.json").read_bytes())
             came("the same results")
 
@@ -169,8 +181,9 @@ def test_any_generated_set_is_refused_in_one_sentence_or_completed(
         with tally.case(done) as came, made.case("set/"):
             damage(made, f"set/{name}", done)
             outcome = ran(nsbench, *making, "--out", str(made.base / "set"))
-            if outcome is not None and name.endswith(".json") and (made.base / "set/contrast.npy").read_bytes() != array:
-                raise Unsound("the array has other bytes")
+            found = (made.base / "set/contrast.npy").read_bytes()
+            if outcome is not None and name.endswith(".json") and found != array:
+                raise UnsoundError("the array has other bytes")
             came(_outcome(outcome))
 
     try:
@@ -227,4 +240,4 @@ def _check_no_secret(workshop: Workshop) -> None:
     """No file from outside the run stands in its report."""
     page = workshop.base / "run" / "report" / "index.html"
     if page.is_file() and "a2VlcA==" in page.read_text(errors="replace"):  # "keep" in base64
-        raise Unsound("the report shows a file from outside the run")
+        raise UnsoundError("the report shows a file from outside the run")
