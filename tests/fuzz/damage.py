@@ -40,7 +40,8 @@ OUTSIDE = "/OUTSIDE"
 ODD_TEXTS = (
     "", " ", ".", "..", "../../outside/x", f"{OUTSIDE}/x", f"{OUTSIDE}/keep.txt", "a/../../../outside/x", "~", "-",
     "-x", "a" * 300, "b" * 70_000, "\x00", "x\x00y", "\x1b[31mred", "two\nlines", "\r", "\u202eback", "\ud800",
-    "caf\u00e9",    "\U0001f642", "NaN", "null", "true", "1", "-1", "1e5", "=1+1", "@x", "%s%n", "{{ 7 * 7 }}", "${HOME}", "CON", "a:b",
+    "caf\u00e9",    "\U0001f642", "NaN", "null", "true", "1", "-1", "1e5", "=1+1", "@x",
+    "%s%n", "{{ 7 * 7 }}", "${HOME}", "CON", "a:b",
     "<script>alert(1)</script>", "__class__", "clean", "fog", "contrast", "fgsm", "teacher", "resnet8", "resnet20",
     "resnet99999998", "resnet8-w99999", "labels", "seed0/gen0", "hard/seed0/gen0-resnet8-w0.125", "digits", "cifar10",
 )  # fmt: skip
