@@ -19,7 +19,7 @@ from nsbench.cli.boundary import sentence_for
 from nsbench.errors import UserError
 from tests.conftest import Command
 
-CASES = int(os.environ.get("NSBENCH_TEST_FUZZ_CASES", "3000"))
+CASES = int(os.environ.get("NSBENCH_TEST_FUZZ_CASES", "2000"))
 """Cases of all targets together."""
 SECONDS = 20
 """A case that takes longer hangs; the longest that does not, a whole report, takes two."""

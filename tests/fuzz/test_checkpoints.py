@@ -45,7 +45,7 @@ def test_damaged_checkpoints_are_refused_in_one_sentence_or_give_the_same_predic
     weights = [name for name in workshop.names("run/networks/") if "noisy-student" in name]
     words = ["evaluate", str(workshop.base / "run"), "--device", "cpu", "--quiet"]
 
-    @profile(0.03)
+    @profile(0.015)
     @given(places, damage, record_changes)
     def case(which: int, done: Damage, changed: list[Change]) -> None:
         name = weights[which % len(weights)]
@@ -79,7 +79,7 @@ def test_a_strangers_checkpoint_is_refused_in_one_sentence_or_measured_in_the_fo
     words = ["evaluate", str(strange), "--data-set", "digits", "--on", "clean", "--device", "cpu", "--quiet"]
     words += ["--out", str(workshop.base / "out")]
 
-    @profile(0.015)
+    @profile(0.01)
     @given(changes(TREE), changes(ARRAYS, most=2), st.booleans())
     def case(described: list[Change], weighed: list[Change], in_weights: bool) -> None:
         with tally.case(weighed if in_weights else described) as came, made.case("out/"):
@@ -146,7 +146,7 @@ def test_a_damaged_training_state_is_said_and_the_training_ends_with_the_same_we
     path.unlink()
     (workshop.base / "unused").unlink(missing_ok=True)
 
-    @profile(0.03)
+    @profile(0.02)
     @given(damage)
     def case(done: Damage) -> None:
         with tally.case(done) as came, workshop.case("outside/x/training.safetensors"):

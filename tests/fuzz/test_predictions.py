@@ -78,11 +78,11 @@ def test_damaged_predictions_are_made_again_with_the_same_bytes(
     tally = Tally("predictions, evaluate")
     names = workshop.names("run/predictions/", ".safetensors")
 
-    @profile(0.025)
+    @profile(0.012)
     @given(places, damage)
     def case(which: int, done: Damage) -> None:
         name = names[which % len(names)]
-        with tally.case(name, done) as came, workshop.case("run/environment.json", "run/.claims"):
+        with tally.case(name, done) as came, workshop.case("run/environment.json"):
             content = damaged(workshop.original(name), done)
             workshop.write(name, content)
             if ran(nsbench, "evaluate", str(workshop.base / "run"), "--device", "cpu", "--quiet") is None:

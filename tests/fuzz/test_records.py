@@ -89,7 +89,7 @@ def test_any_results_are_refused_in_one_sentence_or_reported(
 ) -> None:
     tally = Tally("records, report")
 
-    @profile(0.007)
+    @profile(0.004)
     @given(changes(TREE))
     def case(done: list[Change]) -> None:
         with tally.case(done) as came, workshop.case("run/"):
@@ -108,7 +108,7 @@ def test_any_results_of_an_earlier_version_are_refused_in_one_sentence_or_loaded
     tally = Tally(f"records, {version}")
     earlier = (HERE / "results" / version / "results.json").read_bytes()
 
-    @profile(0.02)
+    @profile(0.015)
     @given(damaged)
     def case(done: list[Change]) -> None:
         with tally.case(done) as came, workshop.case("nothing"):
@@ -149,10 +149,10 @@ def test_whatever_the_environment_says_a_run_goes_on_to_the_same_results(
 ) -> None:
     tally = Tally("records, environment.json")
 
-    @profile(0.015)
+    @profile(0.008)
     @given(damaged)
     def case(done: list[Change]) -> None:
-        with tally.case(done) as came, workshop.case("run/environment.json", "run/.claims"):
+        with tally.case(done) as came, workshop.case("run/environment"):
             damage(workshop, "run/environment.json", done)
             outcome = ran(nsbench, "evaluate", str(workshop.base / "run"), "--device", "cpu", "--quiet")
             if outcome is None:
@@ -175,7 +175,7 @@ def test_any_generated_set_is_refused_in_one_sentence_or_completed(
     made = Workshop(workshop.base)
     array = made.original("set/contrast.npy")
 
-    @profile(0.015)
+    @profile(0.01)
     @given(damaged if name.endswith(".json") else changes(BYTES, chunks))
     def case(done: list[Change]) -> None:
         with tally.case(done) as came, made.case("set/"):
@@ -205,7 +205,7 @@ def test_any_record_of_checksums_is_refused_in_one_sentence_or_listed(
     (workshop.base / "data" / "checksums" / "cifar10.1.json").write_text(json.dumps(tree, indent=1))
     made = Workshop(workshop.base)
 
-    @profile(0.02)
+    @profile(0.04)
     @given(damaged, st.sampled_from(["list", "verify"]))
     def case(done: list[Change], command: str) -> None:
         with tally.case(done, command) as came, made.case("data/checksums"):
