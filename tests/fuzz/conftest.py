@@ -51,9 +51,3 @@ def workshop(made_once: MadeOnce, tmp_path_factory: pytest.TempPathFactory) -> W
     (base / "outside" / "keep.txt").write_text("keep")
     (base / "outside" / "x" / "keep.png").write_bytes(b"keep")
     return Workshop(base)
-
-
-@pytest.fixture(autouse=True)
-def _elsewhere(workshop: Workshop, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Work in a folder where a relative path would show."""
-    monkeypatch.chdir(workshop.outside)

@@ -7,7 +7,7 @@ import time
 import traceback
 from collections import Counter
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import chdir, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import FrameType
@@ -189,9 +189,13 @@ class Workshop:
 
     @contextmanager
     def case(self, *mine: str) -> Iterator[None]:
-        """Hold a case to the rule that it writes below these folders alone; afterwards all is as it was."""
+        """Hold a case to the rule that it writes below these folders alone; afterwards all is as it was.
+
+        It runs in a folder where a relative path would show.
+        """
         try:
-            yield
+            with chdir(self.outside):
+                yield
             changed = [name for name in self.changed() if not name.startswith(mine) or Path(name).name in KEPT]
             if changed:
                 raise UnsoundError(f"files that are not nsbench's were touched: {changed}")
