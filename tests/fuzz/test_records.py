@@ -1,5 +1,6 @@
 """Whatever a record says, reading it gives a refusal in one sentence or a right answer, and touches nothing else."""
 
+import hashlib
 import json
 import shutil
 from collections.abc import Callable
@@ -96,6 +97,30 @@ def test_any_results_are_refused_in_one_sentence_or_reported(
             damage(workshop, "run/results.json", done)
             came(_outcome(ran(nsbench, "report", str(workshop.base / "run"))))
             _check_no_secret(workshop)
+
+    case()
+    tally.close(record_property)
+
+
+def test_whatever_the_list_of_a_report_says_only_files_of_a_report_are_replaced(
+    nsbench: Command, workshop: Workshop, record_property: Record
+) -> None:
+    """The list of a stranger names files of the user's, by their right checksums too."""
+    tally = Tally("records, report/files.json")
+    name = "run/report/files.json"
+    paths = ["mine.txt", "../mine.txt", "../config.toml", "../../outside/keep.txt", f"{workshop.outside}/keep.txt", "."]
+    sums = [hashlib.sha256(text).hexdigest() for text in (b"mine", b"keep", workshop.original("run/config.toml"))]
+
+    @profile(0.004)
+    @given(st.one_of(damaged, st.dictionaries(st.sampled_from(paths), st.sampled_from(sums), min_size=1)))
+    def case(done: list[Change] | dict[str, str]) -> None:
+        with tally.case(done) as came, workshop.case("run/report/", "run/samples/"):
+            if isinstance(done, dict):
+                tree = json.loads(workshop.original(name))
+                workshop.write(name, json_bytes(tree | {"files": tree["files"] | done, "samples": done}))
+            else:
+                damage(workshop, name, done)
+            came(_outcome(ran(nsbench, "report", str(workshop.base / "run"))))
 
     case()
     tally.close(record_property)
