@@ -84,7 +84,7 @@ def write_model(run: Path, name: str, labels: Array, held_out: Array, config: Ev
 
 def measured(run: Path, names: Sequence[str], config: EvaluationConfig) -> list[Measurement]:
     """Every number of all models, with its interval."""
-    measurer = Measurer(run, config, Resampler(config.bootstrap_resamples, seed=0), names[0], "cifar10")
+    measurer = Measurer(run, config, Resampler(config.bootstrap_resamples, seed=0), names[0], "cifar10", CLASSES)
     return [
         measurement(number, name, names[0]) for name in names for number in measurer.numbers(measurer.predicted(name))
     ]
@@ -129,7 +129,7 @@ def main() -> None:
         save_labels(run, labels, held_out)
         for seed, name in enumerate(names):
             write_model(run, name, labels, held_out, config, seed)
-        model = Predicted(run, names[0], labels, held_out)
+        model = Predicted(run, names[0], labels, held_out, config, CLASSES)
         weights = Resampler(config.bootstrap_resamples, seed=0).weights(options.images)
         apart = np.abs(some_at_once(model, config, weights) - some_in_a_loop(model, config, weights)).max()
         assert apart < 1e-5, f"the two sides differ by {apart}"

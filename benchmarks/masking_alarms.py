@@ -55,11 +55,14 @@ class Network:
 
 def networks(folder: Path) -> Iterator[Network]:
     """Every network of a run or an evaluation."""
-    results, labels = load_results(folder), load_labels(folder)
+    results = load_results(folder)
+    classes = len(results.data.classes)
+    labels = load_labels(folder, classes)
     for name in [str(one) for one in (*results.checkpoints, *results.models)]:
-        model, config = Predicted(folder, name, *labels), Side(folder, results, name).config
+        config = Side(folder, results, name).config
+        model = Predicted(folder, name, *labels, config, classes)
         zero = model.load("fgsm")["zero_gradient"]
-        yield Network(f"{folder.name} {name}", outcomes_of(model, config), zero, len(results.data.classes))
+        yield Network(f"{folder.name} {name}", outcomes_of(model, config), zero, classes)
 
 
 def drawn(network: Network, size: int, draws: int) -> tuple[int, int, Counter[str]]:

@@ -7,6 +7,7 @@ from typing import Any
 from torch import nn
 
 from nsbench.config.request import EvaluationRequest
+from nsbench.errors import UserError
 from nsbench.models.in_memory import InMemory
 from nsbench.results.compare.sides import open_side
 from nsbench.results.compare.versus import Choice, Versus, versus
@@ -27,6 +28,7 @@ def evaluate(  # noqa: PLR0913  # an option of the command is an argument here
     mean: Sequence[float] = (),
     std: Sequence[float] = (),
     inside: bool = False,
+    trust_code: bool = False,
     device: str = "auto",
     quiet: bool = False,
     **settings: Any,
@@ -44,6 +46,7 @@ def evaluate(  # noqa: PLR0913  # an option of the command is an argument here
         mean: that the models subtract from each channel, pixels in [0, 1].
         std: that they divide by.
         inside: instead of the two: the models normalise their input themselves.
+        trust_code: exported programs (.pt2) may be opened, which runs code that they hold.
         device: auto, cpu or cuda.
         quiet: show warnings only.
         settings: fields of `EvaluationConfig`, such as `corruption_images=1000`.
@@ -54,6 +57,11 @@ def evaluate(  # noqa: PLR0913  # an option of the command is an argument here
     Raises:
         UserError: a model, the data or the folder cannot be used.
     """
+    for name, model in models.items():
+        if not isinstance(model, str | nn.Module):
+            raise UserError(
+                f"{name!r} is a {type(model).__name__}, neither a torch.nn.Module nor a source: pass either."
+            )
     named = {name: model for name, model in models.items() if isinstance(model, str)}
     given = [
         InMemory(name, model, mean, std, inside=inside)
@@ -70,9 +78,10 @@ def evaluate(  # noqa: PLR0913  # an option of the command is an argument here
         inside=inside,
         data_set=data_set,
         evaluation=settings,
+        trust_code=trust_code,
     )
     folder = Path(out).expanduser()
-    options = Options(folder, Path(data).expanduser() if data else None, device, quiet)
+    options = Options(folder, Path(data).expanduser() if data else None, device, quiet, trust=request.trust)
     return measure_models(request.configuration(folder), options, given)
 
 

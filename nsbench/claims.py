@@ -4,17 +4,22 @@ A claim is a lock that the operating system takes back from a process that ends,
 process is free for the next one that asks.
 """
 
+import fcntl
+import os
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
 from filelock import FileLock, Timeout
 
+from nsbench.errors import UserError
 from nsbench.files import explain_os_error
 
+CLAIMS = ".claims"
+"""The folder of the lock files, in the folder that is worked on."""
 POLL_SECONDS = 0.5
 """How often a unit that another process holds is asked for again."""
 
@@ -49,8 +54,48 @@ class Claims:
         with self._lock(unit):
             yield
 
+    @contextmanager
+    def joined(self) -> Iterator[None]:
+        """Take part in work on a folder that is to hold nothing but its output: the last to leave removes the claims.
+
+        Whoever takes part shares a lock on the folder of the claims; who gets it alone is the last.
+        """
+        handle = self._join()
+        try:
+            yield
+        finally:
+            with suppress(OSError):  # others are at work, or the file system cannot lock a folder
+                fcntl.flock(handle, fcntl.LOCK_UN)  # first: of two that leave at once neither would get it alone
+                fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                for lock in self._place.glob("*.lock"):
+                    lock.unlink()
+                self._place.rmdir()
+            os.close(handle)
+
+    @property
+    def _place(self) -> Path:
+        return self.folder / CLAIMS
+
+    def _join(self) -> int:
+        """A shared lock on the folder of the claims."""
+        while True:
+            try:
+                self._place.mkdir(parents=True, exist_ok=True)
+                handle = os.open(self._place, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
+            except FileNotFoundError:  # removed just now
+                continue
+            except OSError as error:
+                raise explain_os_error(error, self._place) from error
+            with suppress(OSError):
+                fcntl.flock(handle, fcntl.LOCK_SH)
+            if os.fstat(handle).st_nlink:
+                return handle
+            os.close(handle)
+
     def _lock(self, unit: str) -> FileLock:
-        path = self.folder / ".claims" / f"{unit.replace('/', '~')}.lock"
+        path = self._place / f"{unit.replace('/', '~')}.lock"
+        if self._place.is_symlink():  # a stranger's folder could have us write elsewhere
+            raise UserError(f"{self._place} is a link: delete it.")
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
         except OSError as error:

@@ -11,6 +11,8 @@ _TRIM_THRESHOLD = -1
 _MMAP_THRESHOLD = -3
 _LARGEST_MMAP_THRESHOLD = 32 * 2**20
 _NEVER = 2**31 - 1
+_OUT_OF_MEMORY = ("not enough memory", "can't allocate memory", "out of memory", "std::bad_alloc")
+"""What torch says of a CPU whose memory has run out: its allocator's own words, and those of libraries below it."""
 
 
 def choose_device(name: str) -> torch.device:
@@ -29,6 +31,17 @@ def prepare(device: torch.device) -> None:
         return
     torch.backends.cudnn.deterministic = True
     torch.backends.cudnn.allow_tf32 = False
+
+
+def is_out_of_memory(error: BaseException) -> bool:
+    """Whether memory ran out: on a CPU that is a MemoryError, or a RuntimeError that only its words give away.
+
+    >>> is_out_of_memory(RuntimeError("DefaultCPUAllocator: can't allocate memory: you tried to allocate 8 bytes."))
+    True
+    """
+    if isinstance(error, MemoryError | torch.OutOfMemoryError):
+        return True
+    return isinstance(error, RuntimeError) and any(words in str(error) for words in _OUT_OF_MEMORY)
 
 
 def keep_freed_memory() -> bool:

@@ -29,7 +29,10 @@ def describe(error: BaseException) -> str:
     >>> describe(ValueError("no such thing\nand more"))
     'ValueError: no such thing'
     """
-    lines = str(error).strip().splitlines() or [""]
+    try:
+        lines = str(error).strip().splitlines() or [""]
+    except Exception:  # noqa: BLE001 - an exception of a stranger may fail even at this
+        lines = [""]
     return f"{type(error).__name__}: {shortened(lines[0])}" if lines[0] else type(error).__name__
 
 

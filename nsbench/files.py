@@ -11,6 +11,7 @@ import hashlib
 import json
 import os
 import re
+import stat
 import tempfile
 from collections.abc import Iterable, Iterator
 from pathlib import Path
@@ -22,6 +23,8 @@ _SUFFIX = ".nsbench.tmp"
 _TEMPORARY = re.compile(r"\..+\.[a-z0-9_]{8}\.nsbench\.tmp", re.DOTALL)
 _LONGEST = 200
 """Bytes of a file's name that its temporary name repeats; a file system allows 255 in all."""
+MOST_READ = 2**24
+"""Bytes of a description that is read into the memory; a strange file may have any length."""
 
 
 def explain_os_error(error: OSError, path: Path) -> UserError:
@@ -64,6 +67,16 @@ class PartialFile:
                 self._file.seek(offset)
             self._file.write(content)
             self._position = offset + len(content)
+        except OSError as error:
+            raise explain_os_error(error, self.path) from error
+
+    def chunks(self, size: int = 2**20) -> Iterator[bytes]:
+        """What was written so far, from its beginning."""
+        try:
+            self._file.flush()
+            with self._temporary.open("rb") as file:
+                while chunk := file.read(size):
+                    yield chunk
         except OSError as error:
             raise explain_os_error(error, self.path) from error
 
@@ -123,6 +136,22 @@ def write_text(path: Path, content: str) -> None:
 def write_json(path: Path, value: Any) -> None:
     """Write `value` as indented JSON; NaN and infinity are refused, since JSON has neither."""
     write_text(path, json.dumps(value, indent=1, allow_nan=False) + "\n")
+
+
+def read_regular(path: Path, most: int = MOST_READ) -> bytes:
+    """The whole content of a file of limited size; pipes and devices, which may never end, are not opened.
+
+    Raises:
+        OSError: it cannot be read, is a folder, a pipe or a device, or has more than `most` bytes.
+    """
+    mode = path.stat().st_mode
+    if not stat.S_ISREG(mode) and not stat.S_ISDIR(mode):
+        raise OSError(errno.EINVAL, "a pipe or a device, not a file", str(path))
+    with path.open("rb") as file:
+        content = file.read(most + 1)
+    if len(content) > most:
+        raise OSError(errno.EFBIG, f"it has more than {most:,} bytes", str(path))
+    return content
 
 
 def remove_leftovers_of(path: Path) -> None:

@@ -19,9 +19,9 @@ def one_sentence(what: str) -> Iterator[None]:
     """
     try:
         yield
-    except UserError:
-        raise
-    except (Exception, SystemExit) as error:
+    except BaseException as error:
+        if isinstance(error, UserError) or type(error) is KeyboardInterrupt:
+            raise
         raise UserError(f"{what}: {describe(error)}{place(error)}; fix that, or name another.") from error
 
 

@@ -102,6 +102,17 @@ def test_a_folder_that_cannot_be_made_is_a_users_mistake(tmp_path: Path) -> None
         Claims(tmp_path / "file").hold("unit").__enter__()
 
 
+def test_a_link_in_the_place_of_the_claims_is_not_followed(tmp_path: Path) -> None:
+    (tmp_path / "own").mkdir()
+    (tmp_path / "run").mkdir()
+    (tmp_path / "run/.claims").symlink_to(tmp_path / "own")
+    with pytest.raises(UserError, match="is a link: delete it"):
+        Claims(tmp_path / "run").hold("unit").__enter__()
+    with pytest.raises(UserError, match=r"\.claims cannot be written"):
+        Claims(tmp_path / "run").joined().__enter__()
+    assert not list((tmp_path / "own").iterdir())
+
+
 def run(arguments: list[str]) -> "subprocess.Popen[str]":
     return subprocess.Popen([sys.executable, "-m", "nsbench", *arguments], stderr=subprocess.PIPE, text=True)
 

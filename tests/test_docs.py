@@ -15,7 +15,7 @@ import nsbench
 ROOT = Path(__file__).parents[1]
 PAGES = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md"), *ROOT.glob("reports/**/*.md")])
 PRESETS = {path.stem for path in (ROOT / "nsbench" / "presets").glob("*.toml")}
-COMMANDS = ["run-all", "train", "evaluate", "compare", "report", "data", "models"]
+COMMANDS = ["run-all", "train", "evaluate", "compare", "report", "verify", "data", "models"]
 
 each_page = pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
 

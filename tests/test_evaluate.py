@@ -17,7 +17,8 @@ from safetensors.torch import save_file
 from torch import nn
 
 from nsbench.api import evaluate
-from nsbench.predictions.store import FAST, Stored
+from nsbench.predictions.kinds import FAST
+from nsbench.predictions.store import Stored
 from nsbench.results.store import load_results
 from tests.conftest import Command
 
@@ -143,11 +144,13 @@ def test_a_file_that_lists_models_does_as_well_and_the_folder_repeats_itself(nsb
         f"[[models]]\nsource = '{folder / 'mine.py'}:network'\nweights = '{folder / 'w2.safetensors'}'\n"
         "name = 'two'\nmean = [0.5, 0.5, 0.5]\nstd = [0.5, 0.5, 0.5]\n"
     )
-    listed = nsbench("evaluate", str(folder / "models.toml"), "--out", str(folder / "out"), *put(*SETTINGS, *FEW))
+    listed = nsbench(
+        "evaluate", str(folder / "models.toml"), "--trust-code", "--out", str(folder / "out"), *put(*SETTINGS, *FEW)
+    )
     assert listed.returncode == 0, listed.stderr
     first = (folder / "out" / "results.json").read_bytes()
     assert load_results(folder / "out").models[1].mean == (0.5, 0.5, 0.5)
-    repeated = nsbench("evaluate", str(folder / "out"))
+    repeated = nsbench("evaluate", str(folder / "out"), "--trust-code")
     assert repeated.returncode == 0, repeated.stderr
     assert (folder / "out" / "results.json").read_bytes() == first
 
@@ -222,7 +225,7 @@ def test_an_evaluation_that_is_killed_ends_in_the_same_bytes(nsbench: Command, f
         time.sleep(0.001)
     os.kill(process.pid, signal.SIGKILL)
     assert process.wait() == -signal.SIGKILL
-    half = seen.with_name(".contrast-4.safetensors.killed.tmp")
+    half = seen.with_name(".contrast-4.safetensors.k1ll3d_8.nsbench.tmp")
     half.touch()
     resumed = nsbench(*arguments(folder, *on))
     assert resumed.returncode == 0, resumed.stderr

@@ -51,7 +51,7 @@ def test_a_file_where_the_run_folder_should_be_is_named(
 ) -> None:
     (tmp_path / "file").write_text("mine")
     outcome = nsbench(*tiny_arguments, "--out", str(tmp_path / "file"))
-    assert_one_sentence(outcome, "a file stands where a folder is needed")
+    assert_one_sentence(outcome, "is a file where a folder is needed")
     assert (tmp_path / "file").read_text() == "mine"
 
 

@@ -44,7 +44,8 @@ def test_an_evaluation_gives_the_published_errors(tmp_path: Path, monkeypatch: p
         lines += ["mean = [0.485, 0.456, 0.406]", "std = [0.229, 0.224, 0.225]"]
     (tmp_path / "models.toml").write_text("\n".join(lines))
     monkeypatch.setattr(
-        "sys.argv", ["nsbench", "evaluate", str(tmp_path / "models.toml"), "--out", str(tmp_path / "out")]
+        "sys.argv",
+        ["nsbench", "evaluate", str(tmp_path / "models.toml"), "--trust-code", "--out", str(tmp_path / "out")],
     )
     monkeypatch.setenv("NSBENCH_DATA", os.environ["NSBENCH_TEST_CIFAR10"])
 

@@ -53,8 +53,8 @@ def attack(  # noqa: PLR0913 - what is attacked, and all that an attack is defin
         Float32 logits (E, N, classes).
 
     Raises:
-        UserError: the name is unknown, a gradient or a logit is NaN, no gradient reaches the pixels, or an attack of
-            the user's breaks its bound.
+        UserError: the name is unknown, a gradient is NaN or a logit no finite number, no gradient reaches the pixels,
+            or an attack of the user's breaks its bound.
     """
     known = find_attack(name)
     clean = logits(network, images)
@@ -103,8 +103,12 @@ def _attempt(known: Attack, steps: int, key: int, batch: _Batch, epsilons: list[
     attacked = _moved(known, steps, numbers, batch, epsilons)
     with torch.inference_mode():
         found = torch.stack([batch.network(pixels).float() for pixels in attacked])
-    if found.isnan().any():
-        raise UserError(f"The network's logits are NaN under {known.name}: leave the attack out, or fix the network.")
+    broken = (~found.isfinite()).any(-1).any(0)
+    if broken.any():
+        raise UserError(
+            f"The network's logits are NaN or infinite under {known.name} for {int(broken.sum())} of {len(broken)} "
+            "images of a batch: leave the attack out, or fix the network."
+        )
     return found
 
 

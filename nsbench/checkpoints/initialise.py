@@ -7,10 +7,12 @@ import torch
 from torch import Tensor
 
 from nsbench.checkpoints.labels import named_folder
-from nsbench.checkpoints.state_dicts import read_state_dict
+from nsbench.checkpoints.state_dicts import numbers, read_state_dict, shown
 from nsbench.checkpoints.store import read_checkpoint, sha256
 from nsbench.errors import UserError
 from nsbench.networks.classifier import Classifier
+
+_COUNTER = "num_batches_tracked"  # of batch normalisation
 
 
 def initialise(network: Classifier, source: Path) -> str:
@@ -52,6 +54,8 @@ def weights_sha256_of(source: Path) -> str:
                 "such as one in RUN/networks, or RUN/STUDY/seed0/gen0-resnet20, or a file of weights."
             )
         return checkpoint.record.weights_sha256
+    if source.exists() and not source.is_file():
+        raise UserError(f"{source} is not a regular file: name a checkpoint folder or a file of weights.")
     if not source.is_file():
         raise UserError(f"{source} does not exist: name a checkpoint folder or a .safetensors, .pt or .pth file.")
     return sha256(source)
@@ -80,7 +84,21 @@ def _names_to_copy(
     for name in found:
         if name not in wanted and not name.startswith(head):
             raise _refusal(source, name, wanted, found)
-    return [name for name in wanted if name in found and name not in fresh]
+    copied = [name for name in wanted if name in found and name not in fresh]
+    for name in copied:
+        if not name.endswith(_COUNTER):
+            _check_numbers(source, name, wanted[name], found[name])
+    return copied
+
+
+def _check_numbers(source: Path, name: str, wanted: Tensor, found: Tensor) -> None:
+    """Raise UserError unless a tensor holds finite numbers of the kind that the network computes with."""
+    if numbers(found) != numbers(wanted):
+        fault = f"{numbers(found)}, in the network {numbers(wanted)}"
+    else:
+        fault = "" if bool(found.isfinite().all()) else "NaN or infinite in places"
+    if fault:
+        raise UserError(f"{source} does not fit: {shown(name)} is {fault}; choose other weights.")
 
 
 def _keeps_its_head(network: Classifier, found: Mapping[str, Tensor]) -> bool:
@@ -94,13 +112,13 @@ def _keeps_its_head(network: Classifier, found: Mapping[str, Tensor]) -> bool:
 
 
 def _may_be_absent(name: str) -> bool:
-    return name.startswith("normalize.") or name.endswith("num_batches_tracked")
+    return name.startswith("normalize.") or name.endswith(_COUNTER)
 
 
 def _refusal(source: Path, name: str, wanted: Mapping[str, Tensor], found: Mapping[str, Tensor]) -> UserError:
     return UserError(
-        f"{source} does not fit: {name} is {_shape(found.get(name))} there and {_shape(wanted.get(name))} in the "
-        "network; choose the network that these weights were trained in, or other weights."
+        f"{source} does not fit: {shown(name)} is {_shape(found.get(name))} there and {_shape(wanted.get(name))} in "
+        "the network; choose the network that these weights were trained in, or other weights."
     )
 
 

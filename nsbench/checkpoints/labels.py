@@ -3,11 +3,12 @@
 import json
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, Self
 
-from pydantic import ValidationError
+from pydantic import Field, ValidationError, model_validator
 
 from nsbench.checkpoints.record import CheckpointName, CheckpointRecord, Record, TrainedNetwork
+from nsbench.config.fields import FolderName, ModelName
 from nsbench.config.resolve import read_toml
 from nsbench.errors import UserError
 
@@ -23,11 +24,16 @@ class Labels(CheckpointName):
     """One entry of `plan.json`."""
 
     role: Role
-    folder: str
-    parent: str | None
+    folder: FolderName
+    parent: ModelName | None
 
     def on(self, network: TrainedNetwork) -> CheckpointRecord:
-        """The record of a trained network under these labels."""
+        """The record of a trained network under these labels; raises UserError where they are another network's."""
+        if (self.network, self.seed) != (network.network, network.seed):
+            raise UserError(
+                f"plan.json says that {self.folder} holds {self}, but it holds {network.network} of seed "
+                f"{network.seed}: delete that folder and train again."
+            )
         labels = self.model_dump(exclude={"folder", "network", "seed"})
         selection = network.selection
         if selection is not None:
@@ -41,7 +47,17 @@ class PlanFile(Record):
 
     format: Literal["nsbench-plan"] = "nsbench-plan"
     format_version: Literal[1] = 1
-    networks: list[Labels]
+    networks: list[Labels] = Field(max_length=100_000)
+
+    @model_validator(mode="after")
+    def _is_a_plan(self) -> Self:
+        """Raise ValueError where labels are given twice, or a teacher does not come before its student."""
+        known: set[str] = set()
+        for labels in self.networks:
+            if str(labels) in known or not (labels.parent is None or labels.parent in known):
+                raise ValueError(f"{labels} comes twice, or before its teacher")
+            known.add(str(labels))
+        return self
 
 
 def plan_text(labels: Sequence[Labels]) -> str:
@@ -56,12 +72,12 @@ def read_plan(run: Path) -> list[Labels]:
     """
     path = run / "plan.json"
     try:
-        return PlanFile.model_validate_json(path.read_text()).networks
-    except OSError:
+        return PlanFile.model_validate_json(path.read_bytes()).networks
+    except (FileNotFoundError, NotADirectoryError):
         raise UserError(
             f"{run} is not a run folder (it has no plan.json): name one that `nsbench train` made."
         ) from None
-    except (ValidationError, UnicodeDecodeError):
+    except ValidationError:
         raise UserError(f"{path} is damaged: delete it and run the same command again.") from None
 
 
@@ -79,15 +95,15 @@ def labels_of(folder: Path, network: TrainedNetwork, recipe: dict[str, Any], tea
     if found is not None:
         return found
     generation = 0
-    while recipe["parent"] is not None:
-        generation, recipe = generation + 1, recipe["parent"]
+    while isinstance(before := recipe.get("parent"), dict):
+        generation, recipe = generation + 1, before
     return Labels(
         study=network.method,
         generation=generation,
         network=network.network,
         seed=network.seed,
         role="student" if teacher else "teacher",
-        folder=folder.resolve().name,
+        folder=f"{network.network}-{network.method}",  # the user may have called it anything
         parent=teacher,
     )
 

@@ -3,20 +3,23 @@
 import pickle
 import re
 import warnings
+import zipfile
 from pathlib import Path
 
 import torch
-from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import Tensor
+from torch.nn.parameter import is_lazy
 
-from nsbench.errors import UserError
+from nsbench.errors import UserError, shortened
 
 INNER = ("state_dict", "model", "net")
 """Where training scripts keep the state dict inside a larger one."""
 
 PREFIXES = ("module.", "_orig_mod.")
 """What data parallelism and compilation put before every name."""
+
+_LONGEST = 100
 
 
 def read_state_dict(path: Path) -> tuple[dict[str, Tensor], str]:
@@ -30,17 +33,48 @@ def read_state_dict(path: Path) -> tuple[dict[str, Tensor], str]:
         if all(name.startswith(prefix) for name in state):
             state = {name.removeprefix(prefix): tensor for name, tensor in state.items()}
             where += f" without {prefix!r}"
+    for name, tensor in state.items():
+        if oddity(tensor):
+            raise UserError(
+                f"{path} was not used, since its tensor {shown(name)} is {oddity(tensor)}: save plain tensors."
+            )
     return state, where
+
+
+def oddity(tensor: Tensor) -> str:
+    """What keeps a tensor from being plain numbers in memory, such as "quantised"; empty for a plain one."""
+    if is_lazy(tensor):
+        return "without a shape, as in a lazy module before its first batch"
+    if tensor.is_quantized:
+        return "quantised"
+    if tensor.is_nested:
+        return "nested"
+    if tensor.is_meta:
+        return "without numbers, on torch's meta device"
+    return "" if tensor.layout == torch.strided else f"sparse ({str(tensor.layout).removeprefix('torch.')})"
+
+
+def numbers(tensor: Tensor) -> str:
+    """What kind of numbers a tensor holds; within a kind they are rounded, and no kind stands for another."""
+    return "complex" if tensor.is_complex() else "fractions" if tensor.is_floating_point() else "whole numbers"
+
+
+def shown(name: str) -> str:
+    """The name of a tensor as it fits into a sentence, since a file may call it anything."""
+    return name if name.isprintable() and len(name) <= _LONGEST else repr(shortened(name, _LONGEST))
 
 
 def _read_safetensors(path: Path) -> dict[str, Tensor]:
     try:
         return load_file(path)
-    except SafetensorError:
+    except OSError:
+        raise
+    except Exception:  # noqa: BLE001 - SafetensorError, and what torch says of a type that it does not know
         raise UserError(f"{path} is damaged or is not a safetensors file: write or fetch it again.") from None
 
 
 def _read_torch(path: Path) -> object:
+    _refuse_packed(path)
     try:
         with warnings.catch_warnings(action="ignore"):  # torch's own, about older formats that it still reads
             return torch.load(path, map_location="cpu", weights_only=True)
@@ -57,6 +91,20 @@ def _read_torch(path: Path) -> object:
             f"{path} is damaged, or is not a state dict that torch.save wrote: write or fetch it again, "
             "with torch.save(model.state_dict(), FILE)."
         ) from None
+
+
+def _refuse_packed(path: Path) -> None:
+    """Raise UserError for an archive that unpacks to more than its own size, perhaps to more than memory holds."""
+    try:
+        with zipfile.ZipFile(path) as archive:
+            unpacked = sum(member.file_size for member in archive.infolist())
+    except (zipfile.BadZipFile, ValueError, NotImplementedError):  # torch's older format, or damaged
+        return
+    if unpacked > path.stat().st_size:
+        raise UserError(
+            f"{path} was not opened, since it unpacks to {unpacked:,} bytes, and torch.save compresses nothing: "
+            "write it again with torch.save(model.state_dict(), FILE)."
+        )
 
 
 def _state_dict_in(content: object, path: Path) -> tuple[dict[str, Tensor], str]:

@@ -13,6 +13,7 @@ from nsbench.cli.compare import compare
 from nsbench.cli.data import data_app
 from nsbench.cli.evaluate import evaluate
 from nsbench.cli.options import Data, Device, Quiet, Settings, folder, resumable
+from nsbench.cli.verify import verify
 
 if TYPE_CHECKING:
     from nsbench.config.schema import Config
@@ -118,6 +119,7 @@ def report(run: RunFolder) -> None:
 
 
 app.command()(compare)
+app.command()(verify)
 
 
 def _config(source: str, settings: list[str] | None, show: bool) -> "Config":

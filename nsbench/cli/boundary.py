@@ -16,7 +16,7 @@ from contextlib import suppress
 from io import TextIOWrapper
 
 from nsbench.cli.options import Interrupted
-from nsbench.errors import UserError, describe, explain_os_error, printable
+from nsbench.errors import UserError, describe, explain_os_error, printable, shortened
 from nsbench.foreign import place
 
 MISTAKE, BUG, INTERRUPTED = 2, 70, 130
@@ -24,6 +24,9 @@ MISTAKE, BUG, INTERRUPTED = 2, 70, 130
 
 TRACEBACKS = "NSBENCH_TRACEBACK"
 """The environment variable that shows the traceback behind a sentence, for whoever debugs a model of their own."""
+
+_LONGEST = 2000
+"""Characters of a sentence."""
 
 _OUT_OF_MEMORY = ("not enough memory", "can't allocate memory", "out of memory")
 
@@ -87,7 +90,7 @@ def _reported(error: Exception) -> int:
 def sentence_for(error: Exception) -> str | None:
     """The sentence that reports an exception; None for a bug."""
     if isinstance(error, UserError):
-        return str(error)
+        return shortened(str(error), _LONGEST)
     where = place(error)
     if where:
         return f"Code that is not part of nsbench failed{where}: {describe(error)}; fix it there."
@@ -115,7 +118,7 @@ def _show_traceback(error: Exception) -> None:
 def _say(line: str, status: int) -> int:
     """Write one line to standard error, if it is still there; returns the exit status."""
     with suppress(OSError):
-        sys.stderr.write(printable(line) + "\n")
+        sys.stderr.write(printable(" ".join(line.splitlines())) + "\n")
         sys.stderr.flush()
     return status
 

@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from nsbench.cli.options import Data, Quiet, folder, resumable
-from nsbench.errors import UserError
+from nsbench.errors import UserError, printable, shortened
 
 data_app = typer.Typer(
     name="data",
@@ -80,13 +80,13 @@ def verify(name: Name, data: Data = None, quiet: Quiet = False) -> None:
     with resumable("run the same command again"):
         shown = verify_set(source, data_folder(data), Reporter(quiet=quiet))
     for extra in shown.extras[:_MOST_EXTRAS]:
-        typer.echo(f"not part of {source.title}: {extra}")
+        typer.echo(printable(f"not part of {source.title}: {extra}"))
     if len(shown.extras) > _MOST_EXTRAS:
         typer.echo(f"not part of {source.title}: {len(shown.extras) - _MOST_EXTRAS:,} more files")
     for seen in shown.first_seen:
         typer.echo(f"no checksum of {seen} is published: recorded now, and compared from now on")
     for fault in shown.faults:
-        typer.echo(fault)
+        typer.echo(printable(fault))
     if shown.faults:
         count = f"{len(shown.faults)} fault{'s' if len(shown.faults) > 1 else ''}"
         again = f"nsbench data {'generate' if shown.generated else 'fetch'} {name}"
@@ -94,10 +94,8 @@ def verify(name: Name, data: Data = None, quiet: Quiet = False) -> None:
             f"{source.title} in {shown.folder} has {count}: delete the files named above and run `{again}`."
         )
     if shown.generated:
-        typer.echo(
-            f"{shown.folder} holds {shown.generated}, which nsbench made and which is not the official {source.title}: "
-            f"its {shown.recorded} files are as they were made."
-        )
+        made = f"{shown.folder} holds {shown.generated}, which nsbench made and which is not the official"
+        typer.echo(printable(f"{made} {source.title}: its {shown.recorded} files are as they were made."))
         return
     typer.echo(
         f"{source.title} in {shown.folder} is as it should be: {shown.published} with published checksums, "
@@ -152,4 +150,6 @@ def _numbers(text: str) -> tuple[int, ...]:
     try:
         return tuple(int(word) for word in _words(text))
     except ValueError:
-        raise UserError(f"--severities {text!r} is not a list of numbers: write for example 1,3,5.") from None
+        raise UserError(
+            f"--severities {shortened(text)!r} is not a list of numbers: write for example 1,3,5."
+        ) from None

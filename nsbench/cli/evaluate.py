@@ -47,6 +47,10 @@ HeldOut = Annotated[
     int,
     typer.Option("--held-out", metavar="N", min=0, help="Fit temperatures on the last N training images, never seen."),
 ]
+TrustCode = Annotated[
+    bool,
+    typer.Option("--trust-code", help="Run code that files hold: exported programs, Python that a listing names."),
+]
 Attacks = Annotated[
     str,
     typer.Option("--attacks", metavar="LIST", help=f"Stronger attacks, of {', '.join(attack_names())}; as in --on."),
@@ -66,6 +70,7 @@ def evaluate(
     data_set: DataSet = "",
     held_out: HeldOut = 0,
     attacks: Attacks = "",
+    trust_code: TrustCode = False,
     settings: Settings = None,
     data: Data = None,
     device: Device = "auto",
@@ -94,6 +99,7 @@ def evaluate(
             data_set=data_set,
             held_out=held_out,
             settings=tuple(settings or ()),
+            trust_code=trust_code,
         )
         if out is None and request.run is not None:
             request.refuse_options(f"{models[0]} is a run, measured in place as its config.toml says: name --out too")
@@ -109,7 +115,7 @@ def evaluate(
         config = request.configuration(place)
         from nsbench.work.surveys import measure_models
 
-        measure_models(config, Options(place, data, device, quiet))
+        measure_models(config, Options(place, data, device, quiet, trust=request.trust))
     typer.echo(f"The report is {place / 'report' / 'index.html'}")
 
 

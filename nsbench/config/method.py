@@ -5,7 +5,8 @@ from typing import Literal
 from pydantic import Field
 
 from nsbench.config.section import Fraction, Section
-from nsbench.errors import UserError, hint
+from nsbench.errors import UserError, hint, shortened
+from nsbench.names import CHOSEN, check_name
 from nsbench.plugins import load_plugins
 
 
@@ -86,9 +87,10 @@ def register_method_config(section: type[MethodConfig]) -> None:
     """Let configurations name a method.
 
     Raises:
-        UserError: another method has the name.
+        UserError: another method has the name, or it cannot be one.
     """
     kind = section.model_fields["kind"].default
+    check_name(kind, "The method", CHOSEN)
     if _KINDS.setdefault(kind, section) is not section:
         raise UserError(f"Two methods are called {kind!r}: register one of them under another name.")
 
@@ -107,5 +109,7 @@ def method_config(kind: str) -> type[MethodConfig]:
         load_plugins()
     if kind not in _KINDS:
         known = ", ".join(_KINDS)
-        raise UserError(f"There is no method {kind!r}: set method.kind to one of {known}.{hint(kind, _KINDS)}")
+        raise UserError(
+            f"There is no method {shortened(kind)!r}: set method.kind to one of {known}.{hint(kind, _KINDS)}"
+        )
     return _KINDS[kind]

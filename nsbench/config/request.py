@@ -4,8 +4,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from nsbench.config.places import check_text, seen_from_here
 from nsbench.config.resolve import read_toml
 from nsbench.config.survey import SurveyConfig, choose, is_survey, resolve_survey, usual
+from nsbench.config.trust import Trust
 from nsbench.errors import UserError
 
 Table = dict[str, Any]
@@ -29,6 +31,10 @@ class EvaluationRequest:
         held_out: last training images to fit temperatures on.
         settings: `dotted.key=value`.
         evaluation: fields of the section `evaluation`.
+        trust_code: exported programs, and Python code that a file names, may run.
+
+    Raises:
+        UserError: a source or a path is empty or cannot be one.
     """
 
     models: tuple[str, ...]
@@ -44,6 +50,19 @@ class EvaluationRequest:
     held_out: int = 0
     settings: tuple[str, ...] = ()
     evaluation: Table = field(default_factory=dict)
+    trust_code: bool = False
+
+    def __post_init__(self) -> None:
+        """Check what is read as a path from here on."""
+        for source in self.models:
+            check_text(source, "The source of a model")
+        for path in filter(None, self.weights):
+            check_text(path, "The path after --weights")
+
+    @property
+    def trust(self) -> Trust:
+        """What may run as code."""
+        return Trust(named=self.listing is None, code=self.trust_code)
 
     @property
     def run(self) -> Path | None:
@@ -53,7 +72,9 @@ class EvaluationRequest:
     @property
     def listing(self) -> Path | None:
         """The TOML file that lists the models: the one that is named, or what an evaluation folder holds."""
-        path = Path(self.models[0]) if self.models else Path()
+        if not self.models:
+            return None
+        path = Path(self.models[0])
         if path.suffix != ".toml" and not is_survey(path):
             return None
         if len(self.models) > 1:
@@ -84,7 +105,7 @@ class EvaluationRequest:
         file = self.listing
         if file:
             self.refuse_options(f"{file} says itself what its models are: change it there", describing_only=True)
-        table = read_toml(file) if file else {"models": self._listed()}
+        table = _listing(file) if file else {"models": self._listed()}
         self._ask(table, everything=not file)
         return resolve_survey(table, self.settings, folder)
 
@@ -121,6 +142,15 @@ class EvaluationRequest:
         elif self.attacks:
             settings["attacks"] = list(self.attacks)
         settings |= self.evaluation
+
+
+def _listing(file: Path) -> Table:
+    """The tables of a file that lists models, its paths as they are from the current folder."""
+    if file.exists() and not file.is_file():
+        raise UserError(f"{file} is not a regular file: name a TOML file that lists models.")
+    table = read_toml(file)
+    rows = table.get("models")
+    return table | {"models": [seen_from_here(row, file) for row in rows]} if isinstance(rows, list) else table
 
 
 def is_run(folder: Path) -> bool:

@@ -3,7 +3,6 @@
 import difflib
 import hashlib
 import json
-import tomllib
 from collections.abc import Iterable, Sequence
 from importlib import resources
 from pathlib import Path
@@ -14,10 +13,12 @@ from pydantic import BaseModel, TypeAdapter, ValidationError
 from pydantic.fields import FieldInfo
 from pydantic_core import ErrorDetails
 
+from nsbench.config.bounds import DEEPEST, MOST_BYTES, TooDeepError, check_bounds, load_toml
 from nsbench.config.earlier import modernised
 from nsbench.config.method import method_config
 from nsbench.config.schema import Config, config_for
-from nsbench.errors import UserError, hint
+from nsbench.errors import UserError, hint, shortened
+from nsbench.files import read_regular
 
 Table = dict[str, Any]
 DEFAULT_METHOD = str(Config.model_fields["method"].default.kind)
@@ -50,6 +51,7 @@ def with_settings(table: Table, settings: Sequence[str]) -> Table:
     """The table with each `dotted.key=value` put in; the table itself is changed."""
     for setting in settings:
         _assign(table, setting)
+    check_bounds(table)
     return table
 
 
@@ -58,6 +60,7 @@ def from_table(table: Table, root: type[Root]) -> Root:
 
     Raises UserError for the first thing wrong.
     """
+    check_bounds(table)
     try:
         return root.model_validate_json(json.dumps(table, default=str))
     except ValidationError as error:
@@ -80,6 +83,7 @@ def _kind(table: Table) -> str:
 
 def run_from_table(table: Table) -> Config:
     """The configuration of a run; which settings its method may have follows from `method.kind`."""
+    check_bounds(table)
     table = modernised(table)
     return from_table(table, config_for(_kind(table)))
 
@@ -113,40 +117,56 @@ def first_difference(ours: Config, theirs: Config) -> tuple[str, Any, Any] | Non
 
 def _read(source: str) -> Table:
     if source in preset_names():
-        return tomllib.loads((resources.files("nsbench") / "presets" / f"{source}.toml").read_text())
+        return load_toml((resources.files("nsbench") / "presets" / f"{source}.toml").read_text())
     path = Path(source)
     if path.suffix == ".toml":
         return read_toml(path)
     known = preset_names()
     raise UserError(
-        f"There is no preset {source!r}: use one of {', '.join(known)}, or a file that ends in .toml."
+        f"There is no preset {shortened(source)!r}: use one of {', '.join(known)}, or a file that ends in .toml."
         + hint(source, known)
     )
 
 
 def read_toml(path: Path) -> Table:
     """The tables of a TOML file, not validated; raises UserError when it cannot be read."""
+    name = shortened(str(path), 400)
     try:
-        return tomllib.loads(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise UserError(f"The configuration file {path} cannot be read ({error.strerror}): check the path.") from None
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise UserError(f"The configuration file {path} is not valid TOML ({error}): fix that place.") from None
+        content = read_regular(path, MOST_BYTES)
+    except (OSError, ValueError) as error:
+        reason = error.strerror if isinstance(error, OSError) else error
+        raise UserError(f"The configuration file {name} cannot be read ({reason}): check the path.") from None
+    try:
+        return load_toml(content.decode("utf-8-sig"))  # some editors begin a file with a byte order mark
+    except ValueError as error:
+        reason = shortened(str(error))
+        raise UserError(f"The configuration file {name} is not valid TOML ({reason}): fix that place.") from None
 
 
 def _assign(table: Table, setting: str) -> None:
     key, equals, text = setting.partition("=")
-    if not equals or not key.strip():
-        raise UserError(f"--set {setting!r} is not of the form dotted.key=value.")
-    *parents, last = key.strip().split(".")
+    shown, parts = shortened(repr(setting)), [part.strip() for part in key.split(".")]
+    if not equals or not all(parts) or len(parts) > DEEPEST:
+        raise UserError(f"--set {shown} is not of the form dotted.key=value.")
+    *parents, last = parts
     for parent in parents:
         table = table.setdefault(parent, {})
         if not isinstance(table, dict):
-            raise UserError(f"--set {setting!r}: {parent} is a value, not a section.")
+            raise UserError(f"--set {shown}: {shortened(parent)} is a value, not a section.")
+    table[last] = _value(text, shown)
+
+
+def _value(text: str, shown: str) -> Any:
+    """The value of a setting: TOML, else the bare words themselves."""
     try:
-        table[last] = tomllib.loads(f"value = {text}")["value"]
-    except tomllib.TOMLDecodeError:
-        table[last] = text.strip()
+        found = load_toml(f"value = {text}")
+    except TooDeepError as error:
+        raise UserError(f"--set {shown} cannot be read ({error}): write it with fewer.") from None
+    except ValueError:
+        return text.strip()
+    if len(found) > 1:
+        raise UserError(f"--set {shown} sets more than one key: write --set again for each of them.")
+    return found["value"]
 
 
 def _sentence(error: ErrorDetails, root: type[BaseModel]) -> str:
@@ -154,11 +174,14 @@ def _sentence(error: ErrorDetails, root: type[BaseModel]) -> str:
     key = ".".join(path)
     if error["type"] == "extra_forbidden":
         near = _nearest(path, root)
-        return f"Unknown key {key!r} in the configuration" + (f": did you mean {near!r}?" if near else ".")
+        return f"Unknown key {shortened(key)!r} in the configuration" + (f": did you mean {near!r}?" if near else ".")
     field = _field(path, root)
     allowed = _allowed(field) if field else error["msg"]
+    if error["type"] == "too_long":
+        allowed = f"a list of at most {error['ctx']['max_length']:,}"
     meaning = f" ({field.description})" if field and field.description else ""
-    said = f"{key} = {json.dumps(error['input'], default=str)} is not allowed: {key}{meaning} must be {allowed}."
+    value = shortened(json.dumps(error["input"], default=str))
+    said = f"{key} = {value} is not allowed: {key}{meaning} must be {allowed}."
     return said + (hint(error["input"], _names(field)) if field and isinstance(error["input"], str) else "")
 
 

@@ -9,6 +9,7 @@ from nsbench.config.evaluation import EvaluationConfig
 from nsbench.config.method import MethodConfig, NoisyStudentConfig, method_config
 from nsbench.config.names import DataSetName
 from nsbench.config.section import Fraction, Images, Section
+from nsbench.names import CHOSEN
 
 
 class DataConfig(Section):
@@ -57,7 +58,7 @@ class StudyConfig(Section):
 
     name: str = Field(
         default="hard",
-        pattern=r"^[a-z0-9][a-z0-9_-]{0,39}$",
+        pattern=CHOSEN,
         description="name of the study, in lower-case letters, digits, - and _",
     )
     networks: Annotated[tuple[str, ...], Field(min_length=1, max_length=20)] = Field(
@@ -66,6 +67,7 @@ class StudyConfig(Section):
     )
     seeds: tuple[Annotated[int, Field(ge=0, le=2**31 - 1)], ...] = Field(
         default=(),
+        max_length=100,
         description="train everything once for each of these seeds of weights and noise, on one split; empty: for seed",
     )
     baseline: str = Field(
@@ -150,7 +152,7 @@ class Config(Section):
 
     name: str = Field(
         default="paper",
-        pattern=r"^[a-z0-9][a-z0-9_-]{0,39}$",
+        pattern=CHOSEN,
         description="name of the run, in lower-case letters, digits, - and _",
     )
     seed: int = Field(

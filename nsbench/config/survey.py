@@ -12,6 +12,7 @@ from nsbench.config.names import METRICS, DataSetName
 from nsbench.config.resolve import from_table, read_toml, with_settings
 from nsbench.config.section import Section
 from nsbench.errors import UserError, hint
+from nsbench.names import CHOSEN
 from nsbench.plugins import load_plugins
 from nsbench.protocols.attacks import attack_names
 from nsbench.protocols.registry import further_names, protocols_of
@@ -41,7 +42,7 @@ class SurveyConfig(Section):
 
     name: str = Field(
         default="evaluation",
-        pattern=r"^[a-z0-9][a-z0-9_-]{0,39}$",
+        pattern=CHOSEN,
         description="name of the evaluation, in lower-case letters, digits, - and _",
     )
     seed: int = Field(default=0, ge=0, le=2**31 - 1, description="seed of the resamples that give intervals")

@@ -12,7 +12,7 @@ from nsbench.corruptions.files import Contents, write_corruption_set, write_pert
 from nsbench.corruptions.kinds.textures import read_textures
 from nsbench.corruptions.perturbations import GENERATED_PERTURBATIONS
 from nsbench.data.load import load_dataset
-from nsbench.errors import UserError, hint
+from nsbench.errors import UserError, hint, shortened
 from nsbench.progress import Reporter
 from nsbench.protocols.protocol import Protocol
 from nsbench.protocols.registry import find_protocol, registered
@@ -63,7 +63,7 @@ def generate(
     """
     if name not in generated_sets():
         known = generated_sets()
-        raise UserError(f"{name!r} cannot be generated: choose from {', '.join(known)}.{hint(name, known)}")
+        raise UserError(f"{shortened(name)!r} cannot be generated: choose from {', '.join(known)}.{hint(name, known)}")
     protocol = find_protocol(name)
     corrupts = protocol.kind == "corruption"
     if not corrupts and (request.severities or request.frost):
@@ -87,7 +87,9 @@ def _chosen(wanted: Sequence[str], known: tuple[str, ...], set_name: str) -> tup
     """The wanted names in their usual order; UserError for an unknown one."""
     for name in wanted:
         if name not in known:
-            raise UserError(f"{set_name} has no {name!r}: choose from {', '.join(known)}.{hint(name, known)}")
+            raise UserError(
+                f"{set_name} has no {shortened(name)!r}: choose from {', '.join(known)}.{hint(name, known)}"
+            )
     return tuple(name for name in known if name in wanted) if wanted else known
 
 

@@ -44,7 +44,11 @@ def registered_data_sets() -> tuple[str, ...]:
 
 def data_folder(option: Path | None) -> Path:
     """Where data files are: the --data option, else the variable NSBENCH_DATA, else `data` in the working folder."""
-    return (option or Path(os.environ.get("NSBENCH_DATA") or "data")).expanduser()
+    place = option or Path(os.environ.get("NSBENCH_DATA") or "data")
+    try:
+        return place.expanduser()
+    except RuntimeError as error:  # ~ of a user who does not exist
+        raise UserError(f"The data folder {place} cannot be found ({error}): write its whole path.") from error
 
 
 def load_dataset(name: str, folder: Path | None) -> Dataset:

@@ -1,13 +1,14 @@
 """Whether a model does what every benchmark relies on, tried on a few images before the work."""
 
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 
 import torch
 from torch import Tensor, nn
 
 from nsbench.errors import UserError, describe
 from nsbench.models.counted import CountedOutputs
+from nsbench.models.guarded import output_fault, passes
 from nsbench.models.subject import Subject
 from nsbench.networks.inference import to_float
 
@@ -44,7 +45,7 @@ def check_model(subject: Subject, network: nn.Module, images: Tensor, labels: Te
     found = _outputs(subject, network, pixels)
     if isinstance(network, CountedOutputs):
         _check_counted(subject, network, found, classes)
-    logits = _checked(subject, found, len(images), classes)
+    logits = _checked(subject, found, pixels, classes)
     _check_repeatable(subject, logits, _outputs(subject, network, pixels))
     _check_independent(subject, logits, _outputs(subject, network, pixels[:_PAIR]))
     return [*suspicions(subject.name, logits, labels, classes), *_gradients(subject, network, pixels[:_PAIR])]
@@ -68,9 +69,9 @@ def _check_mode(subject: Subject, network: nn.Module) -> None:
 def _outputs(subject: Subject, network: nn.Module, pixels: Tensor) -> object:
     try:
         return network(pixels)
-    except torch.OutOfMemoryError:
-        raise
-    except Exception as error:
+    except BaseException as error:
+        if passes(error):
+            raise
         height, width = pixels.shape[-2:]
         raise UserError(
             f"{subject.name} fails on {len(pixels)} images of {height} x {width} pixels ({describe(error)}): "
@@ -86,35 +87,19 @@ def _check_counted(subject: Subject, network: CountedOutputs, out: object, class
         )
 
 
-def _checked(subject: Subject, out: object, count: int, classes: int) -> Tensor:
+def _checked(subject: Subject, out: object, pixels: Tensor, classes: int) -> Tensor:
     """The output as logits, once it is one finite number per image and class."""
-    if not isinstance(out, Tensor):
-        raise UserError(f"{subject.name} gives {_in_words(out)} instead of one tensor of logits: return logits alone.")
-    if out.ndim != 2 or len(out) != count:
-        raise UserError(
-            f"{subject.name} gives a tensor of shape {tuple(out.shape)} for {count} images: "
-            f"return one row of {classes} logits per image."
-        )
-    if out.shape[1] != classes:
-        raise UserError(
-            f"{subject.name} gives {out.shape[1]} classes, but the data set has {classes}: "
-            "use a model trained on this data set."
-        )
+    fault = output_fault(out, pixels, classes)
+    if fault is not None:
+        raise UserError(f"{subject.name} {fault}")
+    assert isinstance(out, Tensor)
     bad = int((~out.isfinite()).any(1).sum())
     if bad:
         raise UserError(
-            f"{subject.name} gives logits that are NaN or infinite for {bad} of {count} images: "
+            f"{subject.name} gives logits that are NaN or infinite for {bad} of {len(pixels)} images: "
             "check its weights and its preprocessing."
         )
-    return out.float()
-
-
-def _in_words(out: object) -> str:
-    if isinstance(out, Mapping):
-        return f"a dictionary ({', '.join(map(str, list(out)[:4]))})"
-    if isinstance(out, list | tuple):
-        return f"a {type(out).__name__} of {len(out)}"
-    return f"a value of type {type(out).__name__}"
+    return out.float().clone()  # the next answer may be written to the same place
 
 
 def _check_repeatable(subject: Subject, logits: Tensor, again: object) -> None:
@@ -134,12 +119,13 @@ def _check_independent(subject: Subject, logits: Tensor, pair: object) -> None:
 
 
 def _difference(logits: Tensor, other: object) -> float:
-    """Largest difference as a share of the largest logit; infinite where the shapes differ."""
-    if not isinstance(other, Tensor) or other.shape != logits.shape:
+    """Largest difference as a share of the largest logit; infinite where the other is no such logits."""
+    if output_fault(other, logits, logits.shape[1]) is not None or not isinstance(other, Tensor):
         return math.inf
     largest = float(logits.abs().max())
     difference = float((logits - other.float()).abs().max())
-    return difference / largest if largest else difference
+    found = difference / largest if largest else difference
+    return math.inf if math.isnan(found) else found
 
 
 def _probabilities(name: str, logits: Tensor) -> Iterator[str]:
@@ -165,7 +151,12 @@ def _gradients(subject: Subject, network: nn.Module, pixels: Tensor) -> Iterator
     """A warning when a model that should be differentiable gives its images no gradient."""
     if not subject.differentiable:
         return
-    with torch.enable_grad():
-        out = network(pixels.clone().requires_grad_())
-    if not out.requires_grad:
+    try:
+        with torch.enable_grad():
+            out = network(pixels.clone().requires_grad_())
+    except BaseException as error:
+        if passes(error):
+            raise
+        out = None
+    if not isinstance(out, Tensor) or not out.requires_grad:
         yield f"{subject.name}: no gradient reaches its images, so attacks that follow one will fail."

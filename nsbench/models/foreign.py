@@ -5,6 +5,8 @@ from torch import nn
 
 from nsbench.config.resolve import fingerprint
 from nsbench.errors import UserError
+from nsbench.foreign import one_sentence
+from nsbench.models.names import short_name
 from nsbench.models.normalised import Normalised
 from nsbench.models.origins.origin import Built, Origin
 from nsbench.models.preprocessing import Preprocessing
@@ -33,12 +35,13 @@ class Foreign(Subject):
         self.origin, self.weights, self.preprocessing = origin, weights, preprocessing
         self.name, self.differentiable = origin.short, origin.differentiable
         built, self._state = self._build(torch.device("cpu"))
+        self._code = built.code
         weights_sha256 = weights.sha256 if weights else origin.file_sha256
         self.identity = fingerprint(
             origin.kind, origin.label, built.code, weights_sha256, self._state, repr(preprocessing)
         )
         self.record = ModelRecord(
-            name=self.name,
+            name=short_name(self.name),  # until it is named for good
             source=origin.label,
             kind=origin.kind,
             parameters=built.parameters,
@@ -54,6 +57,11 @@ class Foreign(Subject):
         Raises UserError when it is no longer the one that was opened.
         """
         built, state = self._build(device)
+        if built.code != self._code:
+            raise UserError(
+                f"{self.origin.label} or what it imports was changed while it was measured: leave the files as they "
+                "are, and run the same command again."
+            )
         if state != self._state:
             raise UserError(
                 f"{self.origin.label} gives different weights each time it is called: name a file with --weights."
@@ -73,4 +81,5 @@ class Foreign(Subject):
             built = self.origin.build(device)
         if self.weights:
             self.weights.into(built.network)
-        return built, state_sha256(built.network)
+        with one_sentence(f"{self.origin.label} has weights that cannot be read"):
+            return built, state_sha256(built.network)

@@ -7,13 +7,15 @@ from collections.abc import Sequence
 import torch
 from torch import nn
 
-from nsbench.config.resolve import fingerprint
+from nsbench.config.resolve import fingerprint, from_table
 from nsbench.config.survey import ModelConfig
+from nsbench.foreign import one_sentence
 from nsbench.models.normalised import Normalised
 from nsbench.models.preprocessing import declared
 from nsbench.models.record import ModelRecord
 from nsbench.models.subject import Subject
-from nsbench.models.weights import state_sha256
+from nsbench.models.weights import check_tensors, state_sha256
+from nsbench.names import MODEL, check_name
 from nsbench.networks.cost import count_parameters
 
 
@@ -26,17 +28,23 @@ class InMemory(Subject):
         mean: per channel.
         std: per channel.
         inside: the network normalises its input itself.
+
+    Raises:
+        UserError: the name cannot be part of a path, or the network holds more than plain tensors.
     """
 
     def __init__(
         self, name: str, network: nn.Module, mean: Sequence[float] = (), std: Sequence[float] = (), *, inside: bool
     ) -> None:
-        config = ModelConfig(
-            source=f"{type(network).__name__} in memory", mean=tuple(mean), std=tuple(std), inside=inside
-        )
+        check_name(name, "The model", MODEL)
+        source = f"{type(network).__name__} in memory"
+        table = {"source": source, "mean": list(mean), "std": list(std), "inside": inside}
+        config = from_table(table, ModelConfig)
+        check_tensors(network, name)
         self.name, self._network, self._preprocessing = name, network, declared(config)
-        weights = state_sha256(network)
-        self.identity = fingerprint(weights, str(network), *_code(network), config)
+        with one_sentence(f"{name} cannot be described"):
+            weights = state_sha256(network)
+            self.identity = fingerprint(weights, str(network), *_code(network), config)
         self.record = ModelRecord(
             name=name,
             source=config.source,
@@ -50,7 +58,9 @@ class InMemory(Subject):
 
     def load(self, device: torch.device) -> nn.Module:
         """The network with its normalisation in front, in evaluation mode on the device."""
-        network = Normalised(self._preprocessing.layer(), copy.deepcopy(self._network), channels_last=True)
+        with one_sentence(f"{self.name} cannot be copied"):
+            own = copy.deepcopy(self._network)
+        network = Normalised(self._preprocessing.layer(), own, channels_last=True)
         return network.to(device).float().eval().requires_grad_(False)
 
 

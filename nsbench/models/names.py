@@ -4,9 +4,8 @@ import re
 from collections.abc import Iterator, Sequence
 from itertools import count
 
-from nsbench.errors import UserError
-
-_ALLOWED = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+-]{0,79}")
+from nsbench.errors import UserError, shortened
+from nsbench.names import NAME
 
 
 class Names:
@@ -22,9 +21,9 @@ class Names:
     def __init__(self, given: Sequence[str]) -> None:
         self._taken: set[str] = set()
         for name in given:
-            if not _ALLOWED.fullmatch(name):
+            if not re.fullmatch(NAME, name):
                 raise UserError(
-                    f"The name {name!r} cannot be used: begin with a letter or digit, then letters, digits, "
+                    f"The name {shortened(name)!r} cannot be used: begin with a letter or digit, then letters, digits, "
                     "'.', '_', '+' and '-', at most 80."
                 )
             if name.lower() in self._taken:

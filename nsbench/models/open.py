@@ -2,19 +2,21 @@
 
 import difflib
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from pathlib import Path
 
 from nsbench.checkpoints.labels import labels_of, named_folder, networks_folder, read_plan, refuse_earlier
 from nsbench.checkpoints.store import read_checkpoint
 from nsbench.config.survey import ModelConfig
-from nsbench.errors import UserError
+from nsbench.config.trust import NOTHING, Trust
+from nsbench.errors import UserError, shortened
 from nsbench.models.foreign import Foreign
 from nsbench.models.names import Names, short_name
 from nsbench.models.origins.exported import ExportedFile
 from nsbench.models.origins.functions import FileFunction, ModuleFunction, hub_function
 from nsbench.models.origins.libraries import Timm, Torchvision
 from nsbench.models.origins.onnx import OnnxFile
-from nsbench.models.origins.origin import Origin
+from nsbench.models.origins.origin import Origin, must_be_file
 from nsbench.models.preprocessing import declared, refuse_preprocessing
 from nsbench.models.subject import Subject
 from nsbench.models.trained import Trained
@@ -28,7 +30,7 @@ FORMS = (
 _FILES_OF_WEIGHTS = (".safetensors", ".pt", ".pth", ".th", ".ckpt", ".bin", ".tar")
 
 
-def open_models(configs: Sequence[ModelConfig], classes: int | None = None) -> list[Subject]:
+def open_models(configs: Sequence[ModelConfig], classes: int | None = None, trust: Trust = NOTHING) -> list[Subject]:
     """All models to be measured, each under a name of its own.
 
     A run folder gives all its checkpoints. Each of the others is built once, so that what is wrong with it is known
@@ -37,6 +39,7 @@ def open_models(configs: Sequence[ModelConfig], classes: int | None = None) -> l
     Args:
         configs: what the user names.
         classes: classes of the data set, for the heads of timm's and torchvision's networks; None for their own number.
+        trust: what may run as code.
 
     Raises:
         UserError: naming the source, and what to do.
@@ -45,7 +48,7 @@ def open_models(configs: Sequence[ModelConfig], classes: int | None = None) -> l
     subjects: list[Subject] = []
     seen: set[tuple[str, str]] = set()
     for config in configs:
-        for subject in _open(config, classes):
+        for subject in _open(config, classes, trust):
             key = (subject.name, subject.identity)
             if config.name or key not in seen:
                 _name(subject, config, names)
@@ -54,15 +57,16 @@ def open_models(configs: Sequence[ModelConfig], classes: int | None = None) -> l
     return subjects
 
 
-def _open(config: ModelConfig, classes: int | None) -> list[Subject]:
+def _open(config: ModelConfig, classes: int | None, trust: Trust) -> list[Subject]:
     """The models of one configuration, under their plain names."""
     path = named_folder(Path(config.source))
     if path.is_dir():
+        found: list[Subject] = list(_checkpoints(path))
         refuse_preprocessing(config)
-        return list(_checkpoints(path))
+        return found
     if config.weights and path.suffix in (".pt2", ".onnx"):
         raise UserError(f"{config.source} holds its weights: leave out --weights.")
-    return [Foreign(_origin(config, classes), open_weights(config.weights), declared(config))]
+    return [Foreign(_origin(config, classes, trust), open_weights(config.weights), declared(config))]
 
 
 def _name(subject: Subject, config: ModelConfig, names: Names) -> None:
@@ -100,7 +104,7 @@ def _checkpoints(folder: Path) -> Iterator[Trained]:
         yield Trained(folder, labels.on(file.record), place)
 
 
-def _origin(config: ModelConfig, classes: int | None) -> Origin:
+def _origin(config: ModelConfig, classes: int | None, trust: Trust) -> Origin:
     source, path = config.source, Path(config.source)
     prefix, _, rest = source.partition(":")
     if prefix in ("timm", "torchvision"):
@@ -110,10 +114,14 @@ def _origin(config: ModelConfig, classes: int | None) -> Origin:
             )
         return Timm(rest, classes) if prefix == "timm" else Torchvision(rest, classes)
     if prefix == "torchhub":
+        trust.check_python(source)
         return hub_function(rest, pretrained=not config.weights)
     if path.suffix in (".pt2", ".onnx"):
-        _must_exist(path)
-        return ExportedFile(path) if path.suffix == ".pt2" else OnnxFile(path)
+        must_be_file(path, _near(path))
+        if path.suffix == ".onnx":
+            return OnnxFile(path)
+        trust.check_program(source)
+        return ExportedFile(path)
     if path.suffix in _FILES_OF_WEIGHTS:
         raise UserError(
             f"{source} is a file of weights, not a model: name its code, file.py:function, and this with --weights."
@@ -121,23 +129,21 @@ def _origin(config: ModelConfig, classes: int | None) -> Origin:
     place, colon, function = source.rpartition(":")
     if not colon or not function:
         raise _unknown(source)
+    trust.check_python(source)
     return FileFunction(Path(place), function) if place.endswith(".py") else ModuleFunction(place, function)
-
-
-def _must_exist(path: Path) -> None:
-    if not path.is_file():
-        raise UserError(f"{path} does not exist: {_near(path) or 'check the path.'}")
 
 
 def _unknown(source: str) -> UserError:
     path = Path(source)
     if path.suffix == ".py" and path.is_file():
         return UserError(f"{source} is a file: name the function in it that returns the network, as {source}:FUNCTION.")
-    return UserError(f"There is no model {source!r}: {_near(path) or f'name {FORMS}.'}")
+    return UserError(f"There is no model {shortened(source)!r}: {_near(path) or f'name {FORMS}.'}")
 
 
 def _near(path: Path) -> str:
     """A hint at what is beside a path that does not exist."""
-    beside = [entry.name for entry in path.parent.iterdir()] if path.parent.is_dir() else []
-    near = difflib.get_close_matches(path.name, beside, n=1)
+    beside: list[str] = []
+    with suppress(OSError):  # a folder that is missing or may not be read
+        beside = [entry.name for entry in path.parent.iterdir()]
+    near = difflib.get_close_matches(path.name[:200], beside, n=1)
     return f"did you mean {path.parent / near[0]}?" if near else ""

@@ -5,6 +5,7 @@ from typing import Literal
 from pydantic import Field
 
 from nsbench.checkpoints.record import Count, Record
+from nsbench.config.fields import ModelName
 
 Kind = Literal["function", "timm", "torchvision", "torchhub", "exported", "onnx", "checkpoint", "memory"]
 
@@ -12,7 +13,7 @@ Kind = Literal["function", "timm", "torchvision", "torchhub", "exported", "onnx"
 class ModelRecord(Record):
     """A model that nsbench did not train, as results name it: no folder of the user's machine, no clock time."""
 
-    name: str = Field(description="short name, unique within an evaluation")
+    name: ModelName = Field(description="short name, unique within an evaluation")
     source: str = Field(description="where it came from, files without their folders, such as resnet.py:resnet20")
     kind: Kind = Field(description="what the source is")
     parameters: Count = Field(description="numbers in its parameters")

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 import torch
 
+from nsbench.errors import UserError
 from nsbench.networks.build import build_network
 from nsbench.networks.cost import count_multiply_adds, count_parameters
 from nsbench.networks.names import FORMS, LARGEST_EFFICIENTNET, EfficientNetName, parse_network_name
@@ -17,6 +18,7 @@ EXAMPLES = (
 """The networks that are listed unless others are asked for."""
 
 CLASSES, SIDE = 10, 32
+MOST_NAMES = 100
 
 
 @dataclass(frozen=True)
@@ -37,7 +39,9 @@ class CatalogEntry:
 
 
 def catalog(names: Sequence[str] = EXAMPLES) -> list[CatalogEntry]:
-    """One entry for each name, in the order given. Raises UserError for a name of no network."""
+    """One entry for each name, in the order given. Raises UserError for a name of no network, or for very many."""
+    if len(names) > MOST_NAMES:
+        raise UserError(f"{len(names):,} networks are too many to list at once: name at most {MOST_NAMES}.")
     parsed = [parse_network_name(name) for name in names]
     return [_entry(str(name), "EfficientNet" if isinstance(name, EfficientNetName) else "ResNet") for name in parsed]
 

@@ -53,7 +53,7 @@ def _without(network: nn.Module, pairs: list[tuple[str, str]]) -> nn.Module:
         assert isinstance(before, nn.Conv2d)
         assert isinstance(after, nn.BatchNorm2d)
         folded.set_submodule(convolution, fuse_conv_bn_eval(before, after))
-        folded.set_submodule(norm, Folded())
+        folded.set_submodule(norm, Folded().eval())
     return folded
 
 

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from nsbench.data.rows.images import Images
+from nsbench.devices import is_out_of_memory
 
 T = TypeVar("T")
 
@@ -33,16 +34,16 @@ class BatchSize:
     def over(self, count: int, work: Callable[[slice], T]) -> list[T]:
         """What `work` gives for consecutive slices that cover range(count).
 
-        A slice that runs out of memory is cut in half and tried again; torch.OutOfMemoryError is left when a single
-        image is too much.
+        A slice that runs out of memory is cut in half and tried again; the error is left when a single image is too
+        much.
         """
         found, start = [], 0
         while start < count:
             stop = min(start + self.size, count)
             try:
                 found.append(work(slice(start, stop)))
-            except torch.OutOfMemoryError:
-                if self.size == 1:
+            except (RuntimeError, MemoryError) as error:
+                if not is_out_of_memory(error) or self.size == 1:
                     raise
                 self.size = max(1, min(self.size, stop - start) // 2)
                 torch.cuda.empty_cache()

@@ -4,15 +4,20 @@ import re
 from dataclasses import dataclass
 from difflib import get_close_matches
 
-from nsbench.errors import UserError
+from nsbench.errors import UserError, shortened
 
-FORMS = "resnetDEPTH, resnetDEPTH-wFACTOR (depth 6n + 2, factor in eighths up to 16) and efficientnet-b0 to -b7"
+FORMS = (
+    "resnetDEPTH, resnetDEPTH-wFACTOR (depth 6n + 2 up to 1202, factor in eighths up to 16) and efficientnet-b0 to -b7"
+)
 """How names are formed, for help and for error messages."""
 
 LARGEST_EFFICIENTNET = 7
+DEEPEST_RESNET = 1202
+"""The deepest that was published for CIFAR-10 (He et al. 2016, arXiv:1512.03385, section 4.2)."""
+_LONGEST = 40
 _NARROWEST, _WIDEST, _WIDTH_STEP = 1 / 8, 16, 1 / 8
-_RESNET = re.compile(r"resnet(\d+)(?:-w(\d+(?:\.\d+)?))?")
-_EFFICIENTNET = re.compile(r"efficientnet-b(0|[1-9]\d*)")
+_RESNET = re.compile(r"resnet([0-9]+)(?:-w([0-9]+(?:\.[0-9]+)?))?")
+_EFFICIENTNET = re.compile(r"efficientnet-b(0|[1-9][0-9]*)")
 
 
 @dataclass(frozen=True)
@@ -20,7 +25,7 @@ class ResNetName:
     """A CIFAR ResNet: depth 6n + 2 and a width factor.
 
     Attributes:
-        depth: 8, 14, 20, 26, 32, 38, ...
+        depth: 8, 14, 20, 26, 32, 38, ... 1202.
         width: factor on the 16 / 32 / 64 channels, a multiple of 1/8.
     """
 
@@ -51,14 +56,16 @@ NetworkName = ResNetName | EfficientNetName
 def parse_network_name(text: str) -> NetworkName:
     """Read a network's name.
 
-    Raises UserError for a name of no family, a depth that is not 6n + 2, a width that would split a channel, or an
-    EfficientNet that was never published.
+    Raises UserError for a name of no family, a depth that is not 6n + 2 or above 1202, a width that would split a
+    channel, or an EfficientNet that was never published.
 
     >>> parse_network_name("resnet8-w0.5")
     ResNetName(depth=8, width=0.5)
     >>> parse_network_name("efficientnet-b3")
     EfficientNetName(size=3)
     """
+    if len(text) > _LONGEST:
+        raise _refusal(shortened(text, _LONGEST), "is not a network", None)
     if match := _RESNET.fullmatch(text):
         return _resnet(text, int(match[1]), float(match[2] or 1))
     if match := _EFFICIENTNET.fullmatch(text):
@@ -68,9 +75,11 @@ def parse_network_name(text: str) -> NetworkName:
 
 def _resnet(text: str, depth: int, width: float) -> ResNetName:
     nearest = ResNetName(
-        6 * max(1, round((depth - 2) / 6)) + 2,
+        min(6 * max(1, round((depth - 2) / 6)) + 2, DEEPEST_RESNET),
         min(max(_NARROWEST, round(width / _WIDTH_STEP) * _WIDTH_STEP), _WIDEST),
     )
+    if depth > DEEPEST_RESNET:
+        raise _refusal(text, f"is deeper than {DEEPEST_RESNET}", nearest)
     if depth != nearest.depth:
         raise _refusal(text, "has a depth that is not 6n + 2", nearest)
     if width != nearest.width:

@@ -8,8 +8,8 @@ from torch import Tensor, nn
 
 from nsbench.config.resolve import fingerprint
 from nsbench.networks.inference import BatchSize
+from nsbench.predictions.kinds import Arrays
 from nsbench.predictions.shown import Subset
-from nsbench.predictions.store import Arrays
 
 CHUNK = 10_000
 """Images held at a time, unless they are large: 30 MB at 32 x 32 pixels."""
@@ -22,6 +22,9 @@ PIECE = 2_000
 that batches are the same as of images that need not be read."""
 
 Part = dict[str, Tensor]
+
+FINITE = "finite"
+"""The entry of a part that says, where logits are not kept, whether they were numbers; it is not kept either."""
 
 
 class Cell(ABC):
@@ -75,7 +78,19 @@ class Cell(ABC):
 
     @abstractmethod
     def show(self, network: nn.Module, images: Tensor, part: Subset, batch: BatchSize) -> Part:
-        """What is kept of a chunk, on the device."""
+        """What is kept of a chunk, on the device; where that is not logits, FINITE too."""
+
+    @property
+    def shown(self) -> str:
+        """How many pictures of which kind a network answers for, in words."""
+        return f"{len(self.subset) * self._frames:,} {'images' if self._frames == 1 else 'frames'}"
+
+    def finite(self, part: Part) -> Tensor:
+        """Whether every logit of each image, under every strength, or of each frame is a number; bool."""
+        if FINITE in part:
+            return part[FINITE]
+        rows = part["logits"].isfinite().all(-1)
+        return rows.all(0) if rows.ndim > 1 else rows
 
     def join(self, parts: list[Part]) -> Arrays:
         """Consecutive chunks of a cell together, in host memory."""

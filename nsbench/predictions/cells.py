@@ -15,10 +15,11 @@ from nsbench.attacks.worst_case import attack
 from nsbench.config.evaluation import AttackName, EvaluationConfig
 from nsbench.config.resolve import fingerprint
 from nsbench.networks.inference import BatchSize, logits
-from nsbench.predictions.cell import CHUNK, Cell, Part
+from nsbench.predictions.cell import CHUNK, FINITE, Cell, Part
 from nsbench.predictions.further import Corruptions
+from nsbench.predictions.kinds import FAST, class_dtype
 from nsbench.predictions.shown import GENERATED_SEED, BenchmarkImages, Subset
-from nsbench.predictions.store import FAST, class_dtype, corruption_cell, further_cell, perturbation_cell
+from nsbench.predictions.store import corruption_cell, further_cell, perturbation_cell
 from nsbench.protocols.cifar import CIFAR10_C, CIFAR10_P
 
 
@@ -43,8 +44,7 @@ class Fast(Cell):
 
     def show(self, network: nn.Module, images: Tensor, part: Subset, batch: BatchSize) -> Part:  # noqa: ARG002
         """Classes (n,)."""
-        found = batch.over(len(images), lambda rows: _classes(network, images[rows], fast=True))
-        return {"predicted": torch.cat(found)}
+        return _joined(batch.over(len(images), lambda rows: _classes(network, images[rows], fast=True)))
 
 
 class Fgsm(Cell):
@@ -149,16 +149,16 @@ class Corrupted(Cell):
     def show(self, network: nn.Module, images: Tensor, part: Subset, batch: BatchSize) -> Part:  # noqa: ARG002
         """Classes and confidences (n,)."""
 
-        def work(rows: slice) -> tuple[Tensor, Tensor]:
+        def work(rows: slice) -> Part:
             found = logits(network, images[rows], fast=self.fast)
             confidence, predicted = found.softmax(1).max(1)
-            return confidence, _narrow(predicted, found.shape[1])
+            return {
+                "predicted": _narrow(predicted, found.shape[1]),
+                "confidence": confidence,
+                FINITE: found.isfinite().all(1),
+            }
 
-        found = batch.over(len(images), work)
-        return {
-            "predicted": torch.cat([predicted for _, predicted in found]),
-            "confidence": torch.cat([confidence for confidence, _ in found]),
-        }
+        return _joined(batch.over(len(images), work))
 
 
 class Perturbed(Cell):
@@ -184,13 +184,17 @@ class Perturbed(Cell):
 
     def show(self, network: nn.Module, images: Tensor, part: Subset, batch: BatchSize) -> Part:
         """Classes (n, T)."""
-        found = batch.over(len(images), lambda rows: _classes(network, images[rows], fast=self.fast))
-        return {"predicted": torch.cat(found).reshape(len(part), self._frames)}
+        found = _joined(batch.over(len(images), lambda rows: _classes(network, images[rows], fast=self.fast)))
+        return {name: values.reshape(len(part), self._frames) for name, values in found.items()}
 
 
-def _classes(network: nn.Module, images: Tensor, *, fast: bool) -> Tensor:
+def _classes(network: nn.Module, images: Tensor, *, fast: bool) -> Part:
     found = logits(network, images, fast=fast)
-    return _narrow(found.argmax(1), found.shape[1])
+    return {"predicted": _narrow(found.argmax(1), found.shape[1]), FINITE: found.isfinite().all(1)}
+
+
+def _joined(batches: list[Part]) -> Part:
+    return {name: torch.cat([one[name] for one in batches]) for name in batches[0]}
 
 
 def _narrow(predicted: Tensor, classes: int) -> Tensor:

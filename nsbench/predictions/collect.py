@@ -15,9 +15,11 @@ from nsbench.claims import Claims, work_off
 from nsbench.config.evaluation import EvaluationConfig
 from nsbench.data.images import Dataset, ImageSet
 from nsbench.data.rows.images import image_bytes
+from nsbench.devices import is_out_of_memory
 from nsbench.errors import UserError
 from nsbench.models.check import check_model
 from nsbench.models.counted import CountedOutputs
+from nsbench.models.guarded import Guarded, foreign, named
 from nsbench.models.record import ModelRecord
 from nsbench.models.subject import Subject
 from nsbench.networks.inference import BatchSize, to_float
@@ -27,7 +29,7 @@ from nsbench.predictions.further import Corruptions, Further, TestSet
 from nsbench.predictions.gathered import HELD, Gathered
 from nsbench.predictions.pool import Pool
 from nsbench.predictions.shown import BenchmarkImages, Subset
-from nsbench.predictions.store import Stored, save_labels, test_set_cell
+from nsbench.predictions.store import Stored, refuse_folder, save_labels, test_set_cell
 from nsbench.progress import Reporter, Task
 
 PROBE = 100
@@ -38,6 +40,9 @@ LEAST_PROBE = 8
 
 RESIDENT = 2**30
 """Bytes of a set of images that is kept on the device as a whole, 1 GB; a larger one is read a chunk at a time."""
+
+SAID = 3
+"""Damaged cells of a model that are named one by one."""
 
 T = TypeVar("T")
 Work = list[tuple[Cell, list[Subject]]]
@@ -83,8 +88,9 @@ class Evaluation:
 
         Raises:
             UserError: a model fails on the images, an attack is asked for on one without gradients, or a single image
-                is too much for the memory.
+                is too much for the memory. What other models said of the same images is stored before.
         """
+        self._report_damage(subjects, reporter)
         self._try_out(subjects, reporter)
         self._save_labels()
         for benchmark, found in groupby(self._cells, lambda cell: cell.benchmark):
@@ -96,6 +102,31 @@ class Evaluation:
                 units = [ShowCell(self, cell, subjects, task) for cell, _ in work]
                 work_off(units, self.claims, lambda cell: reporter.say(f"{cell}: another process shows it, waiting"))
                 task.log("done")
+
+    def _report_damage(self, subjects: Sequence[Subject], reporter: Reporter) -> None:
+        """Say which cells will be made again because what is stored of them cannot be used."""
+        for subject in subjects:
+            stored = Stored(self.run, subject.name)
+            faults = [
+                f"predictions/{subject.name}/{cell.name} is damaged ({fault}): made again"
+                for cell in self._cells
+                if (fault := self._fault(cell, subject, stored)) is not None
+            ]
+            for sentence in faults[:SAID]:
+                reporter.warn(sentence)
+            if len(faults) > SAID:
+                reporter.warn(f"{len(faults) - SAID} more cells of {subject.name} are damaged: made again")
+
+    def _fault(self, cell: Cell, subject: Subject, stored: Stored) -> str | None:
+        """What is wrong with a cell; None for one that is good, not there, or of another model or other images."""
+        path = stored.path(cell.name)
+        refuse_folder(path)
+        if not path.exists():
+            return None
+        damage = stored.damage(cell.name)
+        if damage is not None or not stored.has(cell.name, cell.fingerprint(subject.identity)):
+            return damage
+        return stored.fault(cell.name, len(cell.subset), len(self.dataset.classes), cell.passes)
 
     def _save_labels(self) -> None:
         test = self.dataset.test.labels
@@ -129,7 +160,9 @@ class Evaluation:
         """What `check_model` says, from as many images as fit into memory."""
         try:
             return check_model(subject, network, probe.images, probe.labels, len(self.dataset.classes))
-        except torch.OutOfMemoryError:
+        except (MemoryError, RuntimeError) as error:
+            if not is_out_of_memory(error):
+                raise
             if len(probe) < LEAST_PROBE:
                 raise _too_large(subject) from None
         return self._check(subject, network, probe.part(slice(0, len(probe) // 2)))
@@ -159,36 +192,57 @@ class Evaluation:
         return Subset(torch.tensor(images.images[:]).to(self.device), labels)
 
     def missing(self, cell: Cell, subjects: Sequence[Subject]) -> list[Subject]:
-        """Those whose predictions for a cell are not stored."""
-        return [
-            subject
-            for subject in subjects
-            if not Stored(self.run, subject.name).has(cell.name, cell.fingerprint(subject.identity))
-        ]
+        """Those whose predictions for a cell are not stored, or cannot be used."""
+        return [subject for subject in subjects if not self._has(cell, subject)]
+
+    def _has(self, cell: Cell, subject: Subject) -> bool:
+        stored = Stored(self.run, subject.name)
+        made = stored.has(cell.name, cell.fingerprint(subject.identity))
+        return made and self._fault(cell, subject, stored) is None
 
     def show_cell(self, cell: Cell, subjects: Sequence[Subject], task: Task) -> None:
-        """Show a cell to models and keep what they say."""
+        """Show a cell to models and keep what they say.
+
+        Raises UserError where a model fails; what the others said is stored before.
+        """
         gathered = [Gathered(cell, Stored(self.run, subject.name), subject.identity, self.held) for subject in subjects]
         chunks = ((part, cell.make(part)) for part in cell.chunks(self.batch.size))
         try:
             for part, images in read_ahead(chunks) if cell.waits else chunks:
-                said: dict[str, Part] = {}  # by identity: one network may have two names
+                said: dict[str, Part | UserError] = {}  # by identity: one network may have two names
                 for subject, own in zip(subjects, gathered, strict=True):
-                    if subject.identity not in said:
-                        said[subject.identity] = self._show(cell, subject, images, part)
-                    own.add(said[subject.identity])
+                    if own.failure is None:
+                        if subject.identity not in said:
+                            said[subject.identity] = self._said(cell, subject, images, part)
+                        own.take(said[subject.identity])
                     task.advance(len(part) * cell.passes)
+                if all(own.failure for own in gathered):
+                    break
             for own in gathered:
                 own.finish()
         finally:
             for own in gathered:
                 own.discard()
+        for own in gathered:
+            if own.failure is not None:
+                raise own.failure
+
+    def _said(self, cell: Cell, subject: Subject, images: Tensor, part: Subset) -> Part | UserError:
+        """What a model says of a chunk, or why it says nothing."""
+        try:
+            return self._show(cell, subject, images, part)
+        except UserError as error:
+            return error
 
     def _show(self, cell: Cell, subject: Subject, images: Tensor, part: Subset) -> Part:
         try:
-            network = self._counting(self.pool.get(subject, folded=cell.folded))
-            return cell.show(network, images, part, self.batch)
-        except torch.OutOfMemoryError:
+            with named(subject.name, cell.name):
+                with foreign("it cannot be made ready"):
+                    network = self._counting(self.pool.get(subject, folded=cell.folded))
+                return cell.show(Guarded(network, len(self.dataset.classes)), images, part, self.batch)
+        except (MemoryError, RuntimeError) as error:
+            if not is_out_of_memory(error):
+                raise
             raise _too_large(subject) from None
 
     def _counting(self, network: nn.Module) -> nn.Module:

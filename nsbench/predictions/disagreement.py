@@ -6,7 +6,8 @@ from pathlib import Path
 import numpy as np
 
 from nsbench.config.evaluation import EvaluationConfig
-from nsbench.predictions.store import FAST, Stored
+from nsbench.predictions.kinds import FAST
+from nsbench.predictions.store import Stored
 
 
 def disagreements(config: EvaluationConfig, run: Path, names: Sequence[str]) -> Iterator[str]:

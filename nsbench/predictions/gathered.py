@@ -1,7 +1,10 @@
 """The predictions of one model for one cell, gathered until the cell is complete."""
 
+from torch import Tensor
+
+from nsbench.errors import UserError
 from nsbench.files import remove_leftovers_of
-from nsbench.predictions.cell import Cell, Part
+from nsbench.predictions.cell import FINITE, Cell, Part
 from nsbench.predictions.store import Stored
 from nsbench.predictions.tensor_file import Kind, TensorFile
 
@@ -20,9 +23,13 @@ class Gathered:
         stored: the model's predictions.
         identity: identity of the model.
         held: bytes that are kept in memory.
+
+    Attributes:
+        failure: why the model has no predictions for the cell; None while nothing is wrong.
     """
 
     def __init__(self, cell: Cell, stored: Stored, identity: str, held: int) -> None:
+        self.failure: UserError | None = None
         self._cell, self._stored, self._held = cell, stored, held
         self._fingerprint = cell.fingerprint(identity)
         remove_leftovers_of(stored.path(cell.name))
@@ -30,22 +37,44 @@ class Gathered:
         self._bytes = 0
         self._written = 0
         self._file: TensorFile | None = None
+        self._not_finite: Tensor | int = 0
 
-    def add(self, part: Part) -> None:
-        """Take what was predicted for the next images."""
+    def take(self, said: Part | UserError) -> None:
+        """Take what was predicted for the next images, or why nothing was, after which nothing is taken."""
+        if isinstance(said, UserError):
+            self.failure = said
+        else:
+            self._add(said)
+
+    def _add(self, part: Part) -> None:
+        self._not_finite = self._not_finite + (~self._cell.finite(part)).sum()
+        part = {name: values for name, values in part.items() if name != FINITE}
         self._parts.append(part)
         self._bytes += sum(values.numel() * values.element_size() for values in part.values())
         if self._bytes > self._held:
             self._spill()
 
     def finish(self) -> None:
-        """Write the cell, which appears whole."""
+        """Write the cell, which appears whole; none of it where logits are not numbers, which is a failure."""
+        self.failure = self.failure or self._garbage()
+        if self.failure is not None:
+            return
         if self._file is None:
             arrays = self._cell.join(self._parts)
             self._stored.save(self._cell.name, arrays, self._fingerprint, self._cell.image_identity)
         else:
             self._spill()
             self._file.finish()
+
+    def _garbage(self) -> UserError | None:
+        """What to say of logits that are NaN or infinite; the host waits for the device to count them."""
+        count = int(self._not_finite)
+        if not count:
+            return None
+        return UserError(
+            f"{self._stored.model} on {self._cell.name}: its logits are NaN or infinite for {count:,} of "
+            f"{self._cell.shown}: check its weights and its preprocessing."
+        )
 
     def discard(self) -> None:
         """Delete what is on the disk of a cell that was not finished."""

@@ -1,4 +1,4 @@
-"""A safetensors file that is written part by part, for arrays that are never whole in memory."""
+"""A sealed file that is written part by part, for arrays that are never whole in memory."""
 
 import json
 import math
@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from safetensors.numpy import save
 
 from nsbench.files import PartialFile
+from nsbench.predictions.sealed import PLACE, metadata, seal
 
 _LENGTH_BYTES = 8  # the header's length stands before it, little-endian
 _ALIGNMENT = 8  # spaces fill the header up to a multiple of it
@@ -24,20 +25,19 @@ class Kind(NamedTuple):
 
 
 class TensorFile:
-    """Named arrays that arrive in parts; the file is byte for byte what `safetensors.numpy.save` makes of the whole.
+    """Named arrays that arrive in parts; the file is byte for byte what `sealed` makes of the whole.
 
     Args:
         path: path of the file, which appears with `finish`.
         arrays: what it will hold.
-        metadata: text that goes with them; a single entry, since several would come in any order.
+        origin: text that goes with them.
 
     Raises:
         UserError: the folder cannot be written; later, the disk is full.
     """
 
-    def __init__(self, path: Path, arrays: Mapping[str, Kind], metadata: Mapping[str, str]) -> None:
-        assert len(metadata) <= 1, sorted(metadata)
-        header, self._offsets = _layout(arrays, metadata)
+    def __init__(self, path: Path, arrays: Mapping[str, Kind], origin: str) -> None:
+        header, self._offsets = _layout(arrays, metadata(origin))
         self._arrays = dict(arrays)
         self._missing = {name: math.prod(kind.shape) for name, kind in arrays.items()}
         self._file = PartialFile(path)
@@ -64,8 +64,9 @@ class TensorFile:
         self._missing[name] -= part.size
 
     def finish(self) -> None:
-        """Let the file appear at its path, now that all of it is written."""
+        """Seal the file and let it appear at its path, now that all of it is written."""
         assert not any(self._missing.values()), self._missing
+        self._file.write(PLACE, seal(self._file.chunks()))
         self._file.finish()
 
     def discard(self) -> None:

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from nsbench.errors import UserError, hint
+from nsbench.names import check_name
 from nsbench.plugins import load_plugins
 
 if TYPE_CHECKING:
@@ -103,8 +104,9 @@ def register_attack(attack: Attack) -> None:
     """Add an attack; adding the same one twice is not a mistake.
 
     Raises:
-        UserError: another one has this name.
+        UserError: another one has this name, or it cannot be a name.
     """
+    check_name(attack.name, "The attack")
     if _REGISTERED.setdefault(attack.name, attack) != attack:
         raise UserError(f"There is another attack called {attack.name!r}: choose another name.")
 

@@ -1,6 +1,7 @@
 """The benchmarks there are, by name; a program may add its own."""
 
 from nsbench.errors import UserError, hint
+from nsbench.names import check_name
 from nsbench.plugins import load_plugins
 from nsbench.protocols.cifar import PROTOCOLS, corruptions_of, perturbations_of
 from nsbench.protocols.protocol import Protocol
@@ -14,8 +15,11 @@ def register(protocol: Protocol) -> None:
     """Add a benchmark; adding the same one twice is not a mistake.
 
     Raises:
-        UserError: another one has this name, or it is one that only the -C or -P of a data set may have.
+        UserError: another one has this name, it is one that only the -C or -P of a data set may have, or it or one of
+            its members cannot be called so.
     """
+    for name in (protocol.name, *protocol.names):
+        check_name(name, "The benchmark or corruption")
     if protocol.name.endswith(_OWN) and not is_own(protocol):
         raise UserError(f"{protocol.name!r} ends like a data set's own -C or -P: choose another name.")
     if _REGISTERED.setdefault(protocol.name, protocol) != protocol:

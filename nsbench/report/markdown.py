@@ -2,6 +2,7 @@
 
 import re
 
+from nsbench.errors import printable
 from nsbench.report.tables.table import MOST_ROWS, Table, TableCell
 
 
@@ -19,7 +20,7 @@ def escape_markdown(value: object) -> str:
     """
     if isinstance(value, Markdown):
         return value
-    text = " ".join(str(value).split())
+    text = printable(" ".join(str(value).split()))
     text = text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
     text = re.sub(r"([\\`*\[\]|~#$!])", r"\\\1", text)
     return re.sub(r"(?<![^\W_])_|_(?![^\W_])", r"\\_", text)
@@ -72,4 +73,4 @@ def fenced(text: str) -> Markdown:
     """A code block whose fence is longer than any run of backticks inside."""
     longest = max((len(run) for run in re.findall(r"`+", text)), default=0)
     fence = "`" * max(3, longest + 1)
-    return Markdown(f"{fence}text\n{text}\n{fence}")
+    return Markdown(f"{fence}text\n{printable(text)}\n{fence}")

@@ -9,14 +9,16 @@ from urllib.parse import quote
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
-from nsbench import files
+from nsbench.errors import printable
 from nsbench.report.figures.drawing import Picture
+from nsbench.report.listing import replace_report
 from nsbench.report.lookup import Lookup
 from nsbench.report.markdown import Markdown, escape_markdown, fenced, notes_markdown, table_markdown
 from nsbench.report.prose import answers
-from nsbench.report.sections import Section, sections
+from nsbench.report.sections import Section, image_bytes, sections
 from nsbench.report.stamp import spelled_out
 from nsbench.report.tables.table import Table, column_groups
+from nsbench.results.frames import harmless
 from nsbench.results.record import Results
 
 LOADER = PackageLoader("nsbench.report")
@@ -25,22 +27,20 @@ LOADER = PackageLoader("nsbench.report")
 def write_report(results: Results, run_folder: Path) -> Path:
     """Write `report/` under `run_folder` and return its `index.html`.
 
-    The same record gives the same bytes. Raises UserError when a sample image that the record names
+    The same record gives the same bytes. What an earlier report wrote and this one does not is deleted, see
+    `nsbench.report.listing`. Raises UserError when a sample image that the record names
     cannot be read or a file cannot be written.
     """
-    folder = run_folder / "report"
     found = sections(results, run_folder)
-    for section in found:
-        for block in section.blocks:
-            if isinstance(block, Picture):
-                for name, panel in zip(panel_files(block), block.panels, strict=True):
-                    files.write_text(folder / name, panel.standalone())
-            else:
-                files.write_text(folder / "tables" / f"{block.identifier}.csv", table_csv(block))
-    files.write_text(folder / "report.md", render_markdown(results, found))
-    index = folder / "index.html"
-    files.write_text(index, render_html(results, found))
-    return index
+    texts: dict[str, str] = {}
+    for block in (block for section in found for block in section.blocks):
+        if isinstance(block, Picture):
+            texts |= dict(zip(panel_files(block), (panel.standalone() for panel in block.panels), strict=True))
+        else:
+            texts[f"tables/{block.identifier}.csv"] = table_csv(block)
+    texts |= {"report.md": render_markdown(results, found), "index.html": render_html(results, found)}
+    replace_report(run_folder, texts, {one.file: image_bytes(one, run_folder) for one in results.samples})
+    return run_folder / "report" / "index.html"
 
 
 def panel_files(picture: Picture) -> list[str]:
@@ -89,9 +89,10 @@ def render_html(results: Results, found: list[Section]) -> str:
 
 
 def unbroken(value: object) -> object:
-    """Keep `95 %`, `n = 500` and `p < 0.001` on one line."""
+    """Keep `95 %`, `n = 500` and `p < 0.001` on one line; control characters are spelled out."""
     if type(value) is not str:
         return value
+    value = printable(value)
     return re.sub(r" (?=%)|(?<=\b[np]) (?=[=<])|(?<=\b[np] [=<]) ", "\N{NO-BREAK SPACE}", value)
 
 
@@ -132,19 +133,20 @@ def table_csv(table: Table) -> str:
     header = [first.title, "group"]
     for column in others:
         header += [column.title, f"{column.title} low", f"{column.title} high"] if column.numeric else [column.title]
-    writer.writerow([*map(spelled_out, header), "notes"])
+    writer.writerow([*map(plain, header), "notes"])
     notes, group = dict(table.notes), ""
     for row in table.rows:
         group = row.heading or group
-        line: list[object] = [spelled_out(row.cells[0].text), spelled_out(group)]
+        line: list[object] = [plain(row.cells[0].text), plain(group)]
         for column, cell in zip(others, row.cells[1:], strict=True):
-            line += (
-                [shown(end) for end in (cell.number, cell.low, cell.high)]
-                if column.numeric
-                else [spelled_out(cell.text)]
-            )
-        writer.writerow([*line, "; ".join(notes[mark] for cell in row.cells for mark in cell.marks)])
+            line += [shown(end) for end in (cell.number, cell.low, cell.high)] if column.numeric else [plain(cell.text)]
+        writer.writerow([*line, plain("; ".join(notes[mark] for cell in row.cells for mark in cell.marks))])
     return text.getvalue()
+
+
+def plain(text: str) -> str:
+    """A text cell that no spreadsheet takes for a formula, with its marks spelled out and no control characters."""
+    return harmless(printable(spelled_out(text)))
 
 
 def shown(value: float | None) -> str:

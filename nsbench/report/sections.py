@@ -30,6 +30,8 @@ from nsbench.results.key import Kind
 from nsbench.results.record import Results, SampleImage
 
 PNG = b"\x89PNG\r\n\x1a\n"
+LARGEST_IMAGE = 2**24
+"""Bytes of an example image at most; a strip has some ten thousand."""
 KINDS = {
     "corruption": "Corruptions",
     "perturbation": "Perturbations",
@@ -218,7 +220,12 @@ def galleries(results: Results, run_folder: Path) -> list[Gallery]:
 
 
 def embedded(sample: SampleImage, run_folder: Path) -> str:
-    """The PNG as a data URI.
+    """The PNG as a data URI; errors as of `image_bytes`."""
+    return "data:image/png;base64," + base64.b64encode(image_bytes(sample, run_folder)).decode()
+
+
+def image_bytes(sample: SampleImage, run_folder: Path) -> bytes:
+    """The PNG.
 
     Raises UserError when the file is missing, is no PNG, or lies outside the run folder (a record
     made elsewhere must not pull a private file into a report).
@@ -233,7 +240,7 @@ def embedded(sample: SampleImage, run_folder: Path) -> str:
         raise UserError(
             f"Sample image {sample.file!r} is missing from {run_folder}: make it again with `nsbench evaluate`."
         )
-    content = path.read_bytes()
+    content = path.read_bytes() if path.stat().st_size <= LARGEST_IMAGE else b""
     if not content.startswith(PNG):
         raise UserError(f"Sample image {path} is not a PNG file: delete it and make it again with `nsbench evaluate`.")
-    return "data:image/png;base64," + base64.b64encode(content).decode()
+    return content

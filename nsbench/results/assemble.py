@@ -109,7 +109,8 @@ def assemble(setup: Setup) -> Results:
     Raises UserError naming predictions that are missing.
     """
     resampler = Resampler(setup.evaluation.bootstrap_resamples, setup.seed)
-    measurer = Measurer(setup.run, setup.evaluation, resampler, setup.baseline, setup.data.name)
+    classes = len(setup.data.classes)
+    measurer = Measurer(setup.run, setup.evaluation, resampler, setup.baseline, setup.data.name, classes)
     groups = seed_groups(setup.records)
     compared: dict[str, dict[Key, Number]] = {}
     measurements: list[Measurement] = []
@@ -118,7 +119,7 @@ def assemble(setup: Setup) -> Results:
         model, name = measurer.predicted(str(record)), str(record)
         numbers = list(measurer.numbers(model))
         measurements += [measurement(number, name, setup.baseline) for number in numbers]
-        diagnostics.append(_diagnostics(model, measurer, len(setup.data.classes)))
+        diagnostics.append(_diagnostics(model, measurer, classes))
         pairs = [pair for pair in setup.pairs if name in (pair.candidate, pair.baseline)]
         compared[name] = {one.key: one for one in numbers if any(pair.takes(one.key) for pair in pairs)}
         for group in groups:
@@ -134,7 +135,7 @@ def assemble(setup: Setup) -> Results:
         baseline=setup.baseline,
         checkpoints=[record for record in setup.records if isinstance(record, CheckpointRecord)],
         models=[record for record in setup.records if isinstance(record, ModelRecord)],
-        benchmarks=[*sets, *further_sets(setup.evaluation, setup.run, test)],
+        benchmarks=[*sets, *further_sets(setup.evaluation, setup.run, test, classes)],
         measurements=measurements,
         comparisons=corrected([one for pair in setup.pairs for one in _compared(pair, compared)]),
         seed_means=[mean for group in groups for mean in group.means()],

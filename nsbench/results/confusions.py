@@ -4,7 +4,7 @@ from typing import Self
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from nsbench.checkpoints.record import Count, Record
 
@@ -22,6 +22,14 @@ class Confusions(Record):
     most: list[tuple[Count, Count, Count]] = Field(
         description="true class, predicted class and images of the most frequent confusions, descending"
     )
+
+    @model_validator(mode="after")
+    def _is_of_one_number_of_classes(self) -> Self:
+        """Raise ValueError where a class is spoken of that is not counted."""
+        known = len(self.images)
+        if len(self.right) != known or any(max(one[:2]) >= known for one in self.most):
+            raise ValueError("confusions of a class that has no images")
+        return self
 
     @classmethod
     def of(cls, matrix: NDArray[np.int64]) -> Self:

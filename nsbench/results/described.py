@@ -79,17 +79,19 @@ def benchmark_sets(
     return sets
 
 
-def further_sets(config: EvaluationConfig, run: Path, test: int) -> Iterator[BenchmarkSet]:
+def further_sets(config: EvaluationConfig, run: Path, test: int, classes: int) -> Iterator[BenchmarkSet]:
     """Every further benchmark behind the numbers of a record.
 
     Args:
         config: what was measured.
         run: the folder with `predictions/`.
         test: images in the test set.
+        classes: number of classes of the data set.
     """
     for protocol in map(find_protocol, config.protocols):
         if protocol.kind == "test_set":
-            yield plain_test_set(protocol.name, protocol.title, len(load_test_set_labels(run, protocol.name)))
+            images = len(load_test_set_labels(run, protocol.name, classes))
+            yield plain_test_set(protocol.name, protocol.title, images)
         else:
             yield further_set(protocol, protocol.names, _limited(config.corruption_images, test), test)
 

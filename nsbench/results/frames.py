@@ -95,6 +95,21 @@ def _compared(record: type[Keyed], found: Sequence[Comparison | SeedComparison])
     return _frame((*fields[:behind], *TEXTS, *fields[behind:], *KEY), map(_row, found))
 
 
+def harmless(text: str) -> str:
+    """A text cell of a CSV file that no spreadsheet takes for a formula; numbers stay as they are.
+
+    >>> harmless("=HYPERLINK(1)"), harmless("-0.5"), harmless("fog")
+    ("'=HYPERLINK(1)", '-0.5', 'fog')
+    """
+    if not text.startswith(("=", "+", "-", "@", "\t", "\r")):
+        return text
+    try:
+        float(text)
+    except ValueError:
+        return f"'{text}"
+    return text
+
+
 def _row(one: Keyed) -> dict[str, Any]:
     fields = {name: getattr(one, name) for name in type(one).model_fields if name != "key"}
     if isinstance(one, SeedComparison):

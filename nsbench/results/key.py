@@ -6,6 +6,8 @@ from typing import Any, Literal, get_args
 
 from pydantic import ConfigDict
 
+from nsbench.config.fields import Name, OptionalName
+
 Kind = Literal["clean", "scaled", "attack", "corruption", "perturbation", "test_set"]
 KINDS: tuple[Kind, ...] = get_args(Kind)
 
@@ -22,11 +24,11 @@ class Key:
 
     kind: Kind
     """Clean images, these after temperature scaling, attacked ones, or those of a benchmark."""
-    metric: str
+    metric: Name
     """A name of METRICS: top1_error, expected_calibration_error, ..."""
-    protocol: str = ""
+    protocol: OptionalName = ""
     """The benchmark, such as `cifar10-c` or `cifar10.1`; empty for clean, scaled and attacked images."""
-    member: str = ""
+    member: OptionalName = ""
     """A corruption, a perturbation or an attack; empty for a mean and for a whole set."""
     severity: int | None = None
     """The severity of one cell of a corruption."""

@@ -8,6 +8,7 @@ from typing import Annotated, Literal
 from pydantic import Field, PlainSerializer
 
 from nsbench.checkpoints.record import CheckpointName, Count, Record
+from nsbench.config.fields import ModelName, Name, OptionalName, Seed
 from nsbench.results.key import Key, Kind
 
 
@@ -32,7 +33,7 @@ class Keyed(Record):
 class Measurement(Keyed):
     """One number, with its 95 % interval, what it was measured on and what it is relative to."""
 
-    model: str = Field(description="a checkpoint as STUDY/seedK/genI-NETWORK, or the name of another model")
+    model: ModelName = Field(description="a checkpoint as STUDY/seedK/genI-NETWORK, or the name of another model")
     value: float | None = Field(description="None where the number is undefined; `note` says why")
     unbiased: float | None = Field(
         default=None,
@@ -47,15 +48,15 @@ class Measurement(Keyed):
     )
     ci_high: float | None
     n: Count = Field(description="images (sequences for perturbations) it was measured on")
-    baseline: str | None = Field(description="the model it is relative to")
+    baseline: ModelName | None = Field(description="the model it is relative to")
     note: str | None = Field(default=None, description="a caution that must be printed beside the number")
 
 
 class Comparison(Keyed):
     """One number of two models on the same images: the paired difference, its interval and its p-value."""
 
-    candidate: str = Field(description="the name of a model")
-    baseline: str = Field(description="the model it is compared with")
+    candidate: ModelName = Field(description="the name of a model")
+    baseline: ModelName = Field(description="the model it is compared with")
     family: str = Field(
         default="all comparisons",
         description="the question that it helps to answer; Holm's correction is over a family",
@@ -92,7 +93,7 @@ class SeedMean(Keyed):
     """One number averaged over networks that differ in their seed alone."""
 
     group: str = Field(description="STUDY/genI-NETWORK, with a number after it where two recipes would share it")
-    seeds: list[int]
+    seeds: list[Seed]
     value: float | None
     ci_low: float | None = Field(description="95 % interval over both images and seeds")
     ci_high: float | None
@@ -108,7 +109,7 @@ class SeedComparison(Keyed):
 
     candidate: str = Field(description="the `group` of a mean over seeds")
     baseline: str = Field(description="the group it is compared with")
-    seeds: list[int] = Field(description="in both groups; networks of one seed share split and resamples")
+    seeds: list[Seed] = Field(description="in both groups; networks of one seed share split and resamples")
     family: str = Field(description="as in `Comparison`")
     candidate_value: float | None
     baseline_value: float | None
@@ -126,15 +127,17 @@ class BenchmarkSet(Record):
     """The images a group of numbers was measured on."""
 
     kind: Kind
-    protocol: str = Field(default="", description="as in the keys of its measurements")
-    attack: str = Field(default="", description="the name of the attack, where it is one")
+    protocol: OptionalName = Field(default="", description="as in the keys of its measurements")
+    attack: OptionalName = Field(default="", description="the name of the attack, where it is one")
     name: str = Field(
         description="such as `nsbench-c v1 (5 of 15 corruptions, first 500 test images)`; an attack's steps and starts"
     )
     images: Count
     complete: bool = Field(description="False for a subset, which is never printed under the full set's name")
-    counted: list[str] = Field(default=[], description="members that enter the means")
-    shown: list[str] = Field(default=[], description="members measured but never averaged, such as gaussian_blur in -C")
-    missing: list[str] = Field(default=[], description="canonical members that were not measured")
+    counted: list[Name] = Field(default=[], description="members that enter the means")
+    shown: list[Name] = Field(
+        default=[], description="members measured but never averaged, such as gaussian_blur in -C"
+    )
+    missing: list[Name] = Field(default=[], description="canonical members that were not measured")
     severities: list[int] = Field(default=[])
     seed: int | None = None

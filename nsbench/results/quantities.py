@@ -12,6 +12,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from nsbench.config.names import METRICS
 from nsbench.errors import UserError
+from nsbench.names import check_name
 from nsbench.plugins import load_plugins
 from nsbench.results.key import Key, Kind
 
@@ -106,8 +107,9 @@ def built_in(name: str) -> bool:
 def register(new: Metric) -> None:
     """Add a metric of clean logits, which `evaluation.metrics` and `--on` may name from then on.
 
-    Raises UserError where the name is taken, or there is no function to measure it by.
+    Raises UserError where the name is taken or cannot be one, or there is no function to measure it by.
     """
+    check_name(new.name, "The metric")
     if built_in(new.name) or _REGISTERED.get(new.name, new) != new:
         raise UserError(f"There is a metric {new.name!r} already: give yours another name.")
     if new.function is None:

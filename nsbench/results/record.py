@@ -5,11 +5,13 @@ holds no clock time and no path, so the same command with the same seed on the s
 the same bytes.
 """
 
-from typing import TYPE_CHECKING, Any, Literal
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Literal, Self
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
-from nsbench.checkpoints.record import CheckpointRecord, Count, Record
+from nsbench.checkpoints.record import CheckpointRecord, Count, Record, Table
+from nsbench.config.fields import ChosenName, ModelName, Name, SampleFile
 from nsbench.models.record import ModelRecord
 from nsbench.results.confusions import Confusions
 from nsbench.results.frames import measurement_frame
@@ -33,7 +35,7 @@ class ReliabilityBin(Record):
 class Diagnostics(Record):
     """What a picture shows and a table does not."""
 
-    model: str
+    model: ModelName
     reliability: list[ReliabilityBin]
     scaled_reliability: list[ReliabilityBin] = Field(
         default=[], description="after temperature scaling; empty where no temperature was fitted"
@@ -47,20 +49,27 @@ class Diagnostics(Record):
     )
     confusions: Confusions | None = Field(default=None, description="instead, where there are many classes")
 
+    @model_validator(mode="after")
+    def _is_square(self) -> Self:
+        """Raise ValueError where the confusion matrix is not square."""
+        if any(len(row) != len(self.confusion) for row in self.confusion):
+            raise ValueError("a confusion matrix that is not square")
+        return self
+
 
 class SampleImage(Record):
     """A strip of example images stored beside the record."""
 
     kind: Literal["corruption", "perturbation", "fgsm", "noise"]
     name: str
-    file: str = Field(description="PNG, relative to the run folder")
+    file: SampleFile = Field(description="PNG, relative to the run folder")
     caption: str
 
 
 class DatasetRecord(Record):
     """The data a run used."""
 
-    name: str
+    name: Name
     title: str
     licence: str
     citation: str
@@ -90,11 +99,11 @@ class Results(Record):
 
     format: Literal["nsbench-results"] = "nsbench-results"
     format_version: Literal[4] = 4
-    name: str
-    config: dict[str, Any]
+    name: ChosenName
+    config: Table
     data: DatasetRecord
     provenance: Provenance
-    baseline: str | None = Field(
+    baseline: ModelName | None = Field(
         description="the model that corruption error and flip rate are relative to; None: nothing is relative"
     )
     checkpoints: list[CheckpointRecord] = Field(description="networks that nsbench trained")
@@ -107,6 +116,30 @@ class Results(Record):
     diagnostics: list[Diagnostics]
     samples: list[SampleImage]
     warnings: list[str] = Field(description="sentences a reader must see, such as an empty selection")
+
+    @model_validator(mode="after")
+    def _refers_to_what_it_has(self) -> Self:
+        """Raise ValueError where a model that it speaks of is not among those that it describes."""
+        names = [str(one) for one in (*self.checkpoints, *self.models)]
+        known = set(names)
+        if len(known) < len(names):
+            raise ValueError("two models have one name")
+        unknown = next((name for name in self._named() if name not in known), None)
+        if unknown is not None:
+            raise ValueError(f"{unknown!r} is none of its models")
+        return self
+
+    def _named(self) -> Iterator[str]:
+        """Every name of a model that is spoken of."""
+        if self.baseline is not None:
+            yield self.baseline
+        for one in self.measurements:
+            yield one.model
+            if one.baseline is not None:
+                yield one.baseline
+        for pair in self.comparisons:
+            yield from (pair.candidate, pair.baseline)
+        yield from (diagnostics.model for diagnostics in self.diagnostics)
 
     def number(
         self,

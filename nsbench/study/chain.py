@@ -6,7 +6,7 @@ from pathlib import Path
 
 from nsbench.checkpoints.labels import Labels, networks_folder
 from nsbench.checkpoints.record import CheckpointRecord, SelectionRecord
-from nsbench.checkpoints.store import has_checkpoint, read_checkpoint
+from nsbench.checkpoints.store import check_place, has_checkpoint, read_checkpoint
 from nsbench.claims import Claims, work_off
 from nsbench.errors import UserError
 from nsbench.files import remove_leftovers
@@ -39,6 +39,7 @@ class TrainOne:
 
     def do(self) -> None:
         """Train it."""
+        check_place(self.trainer.networks / self.name)
         remove_leftovers(self.trainer.networks / self.name)
         self.trainer.train(self.planned.recipe, str(self.planned.name), self.reporter)
 

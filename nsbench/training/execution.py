@@ -32,7 +32,7 @@ class Execution(Protocol):
             The next step to do, each time the state of the learner is whole and may be read.
 
         Raises:
-            torch.OutOfMemoryError: with the state as it was after the last yield.
+            Exception: out of memory, or what a method raises, with the state as it was after the last yield.
         """
         ...
 
@@ -62,7 +62,7 @@ class Eager:
             kept = _copies(_statistics(self.step))
             try:
                 self.step(block.at(number - steps.start))
-            except torch.OutOfMemoryError:
+            except (RuntimeError, MemoryError):
                 _copy(kept, _statistics(self.step))
                 raise
             yield number + 1
@@ -93,12 +93,18 @@ class Captured:
         if self.capture and self.graph is None:
             self.graph = self._captured(inputs)
         self.position.fill_(first - steps.start)
-        for number in range(first, steps.stop):
-            seed_model_noise(self.schedule, number)
-            if self.graph is None:
-                self._once(inputs)
-            else:
-                self.graph.replay()
+        kept = {} if self.graph else _copies(self.step.tensors())
+        try:
+            for number in range(first, steps.stop):
+                seed_model_noise(self.schedule, number)
+                if self.graph is None:
+                    self._once(inputs)
+                else:
+                    self.graph.replay()
+        except (RuntimeError, MemoryError):
+            if kept:  # a graph takes no memory after its capture
+                self.step.restore(kept)
+            raise
         self._wait()
         yield steps.stop
 

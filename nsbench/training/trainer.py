@@ -11,6 +11,7 @@ from pathlib import Path
 
 import torch
 
+from nsbench.devices import is_out_of_memory
 from nsbench.errors import UserError
 from nsbench.networks.classifier import Classifier
 from nsbench.progress import Task
@@ -65,7 +66,7 @@ def train(
         UserError: when the loss is no longer finite, or one image alone needs too much memory.
     """
     step = Step(Learner(network, schedule), data, noise, views)
-    progress = load_state(state, schedule.fingerprint, step)
+    progress = load_state(state, schedule, step, task.reporter.warn)
     return _Training(step, schedule, state, task, examiners, progress, choose(step, schedule)).run()
 
 
@@ -88,8 +89,10 @@ class _Training:
         while self.progress.step < self.schedule.steps:
             try:
                 self._block()
-            except torch.OutOfMemoryError:
-                smaller = True
+            except (RuntimeError, MemoryError) as error:
+                smaller = is_out_of_memory(error)
+                if not smaller:
+                    raise
             else:
                 smaller = False
             if smaller:  # outside the handler, whose traceback would hold the memory

@@ -1,5 +1,6 @@
 """What is checked before any work."""
 
+import os
 from pathlib import Path
 
 from nsbench.checkpoints.initialise import weights_sha256_of
@@ -7,10 +8,38 @@ from nsbench.config.evaluation import EvaluationConfig
 from nsbench.config.resolve import first_difference, load_file
 from nsbench.config.schema import Config
 from nsbench.config.survey import is_survey
-from nsbench.errors import UserError
+from nsbench.errors import UserError, shortened
 from nsbench.networks.names import parse_network_name
 from nsbench.study.methods.method import open_method
 from nsbench.study.plan import CONTROL, SUPERVISED
+
+_LONGEST_PATH = 4096
+"""Bytes of a path that Linux takes, with its end."""
+
+LONGEST = 500
+"""Characters that the longest path below a run's or an evaluation's folder adds to its own, and some to spare."""
+
+_WRITTEN = ("", "networks", "predictions", "samples", "report", "report/tables", "report/figures")
+
+
+def check_writable(folder: Path) -> None:
+    """Raise UserError where what is made hours later could not be written.
+
+    That is below a path that is too long, a file, or a folder without permission.
+
+    Args:
+        folder: the folder of a run or an evaluation, which need not be there yet.
+    """
+    whole = os.path.abspath(folder)  # noqa: PTH100 - no look-up, which a path too long would fail
+    if len(os.fsencode(whole)) + LONGEST > _LONGEST_PATH:
+        raise UserError(f"{shortened(whole)} is too long for what is written below it: choose another with --out.")
+    for name in _WRITTEN:
+        place = folder / name
+        if place.is_dir() and os.access(place, os.W_OK | os.X_OK):
+            continue
+        if place.is_symlink() or place.exists():
+            what = "cannot be written to" if place.is_dir() else "is a file where a folder is needed"
+            raise UserError(f"{place} {what}: choose another folder with --out, or mend that one.")
 
 
 def check_config(config: Config) -> None:

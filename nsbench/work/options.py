@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from nsbench.claims import Claims
+from nsbench.config.trust import NOTHING, Trust
 
 
 @dataclass(frozen=True)
@@ -16,6 +17,7 @@ class Options:
         device: auto, cpu or cuda.
         quiet: show warnings only.
         save_every: least seconds between two saved states of training in progress.
+        trust: what may run as code while models are opened.
     """
 
     out: Path
@@ -23,6 +25,7 @@ class Options:
     device: str = "auto"
     quiet: bool = False
     save_every: float = 60.0
+    trust: Trust = NOTHING
 
     @property
     def claims(self) -> Claims:

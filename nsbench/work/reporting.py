@@ -5,7 +5,7 @@ from pathlib import Path
 from nsbench.claims import Claims
 from nsbench.report.render import write_report
 from nsbench.results.record import Results
-from nsbench.results.store import load_results
+from nsbench.results.store import load_results, require_results
 
 
 def report(folder: Path) -> Path:
@@ -14,7 +14,9 @@ def report(folder: Path) -> Path:
     Raises:
         UserError: there is no record, or it is damaged.
     """
-    return write_report(load_results(folder), folder)
+    require_results(folder)  # before a claim makes anything in a folder that is none of ours
+    with Claims(folder).hold("report"):
+        return write_report(load_results(folder), folder)
 
 
 def write_shared_report(results: Results, claims: Claims) -> Path:

@@ -1,7 +1,9 @@
 """Models of whatever origin measured into one folder: predictions, record and report."""
 
+from collections import Counter
 from collections.abc import Sequence
 
+from nsbench.config.places import seen_from
 from nsbench.config.resolve import to_toml
 from nsbench.config.survey import SurveyConfig
 from nsbench.data.images import Dataset, ImageSet
@@ -45,7 +47,7 @@ def measure_models(config: SurveyConfig, options: Options, given: Sequence[Subje
     what = survey(config, options, given)
     for note in what.source.notes:
         bench.reporter.say(note)
-    enter_folder(options.claims, {"config.toml": to_toml(config)})
+    enter_folder(options.claims, {"config.toml": to_toml(seen_from(config, options.out))})
     with Session(bench):
         results = measure(what, bench)
         write_shared_report(results, options.claims)
@@ -54,7 +56,7 @@ def measure_models(config: SurveyConfig, options: Options, given: Sequence[Subje
 
 def survey(config: SurveyConfig, options: Options, given: Sequence[Subject] = ()) -> Measuring:
     """What an evaluation measures, with all that is checked before it; arguments and errors as of `measure_models`."""
-    subjects = [*open_models(config.models, class_count(config.data, options.data)), *given]
+    subjects = [*open_models(config.models, class_count(config.data, options.data), options.trust), *given]
     check_names(subjects)
     baseline = find_baseline(config.baseline, subjects)
     dataset = load_dataset(config.data, options.data)
@@ -79,10 +81,10 @@ def check_names(subjects: Sequence[Subject]) -> None:
     """Raise UserError unless there are models, each under a name of its own."""
     if not subjects:
         raise UserError("There is no model to measure: name at least one.")
-    names = [subject.name for subject in subjects]
-    for name in names:
-        if names.count(name) > 1:
-            raise UserError(f"Two models are called {name!r}: give each a name of its own with --name.")
+    names = Counter(subject.name.lower() for subject in subjects)  # some file systems see no capitals
+    for subject in subjects:
+        if names[subject.name.lower()] > 1:
+            raise UserError(f"Two models are called {subject.name!r}: give each a name of its own with --name.")
 
 
 def last_images(dataset: Dataset, count: int) -> ImageSet | None:

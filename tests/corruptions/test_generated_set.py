@@ -147,7 +147,7 @@ def test_what_cannot_be_made_is_refused_before_anything_is_written(
 def test_a_set_that_the_disk_cannot_hold_is_refused_before_anything_is_written(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("nsbench.corruptions.files.SPARE_BYTES", 10**18)
+    monkeypatch.setattr("nsbench.corruptions.folder.SPARE_BYTES", 10**18)
     with pytest.raises(UserError, match=r"needs .* GB and the disk has .* GB free"):
         make(tmp_path / "set", names=("contrast",))
     assert not (tmp_path / "set").exists()

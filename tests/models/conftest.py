@@ -8,10 +8,12 @@ import torch
 from torch import Tensor, nn
 
 from nsbench.config.survey import ModelConfig
+from nsbench.config.trust import Trust
 from nsbench.errors import UserError
 from nsbench.models.open import open_models
 from nsbench.models.subject import Subject
 
+ALL = Trust(named=True, code=True)
 NETS = '''"""A user's networks."""
 
 import torch
@@ -79,11 +81,11 @@ def pixels() -> Tensor:
 
 @pytest.fixture(scope="session")
 def one() -> Callable[..., Subject]:
-    """Open one source, which normalises its input itself unless stated otherwise."""
+    """Open one source, trusted and normalising its input itself unless stated otherwise."""
 
-    def opened(source: str | Path, classes: int | None = None, **declared: object) -> Subject:
+    def opened(source: str | Path, classes: int | None = None, trust: Trust = ALL, **declared: object) -> Subject:
         settings = {"inside": not declared.get("mean") and not declared.get("std"), **declared}
-        (subject,) = open_models([ModelConfig(source=str(source), **settings)], classes)  # type: ignore[arg-type]  # a test's own
+        (subject,) = open_models([ModelConfig(source=str(source), **settings)], classes, trust)  # type: ignore[arg-type]  # a test's own
         return subject
 
     return opened
@@ -114,3 +116,17 @@ def logits() -> Callable[[Subject, Tensor], Tensor]:
         return out
 
     return computed
+
+
+def exported(network: nn.Module, path: Path, *, dynamic: bool = True) -> Path:
+    """Export a network to a file."""
+    shapes = ({0: torch.export.Dim("batch", min=1, max=4096)},) if dynamic else None
+    program = torch.export.export(network, (torch.zeros(2, 3, 32, 32),), dynamic_shapes=shapes)
+    torch.export.save(program, path)
+    return path
+
+
+@pytest.fixture(scope="session")
+def program(small: nn.Module, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The small network, exported."""
+    return exported(small, tmp_path_factory.mktemp("program") / "net.pt2")

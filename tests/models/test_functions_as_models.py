@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from nsbench.config.survey import ModelConfig
+from nsbench.config.trust import Trust
 from nsbench.errors import UserError
 from nsbench.models.open import open_models
 from nsbench.models.subject import Subject
@@ -299,4 +300,4 @@ def test_a_repository_that_cannot_be_opened_is_reported(
 
 def test_a_model_named_twice_is_given_once(nets: Path) -> None:
     config = ModelConfig(source=f"{nets}:small", inside=True)
-    assert [subject.name for subject in open_models([config, config])] == ["small"]
+    assert [subject.name for subject in open_models([config, config], trust=Trust(named=True))] == ["small"]

@@ -1,5 +1,6 @@
 """What is tried on a few images before an evaluation."""
 
+import sys
 from collections.abc import Callable
 
 import pytest
@@ -65,6 +66,10 @@ def test_a_good_network_gives_no_warning(good: nn.Module, images: Tensor) -> Non
         (lambda out: out[:, :7], "gives 7 classes, but the data set has 10"),
         (lambda out: out.where(torch.arange(len(out))[:, None] != 5, torch.nan), "NaN or infinite for 1 of 60 images"),
         (lambda out: out / 0, "NaN or infinite for 60 of 60 images"),
+        (lambda out: out.int(), "gives a tensor of int32 (dense): return dense floating-point logits"),
+        (lambda out: out.to(torch.complex64), "gives a tensor of complex64"),
+        (lambda out: out.to_sparse(), "gives a tensor of float32 (sparse)"),
+        (lambda _: sys.exit(0), "fails on 60 images of 32 x 32 pixels (SystemExit: 0)"),
     ],
 )
 def test_an_output_that_is_not_one_finite_logit_per_class_is_reported(
@@ -105,6 +110,17 @@ def test_batch_statistics_in_evaluation_are_noticed_by_what_company_changes(imag
 def test_dropout_in_evaluation_is_noticed_by_asking_twice(good: nn.Module, images: Tensor) -> None:
     with pytest.raises(UserError, match="not deterministic"):
         checked(Changed(good, lambda out: functional.dropout(out, 0.01)), images, torch.zeros(COUNT))
+
+
+def test_nan_when_asked_again_is_noticed(good: nn.Module, images: Tensor) -> None:
+    answers = iter([1.0, torch.nan])
+    with pytest.raises(UserError, match="not deterministic"):
+        checked(Changed(good, lambda out: out * next(answers)), images, torch.zeros(COUNT))
+
+
+def test_a_network_that_fails_where_a_gradient_is_asked_for_is_warned_of(good: nn.Module, images: Tensor) -> None:
+    (warning,) = checked(Changed(good, lambda out: sys.exit(1) if out.requires_grad else out), images)
+    assert "no gradient reaches its images" in warning
 
 
 def test_probabilities_are_warned_of_and_log_probabilities_are_not(good: nn.Module, images: Tensor) -> None:

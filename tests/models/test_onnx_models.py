@@ -1,8 +1,10 @@
 """ONNX files of a user's."""
 
+import os
 import warnings
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -82,3 +84,79 @@ def test_a_missing_file_and_weights_for_it_are_reported(tmp_path: Path, small: n
     path = exported(small, tmp_path / "net.onnx")
     assert f"did you mean {path}?" in refusal(tmp_path / "nett.onnx")
     assert "holds its weights: leave out --weights" in refusal(path, weights=str(path))
+
+
+def stored_beside(path: Path, network: nn.Module) -> Any:
+    """The model in a file whose weights are in `net.data` beside it, without them."""
+    onnx.save(
+        onnx.load(exported(network, path)), path, save_as_external_data=True, location="net.data", size_threshold=0
+    )
+    return onnx.load(path, load_external_data=False)
+
+
+def point(tensor: Any, location: str) -> None:
+    for entry in tensor.external_data:
+        if entry.key == "location":
+            entry.value = location
+
+
+@pytest.mark.parametrize("location", ["../net.data", "{folder}/net.data", "in/../../net.data", "link", "pipe", "gone"])
+def test_weights_outside_the_folder_of_the_file_are_not_read(
+    tmp_path: Path, small: nn.Module, location: str, refusal: Refusal, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "strangers" / "in").mkdir(parents=True)
+    path = tmp_path / "strangers" / "net.onnx"
+    model = stored_beside(path, small)
+    for tensor in model.graph.initializer:
+        point(tensor, location.format(folder=tmp_path))
+    (path.parent / "net.data").rename(tmp_path / "net.data")
+    (path.parent / "link").symlink_to(tmp_path / "net.data")
+    os.mkfifo(path.parent / "pipe")
+    path.write_bytes(model.SerializeToString())
+    monkeypatch.chdir(tmp_path)
+    assert "net.onnx cannot be opened (ValidationError: " in refusal(path)
+
+
+def test_a_sparse_tensor_in_another_file_is_not_looked_for_in_the_current_folder(
+    tmp_path: Path, small: nn.Module, refusal: Refusal, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "net.onnx"
+    model = stored_beside(path, small)
+    dense = next(tensor for tensor in model.graph.initializer if len(tensor.dims) == 2)
+    sparse = model.graph.sparse_initializer.add()
+    sparse.dims.extend(dense.dims)
+    sparse.values.CopyFrom(dense)
+    sparse.values.ClearField("dims")
+    sparse.values.dims.append(torch.Size(dense.dims).numel())
+    sparse.indices.CopyFrom(onnx.numpy_helper.from_array(torch.arange(torch.Size(dense.dims).numel()).numpy(), "at"))
+    model.graph.initializer.remove(dense)
+    path.write_bytes(model.SerializeToString())
+    monkeypatch.chdir(tmp_path)
+    assert f"{path} keeps {dense.name} in another file in a form that is not read" in refusal(path)
+
+
+def test_an_operator_that_is_not_onnxs_own_is_refused(tmp_path: Path, small: nn.Module, refusal: Refusal) -> None:
+    path = exported(small, tmp_path / "net.onnx")
+    model = onnx.load(path)
+    model.graph.node[0].domain, model.graph.node[0].op_type = "strangers", "Evil"
+    model.opset_import.append(onnx.helper.make_opsetid("strangers", 1))
+    onnx.save(model, path)
+    assert "is not a registered function/op" in refusal(path)
+
+
+def test_names_in_a_file_that_are_no_text_are_reported_without_noise(
+    tmp_path: Path, small: nn.Module, refusal: Refusal, capfd: pytest.CaptureFixture[str]
+) -> None:
+    path = exported(small, tmp_path / "net.onnx")
+    capfd.readouterr()
+    path.write_bytes(path.read_bytes().replace(b"images", b"imag\xe9\xa1"))
+    assert "net.onnx cannot be opened" in refusal(path)
+    assert capfd.readouterr() == ("", "")
+
+
+def test_a_file_that_arrived_in_part_is_reported(tmp_path: Path, small: nn.Module, refusal: Refusal) -> None:
+    path = exported(small, tmp_path / "net.onnx")
+    whole = path.read_bytes()
+    for part in (0, 1, len(whole) // 2, len(whole) - 3):
+        path.write_bytes(whole[:part])
+        assert "net.onnx cannot be opened" in refusal(path)

@@ -13,6 +13,7 @@ from nsbench.checkpoints.record import TrainedNetwork
 from nsbench.checkpoints.store import CheckpointFile, load_network, save_checkpoint
 from nsbench.config.resolve import resolve, to_toml
 from nsbench.config.survey import ModelConfig
+from nsbench.config.trust import Trust
 from nsbench.errors import UserError
 from nsbench.models.open import open_models
 from nsbench.models.subject import Subject
@@ -22,6 +23,7 @@ from nsbench.study.plan import make_plan
 One = Callable[..., Subject]
 Refusal = Callable[..., str]
 Logits = Callable[[Subject, Tensor], Tensor]
+NAMED = Trust(named=True)
 NETWORK = "resnet8-w0.125"
 TEACHER, STUDENT, BASELINE = (
     f"{name}-{NETWORK}" for name in ("hard/seed0/gen0", "hard/seed0/gen1", "supervised/seed0/gen0")
@@ -80,7 +82,7 @@ def make_run(folder: Path, seed: int = 0) -> Path:
 
 
 def names(*configs: ModelConfig) -> list[str]:
-    return [subject.name for subject in open_models(configs)]
+    return [subject.name for subject in open_models(configs, trust=NAMED)]
 
 
 def test_a_run_folder_gives_its_checkpoints_in_order(tmp_path: Path, pixels: Tensor, logits: Logits) -> None:
@@ -164,7 +166,7 @@ def test_names_are_made_unique_and_the_first_keeps_its_own(nets: Path, tmp_path:
         configs.append(ModelConfig(source=f"{nets}:small", weights=str(file), inside=True))
     configs.append(ModelConfig(source=f"{nets}:small", mean=(0, 0, 0), std=(1, 1, 1)))
     assert names(*configs) == ["small", "small-a", "small-b", "small-2"]
-    subjects = open_models(configs)
+    subjects = open_models(configs, trust=NAMED)
     assert [str(subject.record) for subject in subjects] == [subject.name for subject in subjects]
 
 
@@ -196,4 +198,4 @@ def test_a_name_that_no_path_can_contain_is_refused(nets: Path, name: str, refus
 def test_one_name_for_two_models_is_reported(nets: Path) -> None:
     config = ModelConfig(source=f"{nets}:small", inside=True, name="a")
     with pytest.raises(UserError, match="Two models are named A"):
-        open_models([config, config.model_copy(update={"name": "A"})])
+        open_models([config, config.model_copy(update={"name": "A"})], trust=NAMED)

@@ -1,5 +1,9 @@
 """Network names: what is one, and what is said of what is none."""
 
+from collections.abc import Callable
+from pathlib import Path
+from subprocess import CompletedProcess
+
 import pytest
 
 from nsbench.errors import UserError
@@ -30,6 +34,9 @@ def test_a_name_reads_back_as_it_was_written(name: str) -> None:
         ("efficientnet_b3", "is not a network", "efficientnet-b3"),
         ("efficientnet-b00", "is not a network", "efficientnet-b0"),
         ("efficientnet-b8", "larger than any", "efficientnet-b7"),
+        ("resnet1208", "is deeper than 1202", "resnet1202"),
+        ("resnet99999998", "is deeper than 1202", "resnet1202"),
+        ("resnet20-w99999", "width factor", "resnet20-w16"),
     ],
 )
 def test_a_name_that_is_no_network_is_refused_with_the_nearest_one(name: str, fault: str, nearest: str) -> None:
@@ -45,3 +52,29 @@ def test_a_name_that_is_no_network_is_refused_with_the_nearest_one(name: str, fa
 def test_every_refusal_says_how_both_families_are_named(name: str) -> None:
     with pytest.raises(UserError, match=r"resnetDEPTH.*efficientnet-b0 to -b7\.$"):
         parse_network_name(name)
+
+
+@pytest.mark.parametrize("name", ["resnet" + "2" * 5000, "resnet20-w" + "9" * 5000, "resnet\u0662\u0660", "x" * 10**6])
+def test_an_absurd_name_is_refused_at_once_in_a_short_sentence(name: str) -> None:
+    with pytest.raises(UserError, match="is not a network") as caught:
+        parse_network_name(name)
+    assert len(str(caught.value)) < 300
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("models", "resnet99999998"),
+        ("models", "resnet" + "2" * 5000),
+        ("models", *["resnet8"] * 10_000),
+        ("train", "quick", "--set", "study.networks=['resnet99999998']"),
+    ],
+    ids=["depth", "digits", "many", "study"],
+)
+def test_the_command_refuses_absurd_networks_in_a_sentence(
+    arguments: tuple[str, ...], nsbench: Callable[..., "CompletedProcess[str]"], tmp_path: Path
+) -> None:
+    out = ("--out", str(tmp_path / "run")) if arguments[0] == "train" else ()
+    done = nsbench(*arguments, *out)
+    assert (done.returncode, done.stderr.count("\n")) == (2, 1)
+    assert len(done.stderr) < 300

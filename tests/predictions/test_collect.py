@@ -150,7 +150,7 @@ def test_stored_predictions_are_those_of_an_obvious_loop(digits: Dataset, tmp_pa
     assert swept["logits"].shape == (2, 15, 10)
     assert np.allclose(swept["logits"][0], stored.load("clean")["logits"][:15], atol=1e-5)
     assert stored.load("pgd")["logits"].shape == (1, 9, 10)
-    test, held_out = load_labels(tmp_path)
+    test, held_out = load_labels(tmp_path, 10)
     assert np.array_equal(test, digits.test.labels)
     assert np.array_equal(held_out, digits.train.labels[:12])
 

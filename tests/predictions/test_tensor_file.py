@@ -9,13 +9,13 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from safetensors.numpy import save
 
 from nsbench.errors import UserError
 from nsbench.files import remove_leftovers
+from nsbench.predictions.sealed import sealed
 from nsbench.predictions.tensor_file import Kind, TensorFile
 
-METADATA = {"fingerprint and images": "1f 2e"}
+ORIGIN = "1f 2e"
 TYPES = (np.uint8, np.uint16, np.int32, np.int64, np.float32, np.float64, np.bool_)
 ROWS = 7
 
@@ -46,18 +46,18 @@ def test_the_bytes_are_those_of_the_whole_in_whatever_order_parts_come(
         for name, (dtype, before, after) in shapes.items()
     }
     path = tmp_path_factory.mktemp("file") / "deep" / "cell.safetensors"
-    file = TensorFile(path, kinds(arrays), METADATA)
+    file = TensorFile(path, kinds(arrays), ORIGIN)
     for start, stop in pieces:
         for name, array in arrays.items():
             file.put(name, start, array.take(range(start, stop), axis=axes[name]), axes[name])
     assert not path.exists()
     file.finish()
-    assert path.read_bytes() == save(arrays, METADATA)
+    assert path.read_bytes() == sealed(arrays, ORIGIN)
     assert [entry.name for entry in path.parent.iterdir()] == ["cell.safetensors"]
 
 
 def test_a_file_that_is_not_finished_leaves_nothing(tmp_path: Path) -> None:
-    file = TensorFile(tmp_path / "cell", {"a": Kind(np.dtype(np.uint8), (5,))}, METADATA)
+    file = TensorFile(tmp_path / "cell", {"a": Kind(np.dtype(np.uint8), (5,))}, ORIGIN)
     file.put("a", 0, np.zeros(2, np.uint8))
     assert len(list(tmp_path.iterdir())) == 1
     file.discard()
@@ -65,7 +65,7 @@ def test_a_file_that_is_not_finished_leaves_nothing(tmp_path: Path) -> None:
 
 
 def test_a_file_with_rows_missing_cannot_be_finished(tmp_path: Path) -> None:
-    file = TensorFile(tmp_path / "cell", {"a": Kind(np.dtype(np.uint8), (5,))}, METADATA)
+    file = TensorFile(tmp_path / "cell", {"a": Kind(np.dtype(np.uint8), (5,))}, ORIGIN)
     file.put("a", 0, np.zeros(4, np.uint8))
     with pytest.raises(AssertionError, match="'a': 1"):
         file.finish()
@@ -76,7 +76,7 @@ def test_a_file_with_rows_missing_cannot_be_finished(tmp_path: Path) -> None:
     ("part", "start"), [(np.zeros(2), 0), (np.zeros((2, 1), np.uint8), 0), (np.zeros(2, np.uint8), 4)]
 )
 def test_a_part_that_does_not_fit_is_refused(tmp_path: Path, part: Any, start: int) -> None:
-    file = TensorFile(tmp_path / "cell", {"a": Kind(np.dtype(np.uint8), (5,))}, METADATA)
+    file = TensorFile(tmp_path / "cell", {"a": Kind(np.dtype(np.uint8), (5,))}, ORIGIN)
     with pytest.raises(AssertionError):
         file.put("a", start, part)
     file.discard()
@@ -87,7 +87,7 @@ import os, signal, sys
 from pathlib import Path
 import numpy as np
 from nsbench.predictions.tensor_file import Kind, TensorFile
-file = TensorFile(Path(sys.argv[1]), {"a": Kind(np.dtype(np.uint8), (5,))}, {})
+file = TensorFile(Path(sys.argv[1]), {"a": Kind(np.dtype(np.uint8), (5,))}, "1f 2e")
 file.put("a", 0, np.zeros(4, np.uint8))
 os.kill(os.getpid(), signal.SIGKILL)
 """
@@ -108,7 +108,7 @@ from pathlib import Path
 import numpy as np
 from nsbench.predictions.tensor_file import Kind, TensorFile
 resource.setrlimit(resource.RLIMIT_FSIZE, (2000, 2000))
-file = TensorFile(Path(sys.argv[1]), {"a": Kind(np.dtype(np.uint8), (5000,))}, {})
+file = TensorFile(Path(sys.argv[1]), {"a": Kind(np.dtype(np.uint8), (5000,))}, "1f 2e")
 try:
     for start in range(0, 5000, 500):
         file.put("a", start, np.zeros(500, np.uint8))

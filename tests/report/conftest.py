@@ -17,7 +17,7 @@ from nsbench.results.record import Results
 VOID = {"meta", "link", "img", "br", "hr", "col", "input", "wbr"}
 # Pieces of the record's JSON and what takes their place.
 HOSTILE = {
-    "resnet14": "<i>net|14</i>",
+    "horse": "<i>net|14</i>",
     "automobile": "<script>alert(1)</script>",
     "bird": "a|b`c`",
     "deer": r"$\\frac{1}{2}$ _x_ *y* [z](http://evil.test)",
@@ -29,8 +29,8 @@ HOSTILE = {
     "the ratio is ill-conditioned": "<b onclick=alert(1)>",
 }
 HOSTILE_MODELS = {
-    "small-vit": "<i>vit|4</i>",
-    "vgg16_bn": r"$\\frac{1}{2}$ _x_ *y* [z](http://evil.test)",
+    "vit.onnx": "<i>vit|4</i>",
+    "deer": r"$\\frac{1}{2}$ _x_ *y* [z](http://evil.test)",
     "torchhub:owner/cifar-models:resnet20": "</svg></style></script><script src=http://evil.test></script>",
     "models.py:resnet32": r"\" onload=\"alert(1)|`c`",
     "b" * 64: "<iframe src=http://evil.test></iframe>",
@@ -147,7 +147,7 @@ def model_results(golden: Path) -> Results:
 
 
 def hostile(results: Results, nasty: dict[str, str]) -> Results:
-    """The record with names that try to break out of the page, of a table and of a figure."""
+    """The record with texts that try to break out of the page, of a table and of a figure."""
     text = results.model_dump_json()
     for name, instead in nasty.items():
         assert name in text

@@ -12,7 +12,8 @@ from nsbench.checkpoints.record import CheckpointRecord
 from nsbench.config.evaluation import EvaluationConfig
 from nsbench.metrics.classification import softmax
 from nsbench.models.record import ModelRecord
-from nsbench.predictions.store import Arrays, Stored, corruption_cell, perturbation_cell, save_labels
+from nsbench.predictions.kinds import Arrays
+from nsbench.predictions.store import Stored, corruption_cell, perturbation_cell, save_labels
 from nsbench.protocols.cifar import CIFAR10_C, CIFAR10_P
 from nsbench.results.assemble import Setup, assemble, model_pairs
 from nsbench.results.record import DatasetRecord, Provenance, Results

@@ -18,7 +18,7 @@ from nsbench.results.compare.versus import Choice, versus
 from nsbench.results.measure.everything import Measurer, measurement
 from nsbench.results.measure.numbers import Number, Resampler
 from nsbench.results.record import Results
-from tests.results.small import CONFIG, FEWER, cells_of, evaluated, labels
+from tests.results.small import CLASSES, CONFIG, FEWER, cells_of, evaluated, labels
 
 FREED = {
     "expected_calibration_error",
@@ -41,7 +41,7 @@ def record(folder: Path) -> Results:
 
 
 def numbers(folder: Path, model: str) -> dict[tuple[str, str], Number]:
-    measurer = Measurer(folder, CONFIG, Resampler(CONFIG.bootstrap_resamples, 0), None, "made-up")
+    measurer = Measurer(folder, CONFIG, Resampler(CONFIG.bootstrap_resamples, 0), None, "made-up", CLASSES)
     return {(one.key.benchmark, one.key.metric): one for one in measurer.numbers(measurer.predicted(model))}
 
 

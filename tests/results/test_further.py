@@ -15,7 +15,7 @@ from nsbench.results.key import Key
 from nsbench.results.measure import further
 from nsbench.results.measure.numbers import Number, Resampler
 from nsbench.results.measure.predicted import Predicted
-from tests.results.small import CONFIG, FEWER, labels, logits_of, write_model
+from tests.results.small import CLASSES, CONFIG, FEWER, labels, logits_of, write_model
 
 RESAMPLER = Resampler(200, 0)
 NEW = np.random.default_rng(7).integers(10, size=120)
@@ -49,9 +49,9 @@ def model(run: Path) -> Predicted:
     for place, name in enumerate(MEASURED):
         for severity in PROTOCOL.severities:
             answers = softmax(logits_of(labels()[0][:FEWER], 2.5 - severity / 2 - place / 4, random))
-            arrays = {"predicted": answers.argmax(1).astype(np.uint16), "confidence": answers.max(1).astype(np.float32)}
+            arrays = {"predicted": answers.argmax(1).astype(np.uint8), "confidence": answers.max(1).astype(np.float32)}
             stored.save(f"protocol/weather/{name}-{severity}", arrays, "made-up", f"{name} {severity}")
-    return Predicted(run, "own", *labels())
+    return Predicted(run, "own", *labels(), CONFIG, CLASSES)
 
 
 @pytest.fixture(scope="module")
@@ -109,7 +109,9 @@ def test_a_cell_that_is_missing_or_of_other_length_is_refused_by_name(run: Path,
     few = {"predicted": np.zeros(9, np.uint8), "confidence": np.ones(9, np.float32)}
     for severity in PROTOCOL.severities:
         Stored(run, "own").save(f"protocol/weather/sand-{severity}", few, "m", "v1")
-    with pytest.raises(UserError, match="own has predictions for 9 to 200 images in the cells of weather"):
+    with pytest.raises(
+        UserError, match=r"own: the predictions for protocol/weather/sand-1 .*uint8 \(9\) instead of uint8 \(200\)"
+    ):
         list(further.further_numbers(model, PROTOCOL, (*MEASURED, "sand"), CONFIG, RESAMPLER))
 
 

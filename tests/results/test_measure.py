@@ -11,7 +11,8 @@ from nsbench.errors import UserError
 from nsbench.metrics import classification
 from nsbench.metrics.proportions import share_interval
 from nsbench.metrics.temperature import fit_temperature
-from nsbench.predictions.store import Arrays, Stored, save_labels
+from nsbench.predictions.kinds import Arrays
+from nsbench.predictions.store import Stored, save_labels
 from nsbench.protocols.cifar import CIFAR10_C, CIFAR10_P
 from nsbench.results.measure.corrupted import CorruptionErrors, corruption_numbers
 from nsbench.results.measure.everything import Measurer, measurement
@@ -32,7 +33,7 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def measured(
     run: Path, model: str = "own", baseline: str | None = "base", config: EvaluationConfig = CONFIG
 ) -> Numbers:
-    measurer = Measurer(run, config, Resampler(config.bootstrap_resamples, 0), baseline, "made-up")
+    measurer = Measurer(run, config, Resampler(config.bootstrap_resamples, 0), baseline, "made-up", CLASSES)
     return {(one.key.benchmark, one.key.metric): one for one in measurer.numbers(measurer.predicted(model))}
 
 
@@ -283,26 +284,26 @@ def replaced(run: Path, tmp_path: Path, cell: str, arrays: Arrays, images: str =
 def test_a_cell_of_fewer_images_is_refused_by_name(run: Path, tmp_path: Path, cells: dict[str, Arrays]) -> None:
     fewer = {key: array[:50] for key, array in cells["corruption/contrast-3"].items()}
     replaced(run, tmp_path, "corruption/contrast-3", fewer)
-    with pytest.raises(UserError, match=r"50 of the 200 images of corruption/contrast-3"):
+    with pytest.raises(UserError, match=r"corruption/contrast-3 .*uint8 \(50\) instead of uint8 \(200\)"):
         measured(tmp_path)
 
 
 def test_sequences_of_fewer_frames_are_refused_by_name(run: Path, tmp_path: Path, cells: dict[str, Arrays]) -> None:
     short = {"predicted": cells["perturbation/translate"]["predicted"][:, :9]}
     replaced(run, tmp_path, "perturbation/translate", short)
-    with pytest.raises(UserError, match=r"own: translate has sequences of 16 frames"):
+    with pytest.raises(UserError, match=r"perturbation/translate .*uint8 \(200, 9\) instead of uint8 \(200, 16\)"):
         measured(tmp_path)
 
 
 def test_an_attack_at_fewer_strengths_is_refused_by_name(run: Path, tmp_path: Path, cells: dict[str, Arrays]) -> None:
     replaced(run, tmp_path, "fgsm", cells["fgsm"] | {"logits": cells["fgsm"]["logits"][:1]})
-    with pytest.raises(UserError, match=r"1 of the 2 strengths of fgsm"):
+    with pytest.raises(UserError, match=r"fgsm .*float32 \(1, 200, 10\) instead of float32 \(2, 200, 10\)"):
         measured(tmp_path)
 
 
 def test_clean_predictions_of_fewer_images_are_refused(run: Path, tmp_path: Path, cells: dict[str, Arrays]) -> None:
     replaced(run, tmp_path, "clean", {"logits": cells["clean"]["logits"][:7]})
-    with pytest.raises(UserError, match=r"7 of the 300 images of clean"):
+    with pytest.raises(UserError, match=r"clean .*float32 \(7, 10\) instead of float32 \(300, 10\)"):
         measured(tmp_path)
 
 
@@ -340,7 +341,7 @@ def test_a_ratio_to_a_rise_that_may_be_zero_has_no_value_and_its_means_name_it(r
 
 
 def test_a_ratio_to_a_rise_that_is_clear_but_small_carries_a_caution(run: Path) -> None:
-    measurer = Measurer(run, CONFIG, Resampler(200, 0), "base", "made-up")
+    measurer = Measurer(run, CONFIG, Resampler(200, 0), "base", "made-up", CLASSES)
     errors = measurer._base_errors
     assert errors is not None
     clean = np.full(200, 0.1)

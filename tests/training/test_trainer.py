@@ -1,6 +1,7 @@
 """Training: budget, schedule, order, and resuming to the bit."""
 
 import math
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -9,6 +10,7 @@ import pytest
 import torch
 from safetensors import safe_open
 
+from nsbench.cli.boundary import sentence_for
 from nsbench.errors import UserError
 from nsbench.networks.inference import predict_logits
 from nsbench.noise.augment import Augmenter
@@ -118,6 +120,21 @@ def test_a_damaged_state_is_not_used(
     run(other, data, make_schedule(400), state)
     run(fresh, data, make_schedule(400))
     assert same(other, fresh)
+
+
+def fails(*_: Any) -> Any:
+    """The objective of a method that a user has written."""
+    return {}["weight"]
+
+
+def test_a_method_of_a_user_that_raises_is_a_sentence_with_its_place(
+    data: TrainingSet, run: Make, make_schedule: Make, make_network: Make
+) -> None:
+    with pytest.raises(KeyError) as raised:
+        run(make_network(), data, make_schedule(400, objective=fails))
+    sentence = sentence_for(raised.value)
+    assert sentence is not None
+    assert re.search(r"not part of nsbench failed \(test_trainer\.py, line \d+\): KeyError: 'weight'", sentence)
 
 
 def test_the_budget_is_rounded_up_to_whole_batches(make_schedule: Make) -> None:

@@ -19,6 +19,7 @@ from PIL import Image
 
 from nsbench.corruptions.numerics.keyed_random import keyed_bits
 from nsbench.corruptions.numerics.pixels import SIDE
+from nsbench.data.rows.pictures import BROKEN_IMAGE
 from nsbench.errors import UserError
 
 PHOTOGRAPHS = ("frost1.png", "frost2.png", "frost3.png", "frost4.jpg", "frost5.jpg")
@@ -31,6 +32,8 @@ _SHRINK = 5
 _SMALLEST_SIDE = SIDE * _SHRINK + _SHRINK // 2 + 1
 """Smallest side of a photograph in pixels, so that one crop more than fits exactly remains to draw from."""
 _LARGEST_AREA = 50_000_000
+_FORMATS = ("JPEG", "PNG", "TIFF")
+"""Pillow knows others too, some of which start a program."""
 
 _SIZE = 128
 """Height and width of our textures, which wrap around; a power of two."""
@@ -180,7 +183,7 @@ def _read_photograph(path: Path) -> torch.Tensor:
     """
     with warnings.catch_warnings():
         warnings.simplefilter("error", Image.DecompressionBombWarning)
-        with Image.open(path) as image:
+        with Image.open(path, formats=_FORMATS) as image:
             width, height = image.size
             if width * height > _LARGEST_AREA:
                 raise Image.DecompressionBombError
@@ -214,6 +217,8 @@ def read_textures(folder: Path) -> tuple[torch.Tensor, ...]:
             textures.append(_read_photograph(path))
         except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
             raise UserError(f"Photograph {path} has more than {_LARGEST_AREA:,} pixels: make it smaller.") from error
-        except (OSError, ValueError, SyntaxError) as error:
+        except PermissionError:
+            raise
+        except BROKEN_IMAGE as error:
             raise UserError(f"Photograph {path} cannot be read as an image: fetch it again.") from error
     return tuple(textures)

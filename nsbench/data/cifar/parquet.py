@@ -17,7 +17,7 @@ from nsbench.data.cifar.pieces import Piece, assemble
 from nsbench.data.images import Dataset, ImageSet, content_checksum
 from nsbench.data.library.manifests import Manifest
 from nsbench.data.rows.pictures import BROKEN_IMAGE
-from nsbench.errors import UserError
+from nsbench.errors import UserError, describe, shortened
 
 _SHARD = re.compile(r"(train|test)-(\d+)-of-(\d+)(?:-[0-9a-f]+)?\.parquet")
 _ROWS_AT_A_TIME = 2048
@@ -53,8 +53,11 @@ def _read_shards(folder: Path, part: str, manifest: Manifest, label_column: str,
                 for rows in file.iter_batches(_ROWS_AT_A_TIME, columns=["img.bytes", label_column]):
                     yield _decode_rows(rows, label_column, path, first_row, manifest, pool)
                     first_row += rows.num_rows
-        except (pa.ArrowException, OSError) as error:
-            raise UserError(f"{path} is damaged or not a parquet file ({error}): download it again.") from error
+        except (UserError, PermissionError):
+            raise
+        except Exception as error:  # a crafted file fails in many ways
+            reason = describe(error)
+            raise UserError(f"{path} is damaged or not a parquet file ({reason}): download it again.") from error
 
 
 def _shards(folder: Path, part: str) -> list[Path]:
@@ -81,13 +84,18 @@ def _check_columns(schema: pa.Schema, label_column: str, path: Path) -> None:
         image is None
         or not pa.types.is_struct(image)
         or image.get_field_index("bytes") < 0
+        or not _is_binary(image.field("bytes").type)
         or label is None
         or not pa.types.is_integer(label)
     ):
-        found = ", ".join(f"{name}: {kind}" for name, kind in types.items())
+        found = shortened(", ".join(f"{name}: {kind}" for name, kind in types.items()))
         raise UserError(
             f"{path} has the columns {found} instead of img (a struct with bytes) and {label_column} (an integer)."
         )
+
+
+def _is_binary(kind: pa.DataType) -> bool:
+    return bool(pa.types.is_binary(kind) or pa.types.is_large_binary(kind))
 
 
 def _decode_rows(

@@ -21,7 +21,7 @@ from typing import IO, NamedTuple
 
 from nsbench.data.library.entries import DataFile, DataFolder, DataSource, Download
 from nsbench.data.library.fingerprints import CHUNK, Advance, Digests, FolderDigests
-from nsbench.errors import UserError
+from nsbench.errors import UserError, shortened
 
 _HEADER_ALLOWANCE = 1 << 20  # bytes that tar may read between two files; its real headers have hundreds
 _LEFT_OUT_ALLOWANCE = 1 << 24  # bytes of files that are not on the list, such as a page that explains the set
@@ -232,6 +232,8 @@ def _zip_members(archive: Path, opened: zipfile.ZipFile) -> Iterator[_Member]:
         kind = stat.S_IFMT(entry.external_attr >> 16)
         if kind not in (0, stat.S_IFREG, stat.S_IFDIR):
             raise _hostile(archive, f"{name} is a link, a device or a pipe")
+        if entry.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
+            raise _hostile(archive, f"{name} is compressed in an unusual way")
         if entry.flag_bits & 1:
             raise _hostile(archive, f"{name} is encrypted")
         if not entry.is_dir():
@@ -259,7 +261,8 @@ def _checked_name(archive: Path, raw: str) -> str:
 
 
 def _hostile(archive: Path, reason: str) -> UserError:
-    return UserError(f"{archive} is not unpacked ({reason}): delete it, and get it from where its authors publish it.")
+    why = shortened(reason, 300)
+    return UserError(f"{archive} is not unpacked ({why}): delete it, and get it from where its authors publish it.")
 
 
 @contextmanager
@@ -267,8 +270,10 @@ def _explained(archive: Path) -> Iterator[None]:
     """Report a damaged archive in one sentence."""
     try:
         yield
+    except (FileExistsError, NotADirectoryError) as error:
+        raise _hostile(archive, "it has a file and a folder of one name") from error
     except (*_BROKEN, gzip.BadGzipFile, NotImplementedError, RuntimeError) as error:
-        reason = str(error) or type(error).__name__
+        reason = shortened(str(error)) or type(error).__name__
         raise UserError(
             f"{archive} is damaged or no tar or zip archive ({reason}): delete it and fetch it again."
         ) from (error)

@@ -6,6 +6,7 @@ call continues: from the bytes that arrived, or from an archive that is whole.
 
 import fcntl
 import os
+import re
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -26,6 +27,8 @@ from nsbench.errors import UserError
 from nsbench.progress import Reporter
 
 _MEGABYTE = 1_000_000
+_POOCHS = re.compile("tmp[a-z0-9_]{8}")
+"""Names of the temporary files of pooch."""
 
 
 def fetch(
@@ -68,7 +71,7 @@ def fetch(
                 task.bring(download, urls[download.name], missing)
     if place.exists():
         with _explained(), _only_process(place, source):
-            shutil.rmtree(place)
+            _clear(source, place)
     reporter.say(f"{source.title} is complete in {before.folder}{'' if needed else ': there is nothing to fetch'}.")
 
 
@@ -108,8 +111,9 @@ class _Fetch:
     def _remove_leftovers(self, staging: Path) -> None:
         """Delete what a killed process left, except what has arrived."""
         shutil.rmtree(staging, ignore_errors=True)
-        for left in self.place.glob("tmp*"):  # pooch's
-            left.unlink()
+        for left in self.place.iterdir():
+            if _POOCHS.fullmatch(left.name) and left.is_file():
+                left.unlink()
 
     def _download(self, download: Download, urls: list[str]) -> Path:
         """The downloaded file, with its published checksum, or with the recorded one if there is one."""
@@ -156,6 +160,15 @@ class _Fetch:
                 "from now on"
             )
         save_records(self.data, self.source.name, records)
+
+
+def _clear(source: Manifest | FileSet, place: Path) -> None:
+    """Delete what fetching left of downloads; what others put into the folder stays."""
+    shutil.rmtree(place / "unpacked", ignore_errors=True)
+    names = {f"{download.name}{end}" for download in source.downloads for end in ("", ".part", ".part.json")}
+    for left in place.iterdir():
+        if (left.name in names or _POOCHS.fullmatch(left.name)) and left.is_file():
+            left.unlink()
 
 
 def _as_it_is(download: Download, file: Path, staging: Path) -> Unpacked:

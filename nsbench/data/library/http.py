@@ -17,17 +17,21 @@ from pathlib import Path
 from typing import IO, Any
 
 from nsbench import __version__
+from nsbench.data.library.connection import TimedHTTP, TimedHTTPS
 from nsbench.data.library.fingerprints import CHUNK
-from nsbench.files import write_json
+from nsbench.errors import printable, shortened
+from nsbench.files import read_regular, write_json
 from nsbench.progress import Reporter
 
 _MEGABYTE = 1_000_000
 _PASSING = (408, 416, 425, 429)  # and all from 500 on: to ask again may help
 _LONGEST_WAIT = 60.0
+_NUMBER = re.compile("[0-9]{1,18}")
+_VERSION = re.compile(r"[\x20-\x7e]{1,1000}")
 
 
 class DownloadError(Exception):
-    """A download that did not complete.
+    """A download that did not complete; what a server said is in it as one short line without control characters.
 
     Attributes:
         passing: whether asking the same address again may help.
@@ -35,7 +39,7 @@ class DownloadError(Exception):
     """
 
     def __init__(self, reason: str, *, passing: bool, wait: float = 0.0) -> None:
-        super().__init__(reason)
+        super().__init__(printable(" ".join(shortened(reason).split())))
         self.passing, self.wait = passing, wait
 
 
@@ -69,12 +73,17 @@ class Part:
         """Bytes that have arrived."""
         return self.path.stat().st_size if self.path.is_file() else 0
 
+    def refuse_links(self) -> None:
+        """Delete what is no file of ours in its place: what arrives would be written wherever a link leads."""
+        if self.path.is_symlink() or (self.path.exists() and not self.path.is_file()):
+            self.path.unlink()
+
     def version(self, url: str) -> str | None:
         """The validator under which `url` gave this part; None if it did not, or gave none."""
         try:
-            notes = json.loads(self._notes.read_text(encoding="utf-8"))
-            return str(notes["version"]) if notes["url"] == url and notes["version"] else None
-        except (OSError, ValueError, KeyError, TypeError):
+            notes = json.loads(read_regular(self._notes))
+            return _sendable(notes["version"]) if notes["url"] == url else None
+        except (OSError, ValueError, RecursionError, KeyError, TypeError):
             return None
 
     def begin(self, url: str, version: str | None) -> None:
@@ -102,6 +111,7 @@ def receive(url: str, part: Part, wanted: Wanted, reporter: Reporter, timeout: f
         DownloadError: it is not complete.
         OSError: the part cannot be written.
     """
+    part.refuse_links()
     if wanted.bytes is not None and part.size > wanted.bytes:
         part.discard()
     version = part.version(url)
@@ -125,7 +135,11 @@ def receive(url: str, part: Part, wanted: Wanted, reporter: Reporter, timeout: f
 
 def may_ask(url: str, *, checked: bool) -> bool:
     """Whether an address is safe: https, or plain http where a checksum follows or this machine itself answers."""
-    parts = urllib.parse.urlsplit(url)
+    try:
+        parts = urllib.parse.urlsplit(url)
+        _ = parts.port
+    except ValueError:  # brackets around what is no address, or an impossible port
+        return False
     local = parts.hostname in ("localhost", "127.0.0.1", "::1")
     return bool(parts.hostname) and (parts.scheme == "https" or (parts.scheme == "http" and (checked or local)))
 
@@ -148,6 +162,17 @@ class _Redirects(urllib.request.HTTPRedirectHandler):
             raise DownloadError(f"it redirects to {newurl}, which is not safe without a checksum", passing=False)
         return super().redirect_request(req, fp, code, msg, headers, newurl)  # type: ignore[arg-type] # its stub is narrower
 
+    def http_error_302(
+        self, req: urllib.request.Request, fp: IO[bytes], code: int, msg: str, headers: Message
+    ) -> http.client.HTTPResponse | None:
+        try:
+            return super().http_error_302(req, fp, code, msg, headers)  # type: ignore[arg-type] # likewise
+        except ValueError as error:
+            fp.close()
+            raise DownloadError(f"it redirects to what is no address ({error})", passing=False) from error
+
+    http_error_301 = http_error_303 = http_error_307 = http_error_308 = http_error_302
+
 
 def _ask(url: str, have: int, version: str | None, wanted: Wanted, timeout: float) -> Any:
     """The response to a request for what is missing."""
@@ -160,7 +185,7 @@ def _ask(url: str, have: int, version: str | None, wanted: Wanted, timeout: floa
         raise DownloadError("plain http is not safe without a checksum", passing=False)
     request = urllib.request.Request(url, headers=headers)  # noqa: S310 - may_ask has seen to the scheme
     try:
-        return urllib.request.build_opener(_Redirects(wanted)).open(request, timeout=timeout)
+        return urllib.request.build_opener(TimedHTTP, TimedHTTPS, _Redirects(wanted)).open(request, timeout=timeout)
     except urllib.error.HTTPError as error:
         error.close()
         if (
@@ -172,6 +197,8 @@ def _ask(url: str, have: int, version: str | None, wanted: Wanted, timeout: floa
         raise DownloadError(f"HTTP status {error.code}", passing=passing, wait=_asked_wait(error.headers)) from error
     except (OSError, http.client.HTTPException) as error:
         raise DownloadError(_reason(error, timeout), passing=True) from error
+    except ValueError as error:  # a name that no machine can have
+        raise DownloadError(f"it is no address ({error})", passing=False) from error
 
 
 def _start(response: Any, part: Part, version: str | None) -> int:
@@ -180,7 +207,7 @@ def _start(response: Any, part: Part, version: str | None) -> int:
         raise DownloadError("it is a web page, not the file", passing=False)
     if response.status != http.HTTPStatus.PARTIAL_CONTENT:
         return 0
-    sent = re.fullmatch(r"bytes (\d+)-\d+/(\d+|\*)", response.headers.get("Content-Range", ""))
+    sent = re.fullmatch(r"bytes ([0-9]{1,18})-[0-9]+/([0-9]+|\*)", response.headers.get("Content-Range", ""))
     if sent and int(sent[1]) == part.size and version in (None, _validator(response.headers)):
         return part.size
     part.discard()
@@ -190,7 +217,7 @@ def _start(response: Any, part: Part, version: str | None) -> int:
 def _total(response: Any, start: int, wanted: Wanted) -> int | None:
     """The length of the whole file as the server states it; None where it does not."""
     length = response.headers.get("Content-Length", "")
-    total = start + int(length) if length.isdecimal() else None
+    total = start + int(length) if _NUMBER.fullmatch(length) else None
     if total is not None and wanted.bytes not in (None, total):
         raise DownloadError(f"it offers {total:,} bytes where {wanted.bytes:,} are known to be right", passing=False)
     if total is not None and total > wanted.most_bytes:
@@ -224,7 +251,7 @@ def _receive(
 def _read(response: Any, timeout: float) -> bytes:
     try:
         return bytes(response.read1(CHUNK))  # what is there: a full chunk that is broken off would be lost
-    except (OSError, http.client.HTTPException) as error:
+    except (OSError, http.client.HTTPException, ValueError) as error:
         raise DownloadError(_reason(error, timeout), passing=True) from error
 
 
@@ -238,9 +265,14 @@ def _reason(error: Exception, timeout: float) -> str:
 def _validator(headers: Message) -> str | None:
     """What names this version: a strong ETag, else the time of the last change."""
     etag = headers.get("ETag", "")
-    return etag if etag.startswith('"') else headers.get("Last-Modified")
+    return _sendable(etag if etag.startswith('"') else headers.get("Last-Modified"))
+
+
+def _sendable(version: str | None) -> str | None:
+    """A version that can be sent back to a server; None for one with line ends, or other than text."""
+    return version if version and _VERSION.fullmatch(version) else None
 
 
 def _asked_wait(headers: Message) -> float:
     seconds = headers.get("Retry-After", "")
-    return min(float(seconds), _LONGEST_WAIT) if seconds.isdecimal() else 0.0
+    return min(float(seconds), _LONGEST_WAIT) if _NUMBER.fullmatch(seconds) else 0.0

@@ -13,7 +13,7 @@ from pydantic import Field, TypeAdapter
 
 from nsbench.data.images import Dataset, ImageSet, content_checksum
 from nsbench.data.library.entries import Count, DataFile, DataSource, FileSet, Md5, Sha256
-from nsbench.errors import UserError
+from nsbench.errors import UserError, shortened
 
 _PACKAGE = Path(__file__).resolve().parents[2]
 
@@ -101,9 +101,9 @@ def load_source(name: str) -> Manifest | FileSet:
     """The manifest of the data set `name`, whatever its kind; UserError when there is none of that name."""
     known = list_manifests()
     if name not in known:
-        near = difflib.get_close_matches(name, known, n=1, cutoff=0.5)
+        near = difflib.get_close_matches(shortened(name), known, n=1, cutoff=0.5)
         hint = f"did you mean {near[0]!r}?" if near else "choose one of them."
-        raise UserError(f"There is no data set {name!r} among {', '.join(known)}: {hint}")
+        raise UserError(f"There is no data set {shortened(name)!r} among {', '.join(known)}: {hint}")
     return read_manifest(_folder() / f"{name}.toml")
 
 

@@ -9,12 +9,12 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Literal
 
-from pydantic import Field, ValidationError
+from pydantic import Field
 
 from nsbench.data.library.entries import Strict
 from nsbench.data.library.fingerprints import Fingerprint
 from nsbench.errors import UserError
-from nsbench.files import write_text
+from nsbench.files import read_regular, write_text
 
 Origin = Literal["published archive", "first use"]
 
@@ -67,10 +67,12 @@ def load_records(data: Path, name: str) -> Records:
     """The records of the set `name` in a data folder, none if there is no file; UserError for a damaged one."""
     path = _path(data, name)
     try:
-        return Records.model_validate_json(path.read_text(encoding="utf-8"))
+        return Records.model_validate_json(read_regular(path))
     except (FileNotFoundError, NotADirectoryError):
         return Records()
-    except (ValidationError, ValueError, OSError) as error:
+    except OSError as error:
+        raise UserError(f"{path} cannot be read ({error.strerror}): check it and its permissions.") from error
+    except ValueError as error:
         raise UserError(f"{path} is not a record of checksums: delete it, and they are recorded again.") from error
 
 

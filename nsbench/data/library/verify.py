@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from nsbench.claims import CLAIMS
 from nsbench.data.library.entries import DataFile, DataFolder, FileSet
 from nsbench.data.library.faults import Findings, Known, examine_files, examine_folders
 from nsbench.data.library.fingerprints import Digests, FolderDigests, digest_file, digest_folder, members
@@ -13,6 +14,7 @@ from nsbench.data.library.manifests import Manifest
 from nsbench.data.library.recorded import load_records, save_records
 from nsbench.data.npy.folder import DESCRIPTION
 from nsbench.errors import UserError
+from nsbench.files import read_regular
 from nsbench.progress import Reporter
 
 _MEGABYTE = 1_000_000
@@ -97,7 +99,7 @@ def _verify_generated(source: Manifest | FileSet, _: Path, folder: Path, reporte
     """Compare the files of a set that nsbench made with their checksums in its description."""
     remedy = f"delete it and run `nsbench data generate {source.name}` again"
     try:
-        described = json.loads((folder / DESCRIPTION).read_text(encoding="utf-8"))
+        described = json.loads(read_regular(folder / DESCRIPTION))
         name, files = str(described["set"]), {str(key): str(value) for key, value in described["files"].items()}
     except (ValueError, RecursionError, KeyError, TypeError, AttributeError):
         raise UserError(f"{folder / DESCRIPTION} is damaged: delete that folder and generate the set again.") from None
@@ -110,7 +112,7 @@ def _verify_generated(source: Manifest | FileSet, _: Path, folder: Path, reporte
             elif digest_file(path, lambda _: None).digits("sha256") != checksum:
                 faults.append(f"{path} is not as it was made (its SHA-256 differs): {remedy}.")
             task.advance(1)
-    extras = sorted(path.name for path in folder.iterdir() if path.name not in {*files, DESCRIPTION})
+    extras = sorted(path.name for path in folder.iterdir() if path.name not in {*files, DESCRIPTION, CLAIMS})
     return Verification(folder, tuple(faults), 0, len(files) - len(faults), (), tuple(extras), name)
 
 

@@ -16,7 +16,7 @@ import numpy as np
 from numpy.lib import format as npy
 from numpy.typing import NDArray
 
-from nsbench.errors import UserError
+from nsbench.errors import UserError, shortened
 
 _HEADER_BYTES = 2**16  # as much is read; a header of the plain arrays that we take has some hundred
 _MOST_ELEMENTS = 2**60
@@ -98,7 +98,7 @@ def open_array(path: Path, remedy: str) -> ArrayFile:
     try:
         shape, fortran_order, dtype = _read_header(header)
     except Exception as error:  # text evaluated as a literal fails in many ways
-        reason = str(error).partition("\n")[0] or type(error).__name__
+        reason = shortened(str(error).partition("\n")[0]) or type(error).__name__
         raise UserError(f"{path} is not an .npy file ({reason}): {remedy}.") from error
     if dtype.hasobject:
         raise UserError(f"{path} holds Python objects, which can run code when they are read: {remedy}.")
@@ -127,7 +127,7 @@ def _read_header(file: io.BytesIO) -> tuple[tuple[int, ...], bool, np.dtype[Any]
         raise ValueError(f"its format is {version[0]}.{version[1]}, not 1.0 or 2.0")
     read = npy.read_array_header_1_0 if version == (1, 0) else npy.read_array_header_2_0
     shape, fortran_order, dtype = read(file)
-    if any(size < 0 for size in shape) or math.prod(shape) > _MOST_ELEMENTS:
+    if any(not 0 <= size <= _MOST_ELEMENTS for size in shape) or math.prod(shape) > _MOST_ELEMENTS:
         raise ValueError("its shape is impossible")
     return shape, fortran_order, dtype
 

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from nsbench.data.images import Dataset
 from nsbench.data.npy.arrays import ArrayFile
 from nsbench.data.npy.folder import DESCRIPTION, ArrayFolder, find_array_folder
-from nsbench.errors import UserError
+from nsbench.errors import UserError, shortened
 from nsbench.protocols.protocol import Protocol
 from nsbench.protocols.registry import corruption_protocol
 
@@ -98,11 +98,11 @@ def _held_severities(folder: ArrayFolder, wanted: Sequence[int], protocol: Proto
     if folder.generated is None:
         return protocol.severities
     held = folder.generated.get("severities")
-    known = isinstance(held, list) and all(severity in protocol.severities for severity in held)
+    known = isinstance(held, list) and all(type(one) is int and one in protocol.severities for one in held)
     if not held or not known or len(set(held)) < len(held):
-        known_are = f"1..{protocol.severities[-1]}"
+        said, known_are = shortened(repr(held)), f"1..{protocol.severities[-1]}"
         raise UserError(
-            f"{folder.path / DESCRIPTION} says severities = {held!r}, not some of {known_are}: {folder.remedy}."
+            f"{folder.path / DESCRIPTION} says severities = {said}, not some of {known_are}: {folder.remedy}."
         )
     missing = [severity for severity in wanted if severity not in held]
     if missing:

@@ -1,6 +1,7 @@
 """A folder of arrays in the layout of CIFAR-10-C and CIFAR-10-P: one `.npy` file a corruption or perturbation."""
 
 import json
+import re
 import stat
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -10,13 +11,16 @@ from typing import Any
 from nsbench.data.images import Dataset
 from nsbench.data.library.manifests import list_manifests
 from nsbench.data.npy.arrays import ArrayFile, open_array, readable
-from nsbench.errors import UserError
+from nsbench.errors import UserError, shortened
+from nsbench.files import read_regular
 from nsbench.protocols.cifar import LABELS
 from nsbench.protocols.protocol import Protocol
 from nsbench.protocols.registry import further_names
 
 DESCRIPTION = "nsbench-set.json"
 """The file that nsbench puts beside arrays of its own making."""
+_SET_NAME = re.compile(r"nsbench-[cp] v[0-9]+( [a-z0-9 ]{1,60})?")
+"""The name of a generated set, which reports print."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -116,12 +120,18 @@ def is_folder(path: Path) -> bool:
 def _read_description(path: Path, dataset: Dataset, remedy: str) -> dict[str, Any]:
     """The description of a generated set, held to what is known of the clean images; UserError if they disagree."""
     try:
-        found = json.loads(path.read_text(encoding="utf-8"))
-        checksum, images = found["data_checksum"], found["images"]
+        found = json.loads(read_regular(path))
+        checksum, images, name = found["data_checksum"], found["images"], found["set"]
     except (ValueError, RecursionError, KeyError, TypeError):
         raise UserError(f"{path} is damaged: {remedy}.") from None
     if checksum != dataset.checksum:
         raise UserError(f"{path} says that its images were not made of {dataset.title} as it is here: {remedy}.")
     if type(images) is not int or not 0 < images <= len(dataset.test):
-        raise UserError(f"{path} says images = {images!r}, not one of 1..{len(dataset.test)}: {remedy}.")
+        raise UserError(f"{path} says images = {shortened(repr(images))}, not one of 1..{len(dataset.test)}: {remedy}.")
+    if not (isinstance(name, str) and _SET_NAME.fullmatch(name) and _is_seed(found.get("seed"))):
+        raise UserError(f"{path} does not say which set and which seed it is in nsbench's words: {remedy}.")
     return dict(found)
+
+
+def _is_seed(value: object) -> bool:
+    return value is None or (type(value) is int and value >= 0)

@@ -19,7 +19,7 @@ from PIL import Image, UnidentifiedImageError
 from nsbench.data.images import ImageSet
 from nsbench.data.npy.arrays import readable
 from nsbench.data.rows.images import Rows
-from nsbench.errors import UserError
+from nsbench.errors import UserError, printable
 
 BROKEN_IMAGE = (
     OSError,
@@ -33,6 +33,8 @@ BROKEN_IMAGE = (
 )
 """Pillow's many ways to say that an image cannot be decoded."""
 
+MOST_PIXELS = 100_000_000
+"""Pixels of an image that is decoded; a small file can claim any number."""
 _ENDINGS = {".jpg", ".jpeg", ".png"}
 
 
@@ -71,6 +73,7 @@ class PictureFiles:
     def _decode(self, path: Path) -> NDArray[np.uint8]:
         try:
             with Image.open(path, formats=("JPEG", "PNG")) as image:
+                _check_size(image, self._resize)
                 return np.asarray(_cropped(image.convert("RGB"), self._side, self._resize))
         except UnidentifiedImageError as error:
             raise UserError(f"{path} is neither JPEG nor PNG: replace it, or take it out of the folder.") from error
@@ -97,6 +100,9 @@ def open_picture_folder(folder: Path, side: int, resize: int | None = None) -> t
     """
     with readable(folder):
         classes = sorted(path for path in folder.iterdir() if path.is_dir())
+    for path in classes:
+        if not path.name.isprintable():
+            raise UserError(f"{printable(str(path))} cannot be the name of a class: rename that folder.")
     if not classes:
         raise UserError(f"{folder} has no folders in it: put the images of each class into a folder of its own.")
     files = [find_pictures(path) for path in classes]
@@ -106,6 +112,14 @@ def open_picture_folder(folder: Path, side: int, resize: int | None = None) -> t
     labels = np.repeat(np.arange(len(classes), dtype=np.int64), [len(found) for found in files])
     images = PictureFiles([path for found in files for path in found], side, resize)
     return ImageSet(images, labels), tuple(path.name for path in classes)
+
+
+def _check_size(image: Image.Image, resize: int) -> None:
+    """Raise ValueError for an image that would fill the memory, as it is or with its shorter side resized."""
+    width, height = image.size
+    scaled = resize * resize * max(image.size) // max(min(image.size), 1)
+    if max(width * height, scaled) > MOST_PIXELS:
+        raise ValueError(f"{width} x {height} pixels are too many, or too long and narrow")
 
 
 def _cropped(image: Image.Image, side: int, resize: int) -> Image.Image:

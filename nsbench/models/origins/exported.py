@@ -1,5 +1,6 @@
 """Programs that torch.export saved."""
 
+import hashlib
 import io
 from pathlib import Path
 
@@ -10,13 +11,12 @@ from torch.export.passes import move_to_device_pass
 
 from nsbench.checkpoints.store import sha256
 from nsbench.errors import UserError, describe
-from nsbench.models.origins.archive import check_archive
-from nsbench.models.origins.origin import Built, Origin
-from nsbench.networks.cost import count_parameters
+from nsbench.models.origins.imports import undisturbed
+from nsbench.models.origins.origin import Built, Origin, built
 
 
 class ExportedFile(Origin):
-    """An exported program in a .pt2 file; it is opened when nothing in it needs unpickling.
+    """An exported program in a .pt2 file; to open it runs whatever code it holds.
 
     Args:
         path: path of the file.
@@ -31,18 +31,20 @@ class ExportedFile(Origin):
 
     def build(self, device: torch.device) -> Built:
         """The program as a network on `device`; constants that it makes while it runs are there too."""
-        content = self.path.read_bytes()  # once, so that what is checked is what is opened
-        check_archive(content, self.path)
+        content = self.path.read_bytes()
         try:
-            program = move_to_device_pass(torch.export.load(io.BytesIO(content)), device)
-            network = _without_mode_guard(program.module())
-        except Exception as error:
+            with undisturbed():
+                program = move_to_device_pass(torch.export.load(io.BytesIO(content)), device)
+                network = _without_mode_guard(program.module())
+            self._check(program)
+        except UserError:
+            raise
+        except (Exception, SystemExit) as error:
             raise UserError(
                 f"{self.path} cannot be opened by PyTorch {torch.__version__} ({describe(error)}): "
-                "export it again with this version."
+                "fetch it again if it is damaged, else export it again with this version."
             ) from error
-        self._check(program)
-        return Built(network, self.file_sha256, count_parameters(network))
+        return built(network, hashlib.sha256(content).hexdigest(), self.label)
 
     def _check(self, program: ExportedProgram) -> None:
         inputs = program.graph_signature.user_inputs

@@ -18,10 +18,9 @@ from torch import nn
 
 from nsbench.errors import UserError, describe
 from nsbench.foreign import one_sentence
-from nsbench.models.origins.imports import code_of, import_file, importable
-from nsbench.models.origins.origin import Built, Origin
+from nsbench.models.origins.imports import code_of, import_file, importable, undisturbed
+from nsbench.models.origins.origin import Built, Origin, built, must_be_file
 from nsbench.models.record import Kind
-from nsbench.networks.cost import count_parameters
 
 _MODULE = re.compile(r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)*")
 
@@ -40,16 +39,17 @@ class Function(Origin):
 
     def build(self, device: torch.device) -> Built:  # noqa: ARG002 - moved by the caller
         """Import the code, call the function, and forget the imports."""
-        with self._imports():
+        with undisturbed(), self._imports():
             with one_sentence(f"{self.where} could not be imported"):
                 module = self._module()
-            function = self._find(module)
             with one_sentence(f"{self.label} failed"):
+                function = self._find(module)
                 network = function(**self._accepted(function))
-            code = code_of(module)
+            with one_sentence(f"The code of {self.label} cannot be read"):
+                code = code_of(module)
         if not isinstance(network, nn.Module):
             raise UserError(f"{self.label} returned {_article(network)}, not a torch.nn.Module: return the network.")
-        return Built(network, code, count_parameters(network))
+        return built(network, code, self.label)
 
     @property
     @abstractmethod
@@ -98,8 +98,7 @@ class FileFunction(Function):
         self.path = path
         self.folder = path.absolute().parent
         self.label = f"{path.name}:{function}"
-        if not path.is_file():
-            raise UserError(f"{path} does not exist: {_near_file(path)}")
+        must_be_file(path, _near_file(path))
 
     @property
     def where(self) -> str:
@@ -186,8 +185,9 @@ def hub_function(source: str, *, pretrained: bool) -> HubFunction:
 def _fetched(repository: str) -> Path:
     """The folder into which torch.hub puts a repository."""
     try:
-        torch.hub.list(repository, trust_repo=True, verbose=False)  # type: ignore[no-untyped-call]  # torch's own
-    except Exception as error:
+        with undisturbed():
+            torch.hub.list(repository, trust_repo=True, verbose=False)  # type: ignore[no-untyped-call]  # torch's own
+    except (Exception, SystemExit) as error:
         raise UserError(
             f"torch.hub could not open {repository} ({describe(error)}): check the name and the network, "
             "or clone it and name the folder."
@@ -196,7 +196,10 @@ def _fetched(repository: str) -> Path:
     stem = path.replace("/", "_")
     refs = [ref.replace("/", "_")] if ref else ["main", "master"]
     folders = [Path(torch.hub.get_dir()) / f"{stem}_{one}" for one in refs]
-    return next(folder for folder in folders if folder.is_dir())
+    found = next((folder for folder in folders if folder.is_dir()), None)
+    if found is None:
+        raise UserError(f"torch.hub put {repository} into an unknown folder: clone it and name the folder.")
+    return found
 
 
 def _near_file(path: Path) -> str:

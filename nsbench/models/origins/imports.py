@@ -5,13 +5,36 @@ import importlib
 import importlib.util
 import os
 import sys
+import warnings
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, redirect_stdout
 from importlib.metadata import packages_distributions, version
 from pathlib import Path
 from types import ModuleType
 
+import torch
+
 from nsbench.foreign import installed_places
+
+
+@contextmanager
+def undisturbed() -> Iterator[None]:
+    """Undo what a user's code changes for everyone while it loads, and send what it prints to standard error.
+
+    The current folder, the filters of warnings, and torch's default type and device and whether it records gradients
+    are as before afterwards: neither our own work nor the next model depends on them.
+    """
+    folder, recording = Path.cwd(), torch.is_grad_enabled()
+    dtype, device = torch.get_default_dtype(), torch.get_default_device()
+    try:
+        with warnings.catch_warnings(), redirect_stdout(sys.stderr):
+            yield
+    finally:
+        os.chdir(folder)
+        torch.set_grad_enabled(recording)
+        torch.set_default_dtype(dtype)
+        if torch.get_default_device() != device:
+            torch.set_default_device(device)
 
 
 @contextmanager
@@ -65,7 +88,7 @@ def code_of(module: ModuleType) -> str:
     distributions = packages_distributions().get(top, []) if _is_installed(module) else []
     if distributions:
         return " ".join(f"{name} {version(name)}" for name in sorted(set(distributions)))
-    home = _home(sys.modules[top])
+    home = _home(sys.modules.get(top, module))  # it may have taken itself off
     files = {_file_of(module)}
     files |= {_file_of(other) for other in list(sys.modules.values()) if lies_in(other, home) and _counts(other)}
     digest = hashlib.sha256()

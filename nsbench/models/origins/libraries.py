@@ -10,8 +10,7 @@ from torch import nn
 
 from nsbench.errors import UserError
 from nsbench.foreign import one_sentence
-from nsbench.models.origins.origin import Built, Origin, need
-from nsbench.networks.cost import count_parameters
+from nsbench.models.origins.origin import Built, Origin, built, need
 
 
 class Library(Origin):
@@ -38,7 +37,7 @@ class Library(Origin):
         """A new network with random weights."""
         with one_sentence(f"{self.label} failed"):
             network = self._make()
-        return Built(network, f"{self.package} {self.library.__version__}", count_parameters(network))
+        return built(network, f"{self.package} {self.library.__version__}", self.label)
 
     @abstractmethod
     def _names(self) -> Sequence[str]:

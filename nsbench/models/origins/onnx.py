@@ -1,12 +1,16 @@
 """ONNX files, computed by onnxruntime on the CPU."""
 
 import hashlib
+import io
+from collections.abc import Iterator
+from contextlib import redirect_stdout
 from pathlib import Path
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
+from nsbench.checkpoints.state_dicts import shown
 from nsbench.checkpoints.store import sha256
 from nsbench.errors import UserError, describe
 from nsbench.models.origins.origin import Built, Origin, need
@@ -52,17 +56,31 @@ class OnnxFile(Origin):
         """A session over the whole model, so that no file is read later."""
         try:
             model = self.onnx.load(self.path)
+            self._check_whole(model)
             content = model.SerializeToString(deterministic=True)
             options = self.runtime.SessionOptions()
             options.intra_op_num_threads = torch.get_num_threads()
             options.log_severity_level = 3  # errors
-            session = self.runtime.InferenceSession(content, options, providers=["CPUExecutionProvider"])
+            with redirect_stdout(io.StringIO()):  # where it says that it tries the same once more
+                session = self.runtime.InferenceSession(content, options, providers=["CPUExecutionProvider"])
+            self._check(session)
+            network = OnnxNetwork(session)
+        except UserError:
+            raise
         except Exception as error:
             raise UserError(f"{self.path} cannot be opened ({describe(error)}): export it again.") from error
-        self._check(session)
         weights = [tensor for tensor in model.graph.initializer if tensor.data_type == self.onnx.TensorProto.FLOAT]
         parameters = sum(torch.Size(tensor.dims).numel() for tensor in weights)
-        return Built(OnnxNetwork(session), hashlib.sha256(content).hexdigest(), parameters)
+        return Built(network, hashlib.sha256(content).hexdigest(), parameters)
+
+    def _check_whole(self, model: Any) -> None:
+        """Raise UserError when values are still in other files: onnxruntime would look for them in any folder."""
+        missing = next(_kept_elsewhere(model, self.onnx.TensorProto.EXTERNAL), None)
+        if missing is not None:
+            raise UserError(
+                f"{self.path} keeps {shown(missing)} in another file in a form that is not read (a sparse tensor): "
+                "save the model in one file."
+            )
 
     def _check(self, session: Any) -> None:
         inputs, outputs = session.get_inputs(), session.get_outputs()
@@ -78,3 +96,15 @@ class OnnxFile(Origin):
                 f"{self.path} takes batches of exactly {inputs[0].shape[0]} images: "
                 "export it with a dynamic batch size."
             )
+
+
+def _kept_elsewhere(message: Any, external: int) -> Iterator[str]:
+    """Names of the tensors anywhere in a protobuf message whose values are in another file."""
+    if message.DESCRIPTOR.name == "TensorProto":
+        if message.data_location == external:
+            yield message.name
+        return
+    for field, value in message.ListFields():
+        if field.type == field.TYPE_MESSAGE:
+            for one in [value] if hasattr(value, "DESCRIPTOR") else value:
+                yield from _kept_elsewhere(one, external)

@@ -3,6 +3,7 @@
 import importlib
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
+from pathlib import Path
 from types import ModuleType
 from typing import ClassVar
 
@@ -11,6 +12,8 @@ from torch import nn
 
 from nsbench.errors import UserError
 from nsbench.models.record import Kind
+from nsbench.models.weights import check_tensors
+from nsbench.networks.cost import count_parameters
 
 
 @dataclass(frozen=True)
@@ -26,6 +29,15 @@ class Built:
     network: nn.Module
     code: str
     parameters: int
+
+
+def built(network: nn.Module, code: str, label: str) -> Built:
+    """A network as its origin made it, with its parameters counted.
+
+    Raises UserError when a tensor of it is no plain numbers, as those of lazy and quantised modules.
+    """
+    check_tensors(network, label)
+    return Built(network, code, count_parameters(network))
 
 
 class Origin(ABC):
@@ -53,6 +65,19 @@ class Origin(ABC):
 
         Raises UserError when it cannot be made.
         """
+
+
+def must_be_file(path: Path, near: str = "") -> None:
+    """Raise UserError unless a path leads to a regular file: a pipe or a device might never end.
+
+    Args:
+        path: path of a model.
+        near: a hint at what else may be meant.
+    """
+    if path.exists() and not path.is_file():
+        raise UserError(f"{path} is not a regular file: name one.")
+    if not path.exists():
+        raise UserError(f"{path} does not exist: {near or 'check the path.'}")
 
 
 def need(package: str, purpose: str, install: str = "") -> ModuleType:

@@ -117,7 +117,8 @@ def versus(candidate: Side, baseline: Side, choice: Choice, *, strict: bool = Fa
 
 def _numbers(side: Side, settings: dict[str, int], resampler: Resampler, choice: Choice) -> Numbers:
     config = side.config.model_copy(update=settings)
-    measurer = Measurer(side.folder, config, resampler, side.results.baseline, side.results.data.name)
+    data = side.results.data
+    measurer = Measurer(side.folder, config, resampler, side.results.baseline, data.name, len(data.classes))
     return {one.key: one for one in measurer.numbers(measurer.predicted(side.model)) if choice.takes(one.key)}
 
 

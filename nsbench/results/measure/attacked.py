@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from nsbench.config.evaluation import EvaluationConfig
 from nsbench.metrics.classification import weighted_mean
-from nsbench.predictions.store import Arrays
+from nsbench.predictions.kinds import Arrays
 from nsbench.protocols.attacks import sweep_names
 from nsbench.results.measure.numbers import Number, Place, Resampler
 from nsbench.results.measure.predicted import Predicted
@@ -25,7 +25,7 @@ def attacks_of(config: EvaluationConfig) -> dict[str, tuple[float, ...]]:
 def attack_numbers(model: Predicted, config: EvaluationConfig, resampler: Resampler) -> Iterator[Number]:
     """Error under every attack at every strength, and the share of images whose FGSM gradient is zero."""
     for attack, epsilons in attacks_of(config).items():
-        found = model.attacked(attack, epsilons)
+        found = model.load(attack)
         # Other steps or restarts make another attack, which is not compared image by image with this one.
         effort = "" if attack in FGSM else f" {config.attack_steps} steps {config.attack_restarts} restarts"
         identity = model.image_identity(attack, "clean") + effort

@@ -50,7 +50,7 @@ def scaled_numbers(model: Predicted, config: EvaluationConfig, resampler: Resamp
 
     The interval of the temperature is over held-out images; the others are over test images, this temperature given.
     """
-    logits, n = model.logits("held-out", model.held_out), len(model.held_out)
+    logits, n = model.logits("held-out"), len(model.held_out)
     samples = resampled_temperature(logits, model.held_out, model.temperature, resampler.weights(n))
     place = Place("scaled", n, model.image_identity("held-out"))
     yield place.number("temperature", Sampled(np.asarray(model.temperature), samples))

@@ -37,16 +37,18 @@ class Measurer:
         resampler: resampler of the images.
         baseline: the model that ratios are relative to; None: there are none.
         data: the name of the data set.
+        classes: how many it has.
     """
 
     def __init__(
-        self, run: Path, config: EvaluationConfig, resampler: Resampler, baseline: str | None, data: str
+        self, run: Path, config: EvaluationConfig, resampler: Resampler, baseline: str | None, data: str, classes: int
     ) -> None:
         self.run, self.config, self.resampler, self.baseline, self.data = run, config, resampler, baseline, data
+        self.classes = classes
 
     @cached_property
     def _labels(self) -> tuple[Labels, Labels]:
-        return load_labels(self.run)
+        return load_labels(self.run, self.classes)
 
     @property
     def labels(self) -> Labels:
@@ -60,7 +62,7 @@ class Measurer:
 
     def predicted(self, model: str) -> Predicted:
         """The predictions of a model."""
-        return Predicted(self.run, model, self.labels, self.held_out)
+        return Predicted(self.run, model, self.labels, self.held_out, self.config, self.classes)
 
     @property
     def scales(self) -> bool:
@@ -90,7 +92,7 @@ class Measurer:
 
     def _further(self, model: Predicted, protocol: Protocol) -> Iterator[Number]:
         if protocol.kind == "test_set":
-            labels = load_test_set_labels(self.run, protocol.name)
+            labels = load_test_set_labels(self.run, protocol.name, self.classes)
             return test_set_numbers(model, protocol.name, labels, self.config, self.resampler)
         return further_numbers(model, protocol, protocol.names, self.config, self.resampler)
 

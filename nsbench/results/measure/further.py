@@ -7,7 +7,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nsbench.config.evaluation import EvaluationConfig
-from nsbench.errors import UserError
 from nsbench.metrics import classification
 from nsbench.metrics.classification import weighted_mean
 from nsbench.metrics.top_label import top_label, top_label_bins
@@ -16,7 +15,7 @@ from nsbench.protocols.protocol import Protocol
 from nsbench.results.measure.calibrated import Calibration
 from nsbench.results.measure.cells import Cells, calibration_of
 from nsbench.results.measure.numbers import Number, Place, Resampler
-from nsbench.results.measure.predicted import REMEDY, Predicted
+from nsbench.results.measure.predicted import Predicted
 
 
 def test_set_numbers(
@@ -35,7 +34,7 @@ def test_set_numbers(
         UserError: predictions are missing, or are not as many as the labels.
     """
     cell = test_set_cell(protocol)
-    logits = model.logits(cell, labels)
+    logits = model.test_set(protocol, labels)
     place = Place("test_set", len(labels), model.image_identity(cell), protocol)
     for metric in (classification.top1_error, classification.negative_log_likelihood, classification.brier_score):
         found = resampler.sample(partial(metric, logits, labels), place.n)
@@ -66,13 +65,13 @@ def further_numbers(
         resampler: resampler of the images.
 
     Raises:
-        UserError: predictions are missing, or two cells have other numbers of images.
+        UserError: predictions are missing or damaged.
     """
     names = tuple(name for name in (*protocol.counted, *protocol.shown) if name in measured)
     if not names:
         return
     files = [[further_cell(protocol.name, name, one) for one in protocol.severities] for name in names]
-    predicted, confidence = _answers(model, files)
+    predicted, confidence = model.answers(files)
     n = predicted.shape[-1]
     wrong = predicted != model.labels[:n]
     cells = Cells(
@@ -90,18 +89,3 @@ def further_numbers(
     counted = [name for name in names if name in protocol.counted]
     if counted:
         yield from cells.averaged(cells.place(counted), [names.index(name) for name in counted])
-
-
-def _answers(model: Predicted, files: list[list[str]]) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
-    """Predicted classes and confidences (C, S, N)."""
-    found = [[model.load(cell) for cell in row] for row in files]
-    sizes = {len(one["predicted"]) for row in found for one in row}
-    if len(sizes) > 1:
-        raise UserError(
-            f"{model.model} has predictions for {min(sizes):,} to {max(sizes):,} images in the cells of "
-            f"{files[0][0].split('/')[1]}: {REMEDY}."
-        )
-    predicted, confidence = (
-        np.stack([np.stack([one[name] for one in row]) for row in found]) for name in ("predicted", "confidence")
-    )
-    return predicted, confidence

@@ -44,8 +44,7 @@ def masking_sentences(model: Predicted, config: EvaluationConfig, classes: int) 
 def outcomes_of(model: Predicted, config: EvaluationConfig) -> dict[str, Outcomes]:
     """What every attack did, by name, each on as many of the first images as it was shown."""
     return {
-        name: Outcomes(epsilons, errors_under(model, model.attacked(name, epsilons)))
-        for name, epsilons in attacks_of(config).items()
+        name: Outcomes(epsilons, errors_under(model, model.load(name))) for name, epsilons in attacks_of(config).items()
     }
 
 

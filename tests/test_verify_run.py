@@ -1,0 +1,133 @@
+"""`nsbench verify` names every part of a folder that is missing or damaged, and what makes it again."""
+
+import json
+import shlex
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from subprocess import CompletedProcess
+
+import pytest
+import torch
+
+from nsbench.config.evaluation import EvaluationConfig
+from nsbench.data.load import load_dataset
+from nsbench.predictions.cells import cells
+from nsbench.predictions.expected import Expected
+from nsbench.predictions.shown import Generated, Subset
+
+Command = Callable[..., "CompletedProcess[str]"]
+
+
+@pytest.fixture
+def run(tiny_run: Path, tmp_path: Path) -> Path:
+    """A finished run of one's own."""
+    return Path(shutil.copytree(tiny_run, tmp_path / "run"))
+
+
+def tree(folder: Path) -> dict[str, tuple[int, bytes]]:
+    return {
+        path.relative_to(folder).as_posix(): (path.stat().st_mtime_ns, path.read_bytes())
+        for path in sorted(folder.rglob("*"))
+        if path.is_file()
+    }
+
+
+def flip(path: Path) -> None:
+    """Change one bit in the middle of a file."""
+    content = bytearray(path.read_bytes())
+    content[len(content) // 2] ^= 1
+    path.write_bytes(content)
+
+
+def first(folder: Path, pattern: str) -> Path:
+    return sorted(folder.glob(pattern))[0]
+
+
+def test_a_finished_run_is_whole_and_stays_as_it_is(nsbench: Command, run: Path) -> None:
+    before = tree(run)
+    outcome = nsbench("verify", str(run))
+    assert outcome.returncode == 0, outcome.stderr
+    assert "networks     3 of 3 whole" in outcome.stdout
+    assert tree(run) == before
+
+
+DAMAGE: dict[str, tuple[Callable[[Path], None], str]] = {
+    "a flipped bit in predictions": (
+        lambda run: flip(first(run, "predictions/hard/seed0/*/corruption/*.safetensors")),
+        "its checksum is another",
+    ),
+    "missing predictions": (lambda run: first(run, "predictions/supervised/seed0/*/clean.*").unlink(), "clean: "),
+    "damaged labels": (lambda run: flip(run / "predictions" / "labels.safetensors"), "labels.safetensors"),
+    "a flipped bit in weights": (lambda run: flip(first(run, "networks/*/weights.safetensors")), "weights.safetensors"),
+    "a network that is gone": (lambda run: shutil.rmtree(first(run, "networks/*")), "it is not trained"),
+    "a changed number": (
+        lambda run: (run / "metrics.csv").write_text((run / "metrics.csv").read_text().replace("0.1", "0.2", 1)),
+        "metrics.csv: it is not what results.json gives",
+    ),
+    "a missing table": (lambda run: (run / "comparisons.csv").unlink(), "comparisons.csv: it is not there"),
+    "a missing record": (lambda run: (run / "results.json").unlink(), "results.json: it is not there"),
+    "a changed report": (lambda run: flip(run / "report" / "index.html"), "report/index.html"),
+    "a missing figure": (lambda run: first(run, "report/figures/*.svg").unlink(), "report/figures/"),
+    "a missing report": (lambda run: shutil.rmtree(run / "report"), "report: it is not there"),
+}
+
+
+@pytest.mark.parametrize("what", DAMAGE)
+def test_what_is_damaged_or_missing_is_named(what: str, nsbench: Command, run: Path) -> None:
+    harm, words = DAMAGE[what]
+    harm(run)
+    outcome = nsbench("verify", str(run))
+    assert outcome.returncode == 2
+    assert words in outcome.stdout
+    assert f"{run} is not whole, " in outcome.stderr
+    assert outcome.stderr.count("\n") == 1
+
+
+@pytest.mark.slow
+def test_the_command_that_it_names_makes_all_of_it_again(nsbench: Command, run: Path, tiny_run: Path) -> None:
+    for harm, _ in DAMAGE.values():
+        if run.joinpath("report").exists() and run.joinpath("results.json").exists():
+            harm(run)
+    for _ in range(3):  # a damaged network is named, then another
+        said = nsbench("verify", str(run)).stderr
+        if "delete " not in said:
+            break
+        shutil.rmtree(said.partition("delete ")[2].split(",")[0].split(" and ")[0])
+    words = shlex.split(said.split("`")[1])
+    assert nsbench(*words[1:]).returncode == 0
+    assert nsbench("verify", str(run)).returncode == 0
+    assert (run / "results.json").read_bytes() == (tiny_run / "results.json").read_bytes()
+
+
+def test_a_folder_of_something_else_is_one_sentence(nsbench: Command, tmp_path: Path) -> None:
+    for folder in (tmp_path, tmp_path / "nothing"):
+        outcome = nsbench("verify", str(folder))
+        assert outcome.returncode == 2
+        assert "is neither a run nor an evaluation" in outcome.stderr
+
+
+def test_an_evaluation_is_verified_too_and_as_json(nsbench: Command, tiny_run: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "evaluation"
+    network = first(tiny_run, "networks/*supervised*")
+    few = ["--set", "evaluation.corruption_images=20", "--set", "evaluation.bootstrap_resamples=100"]
+    on = ["--data-set", "digits", "--on", "clean,fgsm", "--device", "cpu"]
+    assert nsbench("evaluate", str(network), *on, *few, "--name", "mine", "--out", str(folder)).returncode == 0
+    assert nsbench("verify", str(folder)).returncode == 0
+    flip(folder / "predictions" / "mine" / "fgsm.safetensors")
+    outcome = nsbench("verify", str(folder), "--json")
+    assert outcome.returncode == 2
+    wrong = [part for part in json.loads(outcome.stdout) if part["fault"]]
+    assert [part["name"] for part in wrong] == ["predictions/mine/fgsm"]
+    assert "`nsbench evaluate " in outcome.stderr
+    assert nsbench("evaluate", str(folder), "--device", "cpu").returncode == 0
+    assert nsbench("verify", str(folder)).returncode == 0
+
+
+def test_the_cells_that_are_expected_are_those_that_are_made() -> None:
+    """Two lists, since one is made with images at hand and the other without."""
+    test = load_dataset("digits", None).test
+    images = Subset(torch.tensor(test.images[:8]), torch.tensor(test.labels[:8]))
+    config = EvaluationConfig(attacks=("pgd",), paper_fgsm=True, precision="bfloat16")
+    made = [cell.name for cell in cells(config, images, images, "images", Generated())]
+    assert list(Expected(config, 8, 8, 10).names()) == made
