@@ -93,7 +93,7 @@ def entries() -> list[str]:
 
 
 @cache
-def tests_in(file: str) -> list[str]:
+def names_in(file: str) -> list[str]:
     return re.findall(r"^def (test_\w+)", (ROOT / "tests" / file).read_text(encoding="utf-8"), flags=re.MULTILINE)
 
 
@@ -107,4 +107,4 @@ def test_the_tests_of_an_entry_are_there_and_the_entry_too(start: str) -> None:
     assert [entry for entry in entries() if entry.startswith(start)], "the page has no such entry any more"
     for place in EVIDENCE[start].split():
         file, _, name = place.partition("::")
-        assert [test for test in tests_in(file) if test.startswith(name)], place
+        assert [test for test in names_in(file) if test.startswith(name)], place

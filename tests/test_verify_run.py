@@ -131,3 +131,11 @@ def test_the_cells_that_are_expected_are_those_that_are_made() -> None:
     config = EvaluationConfig(attacks=("pgd",), paper_fgsm=True, precision="bfloat16")
     made = [cell.name for cell in cells(config, images, images, "images", Generated())]
     assert list(Expected(config, 8, 8, 10).names()) == made
+
+
+def test_tables_of_a_record_of_an_earlier_version_are_not_compared(nsbench: Command, tmp_path: Path) -> None:
+    shutil.copy(Path(__file__).parent / "results" / "version3" / "results.json", tmp_path)
+    (tmp_path / "config.toml").write_text("models = []\n")
+    outcome = nsbench("verify", str(tmp_path))
+    assert "results.json was written by an earlier version, so its tables are not compared" in outcome.stdout
+    assert "metrics.csv" not in outcome.stdout

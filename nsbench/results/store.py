@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
 
+_VERSION = "format_version"
 _OVER_SEEDS = "seed_comparisons.csv"
 
 LARGEST = 2**29
@@ -77,6 +78,11 @@ def load_results(run: Path) -> Results:
 def _refuse(constant: str) -> None:
     """Refuse NaN and the infinities, which are no JSON."""
     raise ValueError(f"{constant} is no number")
+
+
+def is_earlier(run: Path) -> bool:
+    """Whether the `results.json` of a folder, which can be read, is of an earlier version."""
+    return bool(json.loads((run / "results.json").read_bytes())[_VERSION] != Results.model_fields[_VERSION].default)
 
 
 def require_results(run: Path) -> Path:

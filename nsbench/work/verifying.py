@@ -15,7 +15,7 @@ from nsbench.predictions.expected import Expected
 from nsbench.predictions.store import Stored, load_labels
 from nsbench.report.listing import report_faults
 from nsbench.results.record import Results
-from nsbench.results.store import load_results, table_texts
+from nsbench.results.store import is_earlier, load_results, table_texts
 from nsbench.training.trainer import ENGINE_VERSION
 
 
@@ -109,6 +109,9 @@ class _Folder:
         except UserError as error:
             yield Part("results", "results.json", str(error))
             return
+        if is_earlier(self.folder):
+            yield Part("results", "results.json", note="written by an earlier version, so its tables are not compared")
+            return
         yield Part("results", "results.json")
         for name, text in table_texts(self.results).items():
             yield Part("results", name, _fault_of_table(self.folder / name, text))
@@ -117,6 +120,9 @@ class _Folder:
         names, classes = self._models(), self._classes()
         if not names or not classes:
             yield Part("predictions", "predictions", "which there should be is not known before the rest is whole")
+            return
+        if not (self.folder / "predictions").is_dir():
+            yield Part("predictions", "predictions", "they are not there")
             return
         try:
             labels, held_out = load_labels(self.folder, classes)

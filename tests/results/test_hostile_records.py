@@ -189,7 +189,10 @@ def test_what_is_no_number_is_refused_also_where_a_record_may_hold_anything(
 
 
 def test_a_record_that_says_it_measured_something_twice_is_not_compared(content: Any, tmp_path: Path) -> None:
-    twice = changed(content, "config.evaluation.perturbations", ["translate", "translate"])
-    found = Side(tmp_path, load_results(write(tmp_path, twice)), "any")
+    def said(names: list[str]) -> Side:
+        changed_content = changed(content, "config.evaluation", {"perturbations": names})
+        return Side(tmp_path, load_results(write(tmp_path, changed_content)), "any")
+
+    assert said(["translate"]).config.perturbations == ("translate",)
     with pytest.raises(UserError, match="does not say what was measured"):
-        _ = found.config
+        _ = said(["translate", "translate"]).config
