@@ -184,3 +184,12 @@ def accuracy() -> Callable[[Path], float]:
         return float((logits.argmax(1) == test.labels[:3000]).mean())
 
     return measure
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Print the fuzzer's figures, which its processes report with their tests."""
+    for outcome in ("passed", "failed"):
+        for report in terminalreporter.getreports(outcome):
+            for name, figures in report.user_properties:
+                if name == "fuzz":
+                    terminalreporter.write_line(f"fuzz {figures}")

@@ -6,6 +6,7 @@ from pydantic import Field
 
 from nsbench.config.names import MetricName
 from nsbench.config.section import Fraction, OneOf, Section
+from nsbench.errors import UserError
 from nsbench.protocols.attacks import attack_names
 from nsbench.protocols.cifar import CIFAR10_C, CIFAR10_P, PAPER
 from nsbench.protocols.registry import further_names
@@ -82,3 +83,12 @@ class EvaluationConfig(Section):
     )
     calibration_bins: int = Field(default=15, ge=1, le=1000, description="equal-width bins of the calibration error")
     bootstrap_resamples: int = Field(default=1000, ge=100, le=100_000, description="resamples for each 95 % interval")
+
+
+def check_evaluation(config: EvaluationConfig) -> None:
+    """Raise UserError for something that would be measured twice."""
+    keys = ("corruptions", "perturbations", "protocols", "fgsm_epsilons", "attacks", "attack_epsilons", "metrics")
+    for key in keys:
+        values = getattr(config, key)
+        if len(set(values)) < len(values):
+            raise UserError(f"evaluation.{key} = {list(values)} names something twice: name each once.")

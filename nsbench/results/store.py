@@ -62,7 +62,7 @@ def load_results(run: Path) -> Results:
     if path.stat().st_size > LARGEST:
         raise UserError(f"{path} has more than {LARGEST:,} bytes, which no record has: {remedy}.")
     try:
-        content = json.loads(path.read_bytes())
+        content = json.loads(path.read_bytes(), parse_constant=_refuse)
         return Results.model_validate(upgraded(content))
     except ValidationError as error:
         what = error.errors(include_url=False)[0]
@@ -73,6 +73,11 @@ def load_results(run: Path) -> Results:
         ) from None
     except (ValueError, LookupError, TypeError, AttributeError, ArithmeticError, RecursionError) as error:
         raise UserError(f"{path} is damaged ({shortened(printable(str(error)))}): {remedy}.") from None
+
+
+def _refuse(constant: str) -> None:
+    """Refuse NaN and the infinities, which are no JSON."""
+    raise ValueError(f"{constant} is no number")
 
 
 def is_earlier(run: Path) -> bool:

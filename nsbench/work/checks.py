@@ -4,7 +4,7 @@ import os
 from pathlib import Path
 
 from nsbench.checkpoints.initialise import weights_sha256_of
-from nsbench.config.evaluation import EvaluationConfig
+from nsbench.config.evaluation import check_evaluation
 from nsbench.config.resolve import first_difference, load_file
 from nsbench.config.schema import Config
 from nsbench.config.survey import is_survey
@@ -60,15 +60,6 @@ def check_config(config: Config) -> None:
         )
     if config.transfer.weights:
         weights_sha256_of(Path(config.transfer.weights))
-
-
-def check_evaluation(config: EvaluationConfig) -> None:
-    """Raise UserError for something that would be measured twice."""
-    keys = ("corruptions", "perturbations", "protocols", "fgsm_epsilons", "attacks", "attack_epsilons", "metrics")
-    for key in keys:
-        values = getattr(config, key)
-        if len(set(values)) < len(values):
-            raise UserError(f"evaluation.{key} = {list(values)} names something twice: name each once.")
 
 
 def check_run_folder(config: Config, folder: Path) -> None:

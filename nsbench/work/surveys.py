@@ -3,6 +3,7 @@
 from collections import Counter
 from collections.abc import Sequence
 
+from nsbench.config.evaluation import check_evaluation
 from nsbench.config.places import seen_from
 from nsbench.config.resolve import to_toml
 from nsbench.config.survey import SurveyConfig
@@ -19,7 +20,7 @@ from nsbench.results.assemble import model_pairs
 from nsbench.results.described import describe
 from nsbench.results.record import Results
 from nsbench.work.bench import Bench
-from nsbench.work.checks import check_evaluation, check_survey_folder
+from nsbench.work.checks import check_survey_folder
 from nsbench.work.measuring import Measuring, find_baseline, measure
 from nsbench.work.options import Options
 from nsbench.work.reporting import write_shared_report

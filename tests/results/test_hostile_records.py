@@ -3,6 +3,7 @@
 import copy
 import csv
 import json
+import math
 import shutil
 from collections.abc import Callable
 from io import StringIO
@@ -17,6 +18,7 @@ from nsbench.report.markdown import escape_markdown
 from nsbench.report.render import table_csv, unbroken
 from nsbench.report.sections import image_bytes
 from nsbench.report.tables.table import Column, Row, Table, TableCell
+from nsbench.results.compare.sides import Side
 from nsbench.results.record import Results, SampleImage
 from nsbench.results.store import load_results, save_results
 
@@ -176,3 +178,21 @@ def test_a_package_cannot_register_a_name_that_no_record_may_have() -> None:
 def test_records_of_earlier_versions_pass_every_check(version: str, tmp_path: Path) -> None:
     shutil.copy(Path(__file__).parent / version / "results.json", tmp_path)
     assert load_results(tmp_path).measurements
+
+
+@pytest.mark.parametrize("constant", [math.nan, math.inf])
+def test_what_is_no_number_is_refused_also_where_a_record_may_hold_anything(
+    content: Any, tmp_path: Path, constant: float
+) -> None:
+    with pytest.raises(UserError, match="is no number"):
+        load_results(write(tmp_path, changed(content, "config.further", constant)))
+
+
+def test_a_record_that_says_it_measured_something_twice_is_not_compared(content: Any, tmp_path: Path) -> None:
+    def said(names: list[str]) -> Side:
+        changed_content = changed(content, "config.evaluation", {"perturbations": names})
+        return Side(tmp_path, load_results(write(tmp_path, changed_content)), "any")
+
+    assert said(["translate"]).config.perturbations == ("translate",)
+    with pytest.raises(UserError, match="does not say what was measured"):
+        _ = said(["translate", "translate"]).config

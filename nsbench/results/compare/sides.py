@@ -8,7 +8,7 @@ from pathlib import Path
 from pydantic import ValidationError
 
 from nsbench.checkpoints.labels import named_folder, planned_labels
-from nsbench.config.evaluation import EvaluationConfig
+from nsbench.config.evaluation import EvaluationConfig, check_evaluation
 from nsbench.errors import UserError
 from nsbench.results.record import Results
 from nsbench.results.store import load_results
@@ -35,12 +35,14 @@ class Side:
         Raises UserError where the record does not say.
         """
         try:
-            return EvaluationConfig.model_validate_json(json.dumps(self.results.config["evaluation"]))
-        except (KeyError, ValidationError):
+            config = EvaluationConfig.model_validate_json(json.dumps(self.results.config["evaluation"]))
+            check_evaluation(config)
+        except (KeyError, ValidationError, UserError):
             raise UserError(
                 f"{self.folder / 'results.json'} does not say what was measured in a form that this version reads: "
                 f"run `nsbench evaluate {self.folder}` again."
             ) from None
+        return config
 
     @property
     def baseline_identity(self) -> str:
