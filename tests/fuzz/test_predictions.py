@@ -5,9 +5,9 @@ from collections.abc import Callable
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from nsbench.predictions.sealed import origin_of, sealed
 from safetensors.numpy import load
 
+from nsbench.predictions.sealed import origin_of, sealed
 from tests.conftest import Command
 from tests.fuzz.damage import (
     ARRAYS,
