@@ -114,7 +114,7 @@ def test_an_argument_that_no_file_could_hold_is_named(nsbench: Command) -> None:
 def test_a_full_output_is_said() -> None:
     with Path("/dev/full").open("w") as full:
         outcome = subprocess.run(
-            [*NSBENCH, "models", "resnet20"], stdout=full, stderr=subprocess.PIPE, text=True, check=False
+            [*NSBENCH, "data", "list"], stdout=full, stderr=subprocess.PIPE, text=True, check=False
         )
     assert outcome.returncode == 2
     assert "No space left on device" in outcome.stderr
@@ -125,7 +125,7 @@ def test_a_closed_pipe_is_said() -> None:
     reading, writing = os.pipe()
     os.close(reading)
     outcome = subprocess.run(
-        [*NSBENCH, "models", "resnet20"], stdout=writing, stderr=subprocess.PIPE, text=True, check=False
+        [*NSBENCH, "data", "list"], stdout=writing, stderr=subprocess.PIPE, text=True, check=False
     )
     os.close(writing)
     assert outcome.returncode == 2
