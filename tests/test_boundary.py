@@ -124,9 +124,7 @@ def test_a_full_output_is_said() -> None:
 def test_a_closed_pipe_is_said() -> None:
     reading, writing = os.pipe()
     os.close(reading)
-    outcome = subprocess.run(
-        [*NSBENCH, "data", "list"], stdout=writing, stderr=subprocess.PIPE, text=True, check=False
-    )
+    outcome = subprocess.run([*NSBENCH, "data", "list"], stdout=writing, stderr=subprocess.PIPE, text=True, check=False)
     os.close(writing)
     assert outcome.returncode == 2
     assert outcome.stderr.startswith("error: A file, or the output, cannot be read or written (Broken pipe)")

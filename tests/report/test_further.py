@@ -5,6 +5,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from pydantic import ValidationError
 
 from nsbench.report.figures.grids import confusion
 from nsbench.report.lookup import Lookup
@@ -110,12 +111,10 @@ def test_the_page_has_the_section_and_a_file_of_each_table(with_further: Results
     }
 
 
-@pytest.mark.slow
-def test_the_name_of_a_benchmark_leads_no_file_out_of_the_report(with_further: Results, report_of: Writer) -> None:
+def test_the_name_of_a_benchmark_leads_no_file_out_of_the_report(with_further: Results) -> None:
     text = with_further.model_dump_json().replace("cifar10.1", "../../evil/<b>")
-    report = report_of(Results.model_validate_json(text))
-    assert (report.folder / "tables" / "__.._evil__b_.csv").is_file()
-    assert not list(report.folder.parent.parent.glob("evil*"))
+    with pytest.raises(ValidationError, match="String should match pattern"):
+        Results.model_validate_json(text)
 
 
 @pytest.fixture(scope="module")
