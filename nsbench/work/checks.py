@@ -4,6 +4,7 @@ import os
 from pathlib import Path
 
 from nsbench.checkpoints.initialise import weights_sha256_of
+from nsbench.checkpoints.labels import CONTROL, SUPERVISED
 from nsbench.config.evaluation import check_evaluation
 from nsbench.config.resolve import first_difference, load_file
 from nsbench.config.schema import Config
@@ -11,7 +12,6 @@ from nsbench.config.survey import is_survey
 from nsbench.errors import UserError, shortened
 from nsbench.networks.names import parse_network_name
 from nsbench.study.methods.method import open_method
-from nsbench.study.plan import CONTROL, SUPERVISED
 
 _LONGEST_PATH = 4096
 """Bytes of a path that Linux takes, with its end."""
@@ -25,7 +25,7 @@ _WRITTEN = ("", "networks", "predictions", "samples", "report", "report/tables",
 def check_writable(folder: Path) -> None:
     """Raise UserError where what is made hours later could not be written.
 
-    That is below a path that is too long, a file, or a folder without permission.
+    That is below a path that is too long, a file, a link, or a folder without permission.
 
     Args:
         folder: the folder of a run or an evaluation, which need not be there yet.
@@ -33,6 +33,7 @@ def check_writable(folder: Path) -> None:
     whole = os.path.abspath(folder)  # noqa: PTH100 - no look-up, which a path too long would fail
     if len(os.fsencode(whole)) + LONGEST > _LONGEST_PATH:
         raise UserError(f"{shortened(whole)} is too long for what is written below it: choose another with --out.")
+    check_links(folder)
     for name in _WRITTEN:
         place = folder / name
         if place.is_dir() and os.access(place, os.W_OK | os.X_OK):
@@ -40,6 +41,18 @@ def check_writable(folder: Path) -> None:
         if place.is_symlink() or place.exists():
             what = "cannot be written to" if place.is_dir() else "is a file where a folder is needed"
             raise UserError(f"{place} {what}: choose another folder with --out, or mend that one.")
+
+
+def check_links(folder: Path) -> None:
+    """Raise UserError where a folder below a run's or an evaluation's is a link: files elsewhere would be replaced.
+
+    The folder itself may be one, which is its user's way to another disk. A file that is a link is not written through.
+    """
+    for place, names, _ in os.walk(folder):
+        for name in names:
+            path = Path(place, name)
+            if path.is_symlink():
+                raise UserError(f"{path} is a link, and what is written below it would be elsewhere: delete it.")
 
 
 def check_config(config: Config) -> None:

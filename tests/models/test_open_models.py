@@ -18,6 +18,7 @@ from nsbench.errors import UserError
 from nsbench.models.open import open_models
 from nsbench.models.subject import Subject
 from nsbench.networks.build import build_network
+from nsbench.networks.cost import count_parameters
 from nsbench.study.plan import make_plan
 
 One = Callable[..., Subject]
@@ -30,16 +31,19 @@ TEACHER, STUDENT, BASELINE = (
 )
 
 
-def save(folder: Path, generation: int, seed: int) -> None:
-    """A network of that many teachers before it, whose recipe says nothing else."""
+def save(folder: Path, generation: int, seed: int, teacher: str = "before") -> None:
+    """A network of that many teachers before it, whose recipe says nothing else but that students have model noise."""
     recipe: dict[str, Any] = {"parent": None}
     for _ in range(generation):
-        recipe = {"parent": recipe}
+        recipe = {"parent": recipe, "model_noise": {}}
+    mean, std = (0.5, 0.5, 0.5), (0.25, 0.25, 0.25)
+    torch.manual_seed(seed)
+    network = build_network(NETWORK, 10, mean, std)
     record = TrainedNetwork(
         network=NETWORK,
         seed=0,
         method="noisy-student" if generation else "supervised",
-        parameters=1,
+        parameters=count_parameters(network),
         images_seen=1,
         training_images=1,
         weights_selection="last",
@@ -51,12 +55,9 @@ def save(folder: Path, generation: int, seed: int) -> None:
         selection=None,
         history=[],
     )
-    mean, std = (0.5, 0.5, 0.5), (0.25, 0.25, 0.25)
-    torch.manual_seed(seed)
-    network = build_network(NETWORK, 10, mean, std)
     file = CheckpointFile(
         recipe=recipe,
-        teacher="before" if generation else None,
+        teacher=teacher if generation else None,
         classes=10,
         mean=mean,
         std=std,
@@ -77,7 +78,8 @@ def make_run(folder: Path, seed: int = 0) -> Path:
     plan = make_plan(config, "data")
     (folder / "plan.json").write_text(plan_text([planned.labels for planned in plan]))
     for number, planned in enumerate(plan):
-        save(planned.folder(folder), planned.name.generation, 10 * seed + number)
+        parent = planned.recipe.parent
+        save(planned.folder(folder), planned.name.generation, 10 * seed + number, parent.name if parent else "")
     return folder
 
 
