@@ -118,6 +118,7 @@ def test_a_folder_that_is_a_link_is_a_sentence_before_any_work(name: str, tmp_pa
 
 def test_a_run_folder_that_is_itself_a_link_is_its_users_way_to_another_disk(tmp_path: Path) -> None:
     (tmp_path / "disk").mkdir()
+    (tmp_path / "disk" / "notes").symlink_to(tmp_path)  # of no concern to anything that is written
     (tmp_path / "run").symlink_to(tmp_path / "disk")
     enter_folder(Claims(tmp_path / "run"), {"config.toml": "name"})
     assert (tmp_path / "disk" / "config.toml").read_text() == "name"

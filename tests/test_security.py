@@ -50,7 +50,7 @@ EVIDENCE = {
     "corruptions/test_shared_folder.py::test_an_array_that_is_damaged_is_made_again",
     "No name read from a file": "results/test_hostile_records.py::test_a_name_that_no_configuration_could_ask_for "
     "checkpoints/test_damaged.py::test_a_strangers_study_that_is_a_path_writes_nothing",
-    "No folder inside a run": "test_run_folder.py::test_a_folder_that_is_a_link "
+    "No folder that nsbench writes to": "test_run_folder.py::test_a_folder_that_is_a_link "
     "test_run_folder.py::test_a_report_is_not_written_through_a_link",
     "A report embeds only": "results/test_hostile_records.py::test_an_example_image_that_is_a_link_out",
     "Text from a record": "report/test_report.py::test_hostile_names_stay_text_on_the_page "

@@ -40,7 +40,7 @@ class Labels(CheckpointName):
 
         Args:
             file: describes the network.
-            plan: all labels of its run, by which its teacher's folder is known; none where no run is around it.
+            plan: all labels of its run, these among them; none where they were made from the network's own recipe.
         """
         network = file.record
         if (self.network, self.seed) != (network.network, network.seed):
@@ -48,7 +48,7 @@ class Labels(CheckpointName):
                 f"plan.json says that {self.folder} holds {self}, but it holds {network.network} of seed "
                 f"{network.seed}: delete that folder and train again."
             )
-        fault = self._fault(file, {str(one): one.folder for one in plan})
+        fault = plan and self._fault(file, {str(one): one.folder for one in plan})
         if fault:
             raise UserError(
                 f"plan.json says that {self.folder} holds {self}, the {self.role}, but that network {fault}: "
@@ -63,7 +63,7 @@ class Labels(CheckpointName):
 
     def _fault(self, file: "CheckpointFile", folders: Mapping[str, str]) -> str:
         """Why a network is not what these labels call it; empty where it is."""
-        parent = self.parent and folders.get(self.parent, self.parent)
+        parent = folders[self.parent] if self.parent is not None else None
         if file.teacher != parent:
             return f"learnt from {file.teacher or 'no teacher'}, not from {parent or 'labels alone'}"
         if file.teacher is not None and _generation(file.recipe) != self.generation:
@@ -102,7 +102,7 @@ class PlanFile(Record):
 
 
 def _consistent(labels: Labels) -> bool:
-    """Whether the parts of an entry go together, as those of every plan that is made do."""
+    """Whether the parts of an entry go together, as they do in every plan of a run."""
     own = {"baseline": SUPERVISED, "control": CONTROL}.get(labels.role, "")
     if (labels.study if labels.study in (SUPERVISED, CONTROL) else "") != own:
         return False

@@ -5,6 +5,7 @@ from pathlib import Path
 
 from nsbench.checkpoints.initialise import weights_sha256_of
 from nsbench.checkpoints.labels import CONTROL, SUPERVISED
+from nsbench.claims import CLAIMS
 from nsbench.config.evaluation import check_evaluation
 from nsbench.config.resolve import first_difference, load_file
 from nsbench.config.schema import Config
@@ -19,7 +20,8 @@ _LONGEST_PATH = 4096
 LONGEST = 500
 """Characters that the longest path below a run's or an evaluation's folder adds to its own, and some to spare."""
 
-_WRITTEN = ("", "networks", "predictions", "samples", "report", "report/tables", "report/figures")
+_OWN = (CLAIMS, "networks", "predictions", "samples", "report")
+_WRITTEN = ("", *_OWN, "report/tables", "report/figures")
 
 
 def check_writable(folder: Path) -> None:
@@ -44,14 +46,15 @@ def check_writable(folder: Path) -> None:
 
 
 def check_links(folder: Path) -> None:
-    """Raise UserError where a folder below a run's or an evaluation's is a link: files elsewhere would be replaced.
+    """Raise UserError where a folder that is written to below a run's or an evaluation's is a link, or one below it is.
 
-    The folder itself may be one, which is its user's way to another disk. A file that is a link is not written through.
+    What is elsewhere would be replaced. The folder itself may be a link, which is its user's way to another disk, and a
+    file that is one is not written through.
     """
-    for place, names, _ in os.walk(folder):
-        for name in names:
-            path = Path(place, name)
-            if path.is_symlink():
+    for own in _OWN:
+        below = (Path(place, name) for place, names, _ in os.walk(folder / own) for name in names)
+        for path in (folder / own, *below):
+            if path.is_symlink() and path.is_dir():
                 raise UserError(f"{path} is a link, and what is written below it would be elsewhere: delete it.")
 
 

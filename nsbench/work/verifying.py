@@ -191,7 +191,7 @@ def _compared(plan: list[Labels], config: Config, dataset: str) -> Part:
     """A plan beside the one that a configuration asks for on a data set, by its checksum."""
     try:
         asked = [planned.labels for planned in make_plan(config, dataset)]
-    except UserError as error:  # the weights to start from are elsewhere
+    except (UserError, OSError) as error:  # the weights to start from are elsewhere
         return Part("plan", "plan.json", note=f"not compared with config.toml: {error}")
     other = next((here for here, there in zip_longest(plan, asked) if here != there), None)
     if plan == asked:

@@ -108,6 +108,15 @@ def test_a_checkpoint_folder_is_opened_wherever_it_lies(
     assert not any(parameter.requires_grad for parameter in subject.load(torch.device("cpu")).parameters())
 
 
+def test_a_network_with_model_noise_and_no_teacher_is_opened_alone(tmp_path: Path, one: One) -> None:
+    """As a control is, or a student of a method without teachers."""
+    save(tmp_path, 0, 0)
+    path = tmp_path / "checkpoint.json"
+    file = CheckpointFile.model_validate_json(path.read_bytes())
+    path.write_text(file.model_copy(update={"recipe": {"model_noise": {}}}).sealed().model_dump_json())
+    assert one(tmp_path, inside=False).name == f"supervised/seed0/gen0-{NETWORK}"
+
+
 def test_a_checkpoint_that_is_missing_from_a_run_is_reported(tmp_path: Path, refusal: Refusal) -> None:
     run = make_run(tmp_path / "run")
     (network_folder(run, STUDENT) / "checkpoint.json").unlink()
