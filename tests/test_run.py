@@ -11,7 +11,7 @@ import torch
 from safetensors.numpy import load_file as load_arrays
 
 from nsbench.checkpoints.labels import network_folder, read_plan
-from nsbench.checkpoints.store import load_network, read_checkpoint
+from nsbench.checkpoints.store import CheckpointFile, load_network, read_checkpoint
 from nsbench.config.resolve import load_file, resolve
 from nsbench.config.schema import Config
 from nsbench.config.survey import ModelConfig
@@ -215,6 +215,10 @@ def test_networks_that_another_engine_trained_are_measured_as_they_are(tiny_run:
     for labels in read_plan(folder):
         other = labels.folder[:-4] + "beef"
         (folder / "networks" / labels.folder).rename(folder / "networks" / other)
+        path = folder / "networks" / other / "checkpoint.json"
+        file = CheckpointFile.model_validate_json(path.read_bytes())
+        teacher = file.teacher and file.teacher[:-4] + "beef"
+        path.write_text(file.model_copy(update={"teacher": teacher}).sealed().model_dump_json())
         plan = plan.replace(labels.folder, other)
     (folder / "plan.json").write_text(plan)
     (folder / "results.json").unlink()

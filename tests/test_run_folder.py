@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -89,6 +90,51 @@ def test_a_file_where_a_folder_is_needed_is_a_sentence_before_any_work(name: str
     place.touch()
     with pytest.raises(UserError, match="is a file where a folder is needed"):
         enter_folder(Claims(tmp_path / "run"), {})
+
+
+LINKED = [
+    "report",
+    "report/tables",
+    "predictions",
+    "predictions/supervised",
+    "samples",
+    "networks",
+    "networks/X",
+    ".claims",
+]
+
+
+@pytest.mark.parametrize("name", LINKED)
+def test_a_folder_that_is_a_link_is_a_sentence_before_any_work(name: str, tmp_path: Path) -> None:
+    outside, place = tmp_path / "outside", tmp_path / "run" / name
+    outside.mkdir()
+    place.parent.mkdir(parents=True)
+    place.symlink_to(outside)
+    with pytest.raises(UserError, match=f"{name} is a link"):
+        enter_folder(Claims(tmp_path / "run"), {"config.toml": ""})
+    assert not list(outside.iterdir())
+    assert not (tmp_path / "run" / "config.toml").exists()
+
+
+def test_a_run_folder_that_is_itself_a_link_is_its_users_way_to_another_disk(tmp_path: Path) -> None:
+    (tmp_path / "disk").mkdir()
+    (tmp_path / "disk" / "notes").symlink_to(tmp_path)  # of no concern to anything that is written
+    (tmp_path / "run").symlink_to(tmp_path / "disk")
+    enter_folder(Claims(tmp_path / "run"), {"config.toml": "name"})
+    assert (tmp_path / "disk" / "config.toml").read_text() == "name"
+
+
+def test_a_report_is_not_written_through_a_link(nsbench: Command, tiny_run: Path, tmp_path: Path) -> None:
+    run, outside = Path(shutil.copytree(tiny_run, tmp_path / "run")), tmp_path / "outside"
+    shutil.rmtree(run / "report")
+    outside.mkdir()
+    (outside / "index.html").write_text("mine")
+    (run / "report").symlink_to(outside)
+    for command in ("report", "verify"):
+        done = nsbench(command, str(run))
+        assert (done.returncode, done.stderr.count("\n")) == (2, 1)
+        assert f"{run / 'report'} is a link" in done.stderr
+    assert [(path.name, path.read_text()) for path in outside.iterdir()] == [("index.html", "mine")]
 
 
 @pytest.mark.skipif(os.geteuid() == 0, reason="root may write anywhere")

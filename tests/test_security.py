@@ -24,8 +24,10 @@ EVIDENCE = {
     "a model's answers": "predictions/test_failing_models.py::test_nan_on_a_corruption "
     "predictions/test_failing_models.py::test_whatever_a_model_does_but_give_logits",
     "`checkpoint.json`": "checkpoints/test_damaged.py::test_every_flipped_bit_of_a_description "
-    "checkpoints/test_damaged.py::test_other_weights_under_the_right_checksum",
-    "`plan.json`": "checkpoints/test_damaged.py::test_a_plan_of_strange_folders_cycles_or_duplicates",
+    "checkpoints/test_damaged.py::test_other_weights_under_the_right_checksum "
+    "checkpoints/test_damaged.py::test_a_sealed_description_of_another_network",
+    "`plan.json`": "checkpoints/test_damaged.py::test_a_plan_of_strange_folders_cycles_or_duplicates "
+    "test_verify_run.py::test_a_plan_that_calls_a_network_what_it_is_not",
     "saved training": "training/test_damaged_state.py::test_a_saved_training_with_one_flipped_bit "
     "training/test_damaged_state.py::test_a_saved_training_that_cannot_be_this_ones",
     "predictions": "predictions/test_damaged.py::test_no_byte_of_a_file_can_change_unseen "
@@ -48,6 +50,8 @@ EVIDENCE = {
     "corruptions/test_shared_folder.py::test_an_array_that_is_damaged_is_made_again",
     "No name read from a file": "results/test_hostile_records.py::test_a_name_that_no_configuration_could_ask_for "
     "checkpoints/test_damaged.py::test_a_strangers_study_that_is_a_path_writes_nothing",
+    "No folder that nsbench writes to": "test_run_folder.py::test_a_folder_that_is_a_link "
+    "test_run_folder.py::test_a_report_is_not_written_through_a_link",
     "A report embeds only": "results/test_hostile_records.py::test_an_example_image_that_is_a_link_out",
     "Text from a record": "report/test_report.py::test_hostile_names_stay_text_on_the_page "
     "report/test_report.py::test_hostile_names_add_no_column "
@@ -70,6 +74,8 @@ EVIDENCE = {
     "Damaged predictions and a damaged saved training": "training/test_damaged_state.py::"
     "test_a_training_whose_saved_state_was_damaged predictions/test_damaged.py::test_a_damaged_cell_is_said",
     "A model that fails loses nothing": "predictions/test_failing_models.py::test_the_models_beside_one_that_fails",
+    "`report/files.json` has": "test_verify_run.py::test_a_report_of_another_record",
+    "`nsbench verify` compares": "test_verify_run.py::test_a_plan_that_leaves_a_network_out",
     "`nsbench verify RUN`": "test_verify_run.py::test_what_is_damaged_or_missing_is_named "
     "test_verify_run.py::test_the_command_that_it_names_makes_all_of_it_again",
     "`environment.json` may be edited": "test_run_folder.py::test_an_environment_file_that_was_edited",

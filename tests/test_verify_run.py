@@ -6,15 +6,20 @@ import shutil
 from collections.abc import Callable
 from pathlib import Path
 from subprocess import CompletedProcess
+from typing import Any
 
 import pytest
 import torch
 
+from nsbench.checkpoints.labels import read_plan
+from nsbench.checkpoints.store import CheckpointFile
 from nsbench.config.evaluation import EvaluationConfig
 from nsbench.data.load import load_dataset
+from nsbench.errors import UserError
 from nsbench.predictions.cells import cells
 from nsbench.predictions.expected import Expected
 from nsbench.predictions.shown import Generated, Subset
+from nsbench.study.chain import read_networks
 
 Command = Callable[..., "CompletedProcess[str]"]
 
@@ -82,6 +87,78 @@ def test_what_is_damaged_or_missing_is_named(what: str, nsbench: Command, run: P
     assert words in outcome.stdout
     assert f"{run} is not whole, " in outcome.stderr
     assert outcome.stderr.count("\n") == 1
+
+
+Entries = dict[str, dict[str, Any]]
+
+
+def shared_folder(plan: Entries) -> None:
+    plan["student"]["folder"] = plan["baseline"]["folder"]
+
+
+def own_student(plan: Entries) -> None:
+    shared_folder(plan)
+    plan["student"]["parent"] = None
+
+
+def another_teacher(plan: Entries, role: str = "baseline") -> None:
+    plan["teacher"] |= {key: plan[role][key] for key in ("folder", "network")}
+    plan["student"]["parent"] = f"hard/seed0/gen0-{plan[role]['network']}"
+
+
+def student_as_teacher(plan: Entries) -> None:
+    another_teacher(plan, "student")
+
+
+LIES = {
+    shared_folder: "learnt from no teacher, not from ",
+    own_student: "was trained as a teacher or baseline",
+    another_teacher: "learnt from ",
+    student_as_teacher: ", not from labels alone",
+}
+
+
+@pytest.mark.parametrize("lie", LIES)
+def test_a_plan_that_calls_a_network_what_it_is_not_is_refused_and_named(
+    lie: Callable[[Entries], None], nsbench: Command, run: Path
+) -> None:
+    path = run / "plan.json"
+    content = json.loads(path.read_text())
+    lie({entry["role"]: entry for entry in content["networks"]})
+    path.write_text(json.dumps(content))
+    outcome = nsbench("verify", str(run))
+    assert outcome.returncode == 2
+    assert LIES[lie] in outcome.stdout
+    with pytest.raises(UserError, match=LIES[lie]):
+        read_networks(run, read_plan(run))
+
+
+def test_a_plan_that_leaves_a_network_out_is_not_what_the_configuration_asks_for(nsbench: Command, run: Path) -> None:
+    path = run / "plan.json"
+    content = json.loads(path.read_text())
+    content["networks"].pop()
+    path.write_text(json.dumps(content))
+    outcome = nsbench("verify", str(run))
+    assert outcome.returncode == 2
+    assert "plan.json: it is not what config.toml asks for: a network is missing" in outcome.stdout
+
+
+def test_a_report_of_another_record_is_named(nsbench: Command, run: Path) -> None:
+    path = run / "results.json"
+    path.write_text(path.read_text().rstrip() + "\n\n")
+    outcome = nsbench("verify", str(run))
+    assert outcome.returncode == 2
+    assert "report/files.json: it is of another results.json" in outcome.stdout
+
+
+def test_a_description_that_is_sealed_but_not_of_its_weights_is_named(nsbench: Command, run: Path) -> None:
+    path = first(run, "networks/*/checkpoint.json")
+    file = CheckpointFile.model_validate_json(path.read_bytes())
+    record = file.record.model_copy(update={"parameters": 1})
+    path.write_text(file.model_copy(update={"record": record}).sealed().model_dump_json())
+    outcome = nsbench("verify", str(run))
+    assert outcome.returncode == 2
+    assert "the number of parameters is another" in outcome.stdout
 
 
 @pytest.mark.slow

@@ -1,9 +1,9 @@
 """`plan.json`: the labels (study, generation, role, seed) of the networks in a run folder, read without torch."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, Literal, Self
+from typing import TYPE_CHECKING, Any, Literal, Self
 
 from pydantic import Field, ValidationError, model_validator
 
@@ -12,7 +12,15 @@ from nsbench.config.fields import FolderName, ModelName
 from nsbench.config.resolve import read_toml
 from nsbench.errors import UserError
 
+if TYPE_CHECKING:
+    from nsbench.checkpoints.store import CheckpointFile
+
+SUPERVISED = "supervised"
+CONTROL = "control"
+"""What takes the study's place in the labels of a baseline and of a control."""
 Role = Literal["teacher", "student", "baseline", "control"]
+_NOISED = ("student", "control")
+"""Roles of the networks that are trained with model noise; it is part of their recipes, if only of strength 0."""
 
 
 def networks_folder(run: Path) -> Path:
@@ -27,12 +35,24 @@ class Labels(CheckpointName):
     folder: FolderName
     parent: ModelName | None
 
-    def on(self, network: TrainedNetwork) -> CheckpointRecord:
-        """The record of a trained network under these labels; raises UserError where they are another network's."""
+    def on(self, file: "CheckpointFile", plan: Sequence["Labels"] = ()) -> CheckpointRecord:
+        """The record of a trained network under these labels; raises UserError where they are another network's.
+
+        Args:
+            file: describes the network.
+            plan: all labels of its run, these among them; none where they were made from the network's own recipe.
+        """
+        network = file.record
         if (self.network, self.seed) != (network.network, network.seed):
             raise UserError(
                 f"plan.json says that {self.folder} holds {self}, but it holds {network.network} of seed "
                 f"{network.seed}: delete that folder and train again."
+            )
+        fault = plan and self._fault(file, {str(one): one.folder for one in plan})
+        if fault:
+            raise UserError(
+                f"plan.json says that {self.folder} holds {self}, the {self.role}, but that network {fault}: "
+                "train again, which writes plan.json anew."
             )
         labels = self.model_dump(exclude={"folder", "network", "seed"})
         selection = network.selection
@@ -40,6 +60,25 @@ class Labels(CheckpointName):
             selection = selection.model_copy(update={"teacher": self.parent or ""})
         content = {key: getattr(network, key) for key in TrainedNetwork.model_fields}
         return CheckpointRecord(**labels, **content | {"selection": selection})
+
+    def _fault(self, file: "CheckpointFile", folders: Mapping[str, str]) -> str:
+        """Why a network is not what these labels call it; empty where it is."""
+        parent = folders[self.parent] if self.parent is not None else None
+        if file.teacher != parent:
+            return f"learnt from {file.teacher or 'no teacher'}, not from {parent or 'labels alone'}"
+        if file.teacher is not None and _generation(file.recipe) != self.generation:
+            return f"is of generation {_generation(file.recipe)}"
+        if (file.recipe.get("model_noise") is not None) != (self.role in _NOISED):
+            return "was trained as a teacher or baseline" if self.role in _NOISED else "was trained as a student"
+        return "" if self.role in _NOISED or file.record.method == SUPERVISED else f"learnt by {file.record.method}"
+
+
+def _generation(recipe: Mapping[str, Any]) -> int:
+    """How many teachers there were before, one taught by the other."""
+    generation = 0
+    while isinstance(before := recipe.get("parent"), dict):
+        generation, recipe = generation + 1, before
+    return generation
 
 
 class PlanFile(Record):
@@ -57,7 +96,20 @@ class PlanFile(Record):
             if str(labels) in known or not (labels.parent is None or labels.parent in known):
                 raise ValueError(f"{labels} comes twice, or before its teacher")
             known.add(str(labels))
+            if not _consistent(labels):
+                raise ValueError(f"{labels} is no {labels.role}")
         return self
+
+
+def _consistent(labels: Labels) -> bool:
+    """Whether the parts of an entry go together, as they do in every plan of a run."""
+    own = {"baseline": SUPERVISED, "control": CONTROL}.get(labels.role, "")
+    if (labels.study if labels.study in (SUPERVISED, CONTROL) else "") != own:
+        return False
+    if (labels.generation > 0) != (labels.role in _NOISED):
+        return False
+    before = f"{labels.study}/seed{labels.seed}/gen{labels.generation - 1}-"
+    return labels.parent is None or (labels.role == "student" and labels.parent.startswith(before))
 
 
 def plan_text(labels: Sequence[Labels]) -> str:
@@ -83,10 +135,13 @@ def read_plan(run: Path) -> list[Labels]:
 
 def planned_labels(folder: Path) -> Labels | None:
     """The first labels that the plan of the run around a network's folder gives to it; None where there is none."""
+    return next((labels for labels in plan_around(folder) if labels.folder == folder.resolve().name), None)
+
+
+def plan_around(folder: Path) -> list[Labels]:
+    """The plan of the run around a network's folder; empty where there is none."""
     run = folder.resolve().parent.parent
-    if not (run / "plan.json").is_file():
-        return None
-    return next((labels for labels in read_plan(run) if labels.folder == folder.resolve().name), None)
+    return read_plan(run) if (run / "plan.json").is_file() else []
 
 
 def labels_of(folder: Path, network: TrainedNetwork, recipe: dict[str, Any], teacher: str | None) -> Labels:
@@ -94,12 +149,9 @@ def labels_of(folder: Path, network: TrainedNetwork, recipe: dict[str, Any], tea
     found = planned_labels(folder)
     if found is not None:
         return found
-    generation = 0
-    while isinstance(before := recipe.get("parent"), dict):
-        generation, recipe = generation + 1, before
     return Labels(
         study=network.method,
-        generation=generation,
+        generation=_generation(recipe),
         network=network.network,
         seed=network.seed,
         role="student" if teacher else "teacher",

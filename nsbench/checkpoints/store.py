@@ -22,6 +22,7 @@ from nsbench.errors import UserError
 from nsbench.files import write_bytes, write_text
 from nsbench.networks.build import build_network
 from nsbench.networks.classifier import Classifier, ModelNoise
+from nsbench.networks.cost import count_parameters
 from nsbench.networks.names import ResNetName, parse_network_name
 
 TRAINING_STATE = "training.safetensors"
@@ -132,21 +133,26 @@ def load_network(folder: Path, device: torch.device) -> Classifier:
     file = read_checkpoint(folder)
     if file is None:
         raise UserError(f"There is no checkpoint in {folder}: run `nsbench train` first.")
-    state = _weights_of(folder, file)
+    state = read_weights(folder, file)
     noise = ModelNoise(file.dropout, file.survival)
     network = build_network(file.record.network, file.classes, file.mean, file.std, noise)
     network.load_state_dict(state)
     return network.to(device).to(memory_format=torch.channels_last).eval()
 
 
-def _weights_of(folder: Path, file: CheckpointFile) -> dict[str, Tensor]:
-    """The tensors of a checkpoint, once they are found to be those of its network; no network is made before."""
+def read_weights(folder: Path, file: CheckpointFile) -> dict[str, Tensor]:
+    """The tensors of a checkpoint, once they are found to be those of its network; no network is made before.
+
+    Raises UserError where they are not finite, or are not what the description says of them: names, shapes, number of
+    parameters, channel means and standard deviations.
+    """
     path = folder / "weights.safetensors"
     try:
         state = load_file(path)
-        wanted = _expected(file, len(state))
+        network = _described(file, len(state))
+        wanted: dict[str, Tensor] = network.state_dict()
         unfit = next((name for name in {**wanted, **state} if not _fits(name, state, wanted)), None)
-        unfit = unfit or (None if (state["normalize.std"] > 0).all() else "normalize.std")
+        unfit = unfit or _unlike(file, state, count_parameters(network))
     except (SafetensorError, ValueError, KeyError):
         unfit = "file"
     if unfit is not None:
@@ -157,13 +163,26 @@ def _weights_of(folder: Path, file: CheckpointFile) -> dict[str, Tensor]:
     return state
 
 
-def _expected(file: CheckpointFile, tensors: int) -> Mapping[str, Tensor]:
-    """What a network's state looks like, without memory; ValueError where it has more layers than there are tensors."""
+def _described(file: CheckpointFile, tensors: int) -> Classifier:
+    """The network that is described, without memory; ValueError where it has more layers than there are tensors."""
     name = parse_network_name(file.record.network)
     if isinstance(name, ResNetName) and name.depth > tensors:
         raise ValueError(name)
     with torch.device("meta"):
-        return build_network(str(name), file.classes, file.mean, file.std).state_dict()
+        return build_network(str(name), file.classes, file.mean, file.std)
+
+
+def _unlike(file: CheckpointFile, state: Mapping[str, Tensor], parameters: int) -> str | None:
+    """What else a description says that its weights do not."""
+    if not (state["normalize.std"] > 0).all():
+        return "normalize.std"
+    if file.record.parameters != parameters:
+        return "the number of parameters"
+    for name, said in (("normalize.mean", file.mean), ("normalize.std", file.std)):
+        same = torch.allclose(state[name].flatten(), torch.tensor(said), rtol=1e-3, atol=1e-4)  # an average rounds
+        if not same and not file.record.initial_weights:  # those bring their own
+            return name
+    return None
 
 
 def _fits(name: str, found: Mapping[str, Tensor], wanted: Mapping[str, Tensor]) -> bool:

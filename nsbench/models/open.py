@@ -5,7 +5,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from pathlib import Path
 
-from nsbench.checkpoints.labels import labels_of, named_folder, networks_folder, read_plan, refuse_earlier
+from nsbench.checkpoints.labels import labels_of, named_folder, networks_folder, plan_around, read_plan, refuse_earlier
 from nsbench.checkpoints.store import read_checkpoint
 from nsbench.config.survey import ModelConfig
 from nsbench.config.trust import NOTHING, Trust
@@ -88,7 +88,8 @@ def _checkpoints(folder: Path) -> Iterator[Trained]:
     """The checkpoint in a folder, or all those of a run."""
     single = read_checkpoint(folder)
     if single is not None:
-        yield Trained(folder, labels_of(folder, single.record, single.recipe, single.teacher).on(single.record), folder)
+        labels = labels_of(folder, single.record, single.recipe, single.teacher)
+        yield Trained(folder, labels.on(single, plan_around(folder)), folder)
         return
     if not (folder / "plan.json").is_file():
         refuse_earlier(folder)
@@ -96,12 +97,13 @@ def _checkpoints(folder: Path) -> Iterator[Trained]:
             f"{folder} is neither a run folder (it has no plan.json) nor a checkpoint (it has no checkpoint.json): "
             "name what `nsbench train` made."
         )
-    for labels in read_plan(folder):
+    plan = read_plan(folder)
+    for labels in plan:
         place = networks_folder(folder) / labels.folder
         file = read_checkpoint(place)
         if file is None:
             raise UserError(f"{place} has no checkpoint: run `nsbench train` first.")
-        yield Trained(folder, labels.on(file.record), place)
+        yield Trained(folder, labels.on(file, plan), place)
 
 
 def _origin(config: ModelConfig, classes: int | None, trust: Trust) -> Origin:

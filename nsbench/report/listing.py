@@ -29,6 +29,7 @@ class Listing(Record):
 
     format: Literal["nsbench-report"] = "nsbench-report"
     format_version: Literal[1] = 1
+    record: Sha256 | None = Field(default=None, description="checksum of results.json; none in earlier lists")
     files: dict[ReportFile, Sha256] = Field(default={}, description="checksums by path, relative to the report")
     samples: dict[SampleFile, Sha256] = Field(
         default={}, description="example images that it shows, relative to the folder of the record"
@@ -47,7 +48,9 @@ def replace_report(run: Path, texts: Mapping[str, str], samples: Mapping[str, by
         UserError: a file cannot be written.
     """
     folder = run / "report"
+    record = run / "results.json"
     listing = Listing(
+        record=_sha256(record.read_bytes()) if record.is_file() else None,
         files={name: _sha256(text.encode()) for name, text in texts.items()},
         samples={name: _sha256(content) for name, content in samples.items()},
     )
@@ -56,7 +59,8 @@ def replace_report(run: Path, texts: Mapping[str, str], samples: Mapping[str, by
     earlier = _read(folder)
     _remove(folder, {name: sha for name, sha in earlier.files.items() if name not in listing.files})
     _remove(run, {name: sha for name, sha in earlier.samples.items() if name not in listing.samples})
-    write_json(folder / LIST, listing.model_dump(mode="json"))  # before the files: a killed report leaves none unlisted
+    content = listing.model_dump(mode="json", exclude_none=True)
+    write_json(folder / LIST, content)  # before the files: a killed report leaves none unlisted
     for name, text in texts.items():
         write_text(folder / name, text)
 
@@ -67,7 +71,9 @@ def report_faults(run: Path) -> dict[str, str | None]:
     if not listing.files:
         return {f"report/{LIST}": "it is missing or damaged"}
     expected = {f"report/{name}": checksum for name, checksum in listing.files.items()} | listing.samples
-    return {name: _fault(run / name, checksum) for name, checksum in expected.items()}
+    stale = listing.record is not None and _fault(run / "results.json", listing.record)
+    listed = "it is of another results.json than the one that is there" if stale else None
+    return {f"report/{LIST}": listed} | {name: _fault(run / name, checksum) for name, checksum in expected.items()}
 
 
 def _fault(path: Path, checksum: str) -> str | None:

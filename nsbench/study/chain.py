@@ -73,7 +73,7 @@ def read_networks(run: Path, plan: Sequence[Labels]) -> list[CheckpointRecord]:
         file = read_checkpoint(folder)
         if file is None:
             raise UserError(f"{folder} has no checkpoint: run `nsbench train` first.")
-        records.append(labels.on(file.record))
+        records.append(labels.on(file, plan))
     return records
 
 

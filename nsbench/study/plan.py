@@ -6,7 +6,7 @@ from functools import partial
 from pathlib import Path
 
 from nsbench.checkpoints.initialise import weights_sha256_of
-from nsbench.checkpoints.labels import Labels, Role, networks_folder
+from nsbench.checkpoints.labels import CONTROL, SUPERVISED, Labels, Role, networks_folder
 from nsbench.checkpoints.record import CheckpointName
 from nsbench.config.method import MethodConfig, SupervisedConfig
 from nsbench.config.schema import Config, OptimisationConfig, TransferConfig
@@ -15,10 +15,6 @@ from nsbench.study.methods.method import open_method
 from nsbench.study.recipe import InitialWeights, Recipe
 
 assert METHODS, "the built-in methods are registered by their import"
-
-SUPERVISED = "supervised"
-CONTROL = "control"
-"""What takes the study's place in the labels of a baseline and of a control."""
 
 
 @dataclass(frozen=True)

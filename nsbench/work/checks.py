@@ -4,6 +4,8 @@ import os
 from pathlib import Path
 
 from nsbench.checkpoints.initialise import weights_sha256_of
+from nsbench.checkpoints.labels import CONTROL, SUPERVISED
+from nsbench.claims import CLAIMS
 from nsbench.config.evaluation import check_evaluation
 from nsbench.config.resolve import first_difference, load_file
 from nsbench.config.schema import Config
@@ -11,7 +13,6 @@ from nsbench.config.survey import is_survey
 from nsbench.errors import UserError, shortened
 from nsbench.networks.names import parse_network_name
 from nsbench.study.methods.method import open_method
-from nsbench.study.plan import CONTROL, SUPERVISED
 
 _LONGEST_PATH = 4096
 """Bytes of a path that Linux takes, with its end."""
@@ -19,13 +20,14 @@ _LONGEST_PATH = 4096
 LONGEST = 500
 """Characters that the longest path below a run's or an evaluation's folder adds to its own, and some to spare."""
 
-_WRITTEN = ("", "networks", "predictions", "samples", "report", "report/tables", "report/figures")
+_OWN = (CLAIMS, "networks", "predictions", "samples", "report")
+_WRITTEN = ("", *_OWN, "report/tables", "report/figures")
 
 
 def check_writable(folder: Path) -> None:
     """Raise UserError where what is made hours later could not be written.
 
-    That is below a path that is too long, a file, or a folder without permission.
+    That is below a path that is too long, a file, a link, or a folder without permission.
 
     Args:
         folder: the folder of a run or an evaluation, which need not be there yet.
@@ -33,6 +35,7 @@ def check_writable(folder: Path) -> None:
     whole = os.path.abspath(folder)  # noqa: PTH100 - no look-up, which a path too long would fail
     if len(os.fsencode(whole)) + LONGEST > _LONGEST_PATH:
         raise UserError(f"{shortened(whole)} is too long for what is written below it: choose another with --out.")
+    check_links(folder)
     for name in _WRITTEN:
         place = folder / name
         if place.is_dir() and os.access(place, os.W_OK | os.X_OK):
@@ -40,6 +43,19 @@ def check_writable(folder: Path) -> None:
         if place.is_symlink() or place.exists():
             what = "cannot be written to" if place.is_dir() else "is a file where a folder is needed"
             raise UserError(f"{place} {what}: choose another folder with --out, or mend that one.")
+
+
+def check_links(folder: Path) -> None:
+    """Raise UserError where a folder that is written to below a run's or an evaluation's is a link, or one below it is.
+
+    What is elsewhere would be replaced. The folder itself may be a link, which is its user's way to another disk, and a
+    file that is one is not written through.
+    """
+    for own in _OWN:
+        below = (Path(place, name) for place, names, _ in os.walk(folder / own) for name in names)
+        for path in (folder / own, *below):
+            if path.is_symlink() and path.is_dir():
+                raise UserError(f"{path} is a link, and what is written below it would be elsewhere: delete it.")
 
 
 def check_config(config: Config) -> None:

@@ -126,6 +126,29 @@ def test_other_weights_under_the_right_checksum_are_refused_by_name(
         load_network(folder, CPU)
 
 
+@pytest.mark.parametrize(
+    ("changes", "what"),
+    [
+        ({"parameters": 1}, "the number of parameters"),
+        ({"mean": [0.5, 0.5, 0.5]}, "normalize.mean"),
+        ({"std": [0.25, 0.25, 0.25]}, "normalize.std"),
+        ({"classes": 4}, "linear.weight"),
+        ({"network": "resnet8-w0.25"}, "stem.weight"),
+    ],
+)
+def test_a_sealed_description_of_another_network_is_refused_by_what_differs(
+    folder: Path, changes: dict[str, Any], what: str
+) -> None:
+    crafted(folder, **changes)
+    with pytest.raises(UserError, match=rf"does not hold finite weights .*{re.escape(what)} is another"):
+        load_network(folder, CPU)
+
+
+def test_constants_that_came_with_the_weights_to_start_from_may_be_others(folder: Path) -> None:
+    crafted(folder, mean=[0.5, 0.5, 0.5], initial_weights="0" * 64)
+    assert load_network(folder, CPU).normalize.mean.flatten().tolist() == [1.5] * 3
+
+
 def test_weights_that_are_no_safetensors_file_are_refused_under_the_right_checksum(folder: Path) -> None:
     path = folder / "weights.safetensors"
     path.write_bytes(b"nonsense")
@@ -177,6 +200,13 @@ LABELS = {
         [LABELS | {"parent": "hard/seed0/gen7-resnet8"}],
         [LABELS | {"generation": 1, "parent": "hard/seed0/gen2-resnet8"},
          LABELS | {"generation": 2, "parent": "hard/seed0/gen1-resnet8"}],
+        [LABELS | {"role": "baseline"}],
+        [LABELS | {"role": "control"}],
+        [LABELS | {"role": "student"}],
+        [LABELS | {"generation": 1}],
+        [LABELS | {"study": "supervised"}],
+        [LABELS, LABELS | {"study": "soft", "generation": 1, "role": "student", "parent": "hard/seed0/gen0-resnet8"}],
+        [LABELS, LABELS | {"generation": 2, "role": "student", "parent": "hard/seed0/gen0-resnet8"}],
     ],
 )  # fmt: skip
 def test_a_plan_of_strange_folders_cycles_or_duplicates_is_one_sentence(tmp_path: Path, networks: list[Any]) -> None:

@@ -16,6 +16,7 @@ from nsbench.checkpoints.store import CheckpointFile, load_network, save_checkpo
 from nsbench.errors import UserError
 from nsbench.networks.build import build_network
 from nsbench.networks.classifier import Classifier
+from nsbench.networks.cost import count_parameters
 
 MEAN, STD = (0.5, 0.5, 0.5), (0.25, 0.25, 0.25)
 SMALL = "resnet8-w0.125"
@@ -43,7 +44,7 @@ def saved(folder: Path, model: Classifier, classes: int = 3) -> Path:
         network=SMALL,
         seed=0,
         method="supervised",
-        parameters=1,
+        parameters=count_parameters(model),
         images_seen=1,
         training_images=1,
         weights_selection="last",
@@ -59,8 +60,8 @@ def saved(folder: Path, model: Classifier, classes: int = 3) -> Path:
         "recipe": {"parent": None},
         "teacher": None,
         "classes": classes,
-        "mean": MEAN,
-        "std": STD,
+        "mean": model.normalize.mean.flatten().tolist(),
+        "std": model.normalize.std.flatten().tolist(),
         "dropout": 0.0,
         "survival": 1.0,
     }

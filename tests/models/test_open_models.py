@@ -18,6 +18,7 @@ from nsbench.errors import UserError
 from nsbench.models.open import open_models
 from nsbench.models.subject import Subject
 from nsbench.networks.build import build_network
+from nsbench.networks.cost import count_parameters
 from nsbench.study.plan import make_plan
 
 One = Callable[..., Subject]
@@ -30,16 +31,19 @@ TEACHER, STUDENT, BASELINE = (
 )
 
 
-def save(folder: Path, generation: int, seed: int) -> None:
-    """A network of that many teachers before it, whose recipe says nothing else."""
+def save(folder: Path, generation: int, seed: int, teacher: str = "before") -> None:
+    """A network of that many teachers before it, whose recipe says nothing else but that students have model noise."""
     recipe: dict[str, Any] = {"parent": None}
     for _ in range(generation):
-        recipe = {"parent": recipe}
+        recipe = {"parent": recipe, "model_noise": {}}
+    mean, std = (0.5, 0.5, 0.5), (0.25, 0.25, 0.25)
+    torch.manual_seed(seed)
+    network = build_network(NETWORK, 10, mean, std)
     record = TrainedNetwork(
         network=NETWORK,
         seed=0,
         method="noisy-student" if generation else "supervised",
-        parameters=1,
+        parameters=count_parameters(network),
         images_seen=1,
         training_images=1,
         weights_selection="last",
@@ -51,12 +55,9 @@ def save(folder: Path, generation: int, seed: int) -> None:
         selection=None,
         history=[],
     )
-    mean, std = (0.5, 0.5, 0.5), (0.25, 0.25, 0.25)
-    torch.manual_seed(seed)
-    network = build_network(NETWORK, 10, mean, std)
     file = CheckpointFile(
         recipe=recipe,
-        teacher="before" if generation else None,
+        teacher=teacher if generation else None,
         classes=10,
         mean=mean,
         std=std,
@@ -77,7 +78,8 @@ def make_run(folder: Path, seed: int = 0) -> Path:
     plan = make_plan(config, "data")
     (folder / "plan.json").write_text(plan_text([planned.labels for planned in plan]))
     for number, planned in enumerate(plan):
-        save(planned.folder(folder), planned.name.generation, 10 * seed + number)
+        parent = planned.recipe.parent
+        save(planned.folder(folder), planned.name.generation, 10 * seed + number, parent.name if parent else "")
     return folder
 
 
@@ -104,6 +106,15 @@ def test_a_checkpoint_folder_is_opened_wherever_it_lies(
     assert subject.name == f"noisy-student/seed0/gen1-{NETWORK}"
     assert logits(subject, pixels).shape == (8, 10)
     assert not any(parameter.requires_grad for parameter in subject.load(torch.device("cpu")).parameters())
+
+
+def test_a_network_with_model_noise_and_no_teacher_is_opened_alone(tmp_path: Path, one: One) -> None:
+    """As a control is, or a student of a method without teachers."""
+    save(tmp_path, 0, 0)
+    path = tmp_path / "checkpoint.json"
+    file = CheckpointFile.model_validate_json(path.read_bytes())
+    path.write_text(file.model_copy(update={"recipe": {"model_noise": {}}}).sealed().model_dump_json())
+    assert one(tmp_path, inside=False).name == f"supervised/seed0/gen0-{NETWORK}"
 
 
 def test_a_checkpoint_that_is_missing_from_a_run_is_reported(tmp_path: Path, refusal: Refusal) -> None:
