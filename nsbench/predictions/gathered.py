@@ -73,8 +73,8 @@ class Gathered:
         if not count:
             return None
         return UserError(
-            f"{self._stored.model} on {self._cell.name}: its logits are NaN, infinite or beyond {LARGEST_LOGIT:g} for {count:,} of "
-            f"{self._cell.shown}: check its weights and its preprocessing."
+            f"{self._stored.model} on {self._cell.name}: its logits are NaN, infinite or beyond {LARGEST_LOGIT:g} "
+            f"for {count:,} of {self._cell.shown}: check its weights and its preprocessing."
         )
 
     def discard(self) -> None:

@@ -239,7 +239,9 @@ CRAFTED: dict[str, tuple[str, Callable[[Arrays], Arrays], str]] = {
     ),
     "one logit beyond any": (
         "clean",
-        lambda arrays: {"logits": arrays["logits"] + np.float32(1e38) * np.eye(*arrays["logits"].shape, k=9, dtype=np.float32)},
+        lambda arrays: {
+            "logits": arrays["logits"] + np.float32(1e38) * np.eye(*arrays["logits"].shape, k=9, dtype=np.float32)
+        },
         "1 of its logits is NaN, infinite or beyond 1e+30",
     ),
     "logits of another type": (
@@ -247,8 +249,16 @@ CRAFTED: dict[str, tuple[str, Callable[[Arrays], Arrays], str]] = {
         lambda arrays: {"logits": arrays["logits"].astype(np.float64)},
         "its logits are float64 (500, 10) instead of float32 (500, 10)",
     ),
-    "logits of NaN": ("clean", lambda arrays: {"logits": arrays["logits"] * np.float32(np.nan)}, "its logits are NaN, infinite or beyond 1e+30"),
-    "infinite logits": ("fgsm", lambda arrays: arrays | {"logits": arrays["logits"] / 0}, "its logits are NaN, infinite or beyond 1e+30"),
+    "logits of NaN": (
+        "clean",
+        lambda arrays: {"logits": arrays["logits"] * np.float32(np.nan)},
+        "its logits are NaN, infinite or beyond 1e+30",
+    ),
+    "infinite logits": (
+        "fgsm",
+        lambda arrays: arrays | {"logits": arrays["logits"] / 0},
+        "its logits are NaN, infinite or beyond 1e+30",
+    ),
     "other classes": ("clean", lambda arrays: {"logits": arrays["logits"][:, :9].copy()}, ", 9) instead of float32 ("),
     "fewer images": ("clean", lambda arrays: {"logits": arrays["logits"][:9]}, "(9, 10) instead of float32 ("),
     "fewer strengths": (

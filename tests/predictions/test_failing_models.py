@@ -360,9 +360,7 @@ def test_a_model_that_calls_sys_exit_exits_2_and_once_mended_the_work_goes_on(ns
 
 
 def test_nsbench_evaluate_raises_the_same_sentence(tmp_path: Path) -> None:
-    with pytest.raises(
-        UserError, match=r"net on corruption/contrast-\d: its logits are NaN, .* for \d+ of 20 im"
-    ):
+    with pytest.raises(UserError, match=r"net on corruption/contrast-\d: its logits are NaN, .* for \d+ of 20 im"):
         nsbench.evaluate(
             {"net": Moody(grey, nan)},
             tmp_path,
