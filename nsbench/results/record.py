@@ -7,7 +7,7 @@ the same bytes.
 
 from collections import Counter
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, Literal, Self
+from typing import TYPE_CHECKING, Annotated, Literal, Self
 
 from pydantic import Field, model_validator
 
@@ -18,19 +18,23 @@ from nsbench.results.confusions import Confusions
 from nsbench.results.frames import measurement_frame
 from nsbench.results.key import Key, Kind, own_protocol, parsed
 from nsbench.results.measured import BenchmarkSet, Comparison, Measurement, SeedComparison, SeedMean
+from nsbench.results.quantities import ROUNDING
 
 if TYPE_CHECKING:
     import pandas as pd
 
 
+Portion = Annotated[float, Field(ge=-ROUNDING, le=1 + ROUNDING)]
+
+
 class ReliabilityBin(Record):
     """One bin (low, high] of top-label confidence."""
 
-    low: float
-    high: float
+    low: Portion
+    high: Portion
     count: Count
-    accuracy: float | None = Field(description="None for an empty bin")
-    confidence: float | None = Field(description="mean confidence, not the centre; None for an empty bin")
+    accuracy: Portion | None = Field(description="None for an empty bin")
+    confidence: Portion | None = Field(description="mean confidence, not the centre; None for an empty bin")
 
 
 class Diagnostics(Record):
