@@ -22,6 +22,7 @@ EVIDENCE = {
     "`.onnx`": "models/test_onnx_models.py::test_weights_outside_the_folder "
     "models/test_onnx_models.py::test_an_operator_that_is_not_onnxs_own",
     "a model's answers": "predictions/test_failing_models.py::test_nan_on_a_corruption "
+    "predictions/test_failing_models.py::test_infinity_on_a_clean_image "
     "predictions/test_failing_models.py::test_whatever_a_model_does_but_give_logits",
     "`checkpoint.json`": "checkpoints/test_damaged.py::test_every_flipped_bit_of_a_description "
     "checkpoints/test_damaged.py::test_other_weights_under_the_right_checksum "
@@ -31,9 +32,11 @@ EVIDENCE = {
     "saved training": "training/test_damaged_state.py::test_a_saved_training_with_one_flipped_bit "
     "training/test_damaged_state.py::test_a_saved_training_that_cannot_be_this_ones",
     "predictions": "predictions/test_damaged.py::test_no_byte_of_a_file_can_change_unseen "
-    "predictions/test_damaged.py::test_a_sealed_cell_that_no_model_made_is_never_a_number",
+    "predictions/test_damaged.py::test_a_sealed_cell_that_no_model_made_is_never_a_number "
+    "results/test_compare.py::test_other_labels_of_the_same_images",
     "`results.json`": "results/test_hostile_records.py::test_a_record_that_is_garbage "
-    "results/test_hostile_records.py::test_a_number_beyond_its_range",
+    "results/test_hostile_records.py::test_a_number_beyond_its_range "
+    "results/test_hostile_records.py::test_a_number_that_no_model_has",
     "`config.toml`, `--set`": "config/test_hostile_settings.py::test_a_hostile_setting_is_refused "
     "config/test_hostile_settings.py::test_a_hostile_file_is_refused",
     "CIFAR's pickles": "data/test_cifar10.py::test_a_pickle_that_runs_a_command_is_refused_by_its_checksum "
@@ -78,6 +81,7 @@ EVIDENCE = {
     "`nsbench verify` compares": "test_verify_run.py::test_a_plan_that_leaves_a_network_out",
     "`nsbench verify RUN`": "test_verify_run.py::test_what_is_damaged_or_missing_is_named "
     "test_verify_run.py::test_the_command_that_it_names_makes_all_of_it_again",
+    "It counts the errors": "test_verify_run.py::test_an_error_that_the_predictions_do_not_give",
     "`environment.json` may be edited": "test_run_folder.py::test_an_environment_file_that_was_edited",
     "What a user can mend": "test_boundary.py::test_what_the_machine_or_the_user_did "
     "test_permissions.py::test_a_run_that_may_not_be_read",

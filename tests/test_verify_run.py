@@ -159,6 +159,24 @@ def test_a_description_that_is_sealed_but_not_of_its_weights_is_named(nsbench: C
     outcome = nsbench("verify", str(run))
     assert outcome.returncode == 2
     assert "the number of parameters is another" in outcome.stdout
+NUMBERS = {
+    "a clean error": {"kind": "clean", "metric": "top1_error"},
+    "an error under attack": {"kind": "attack", "metric": "top1_error", "member": "fgsm"},
+    "an error on a corruption": {"kind": "corruption", "metric": "top1_error", "severity": 3},
+}
+
+
+@pytest.mark.parametrize("what", NUMBERS)
+def test_an_error_that_the_predictions_do_not_give_is_named(what: str, nsbench: Command, run: Path) -> None:
+    content, key = json.loads((run / "results.json").read_text()), NUMBERS[what].items()
+    one = next(one for one in content["measurements"] if key <= one["key"].items() and "/gen1" in one["model"])
+    one["value"] = one["value"] / 2 + 0.01
+    content["comparisons"] = content["seed_comparisons"] = []
+    (run / "results.json").write_text(json.dumps(content))
+    outcome = nsbench("verify", str(run))
+    assert outcome.returncode == 2
+    assert f"results.json: it says {one['value']:.4g} for " in outcome.stdout
+    assert f" of {one['model']} on {one['n']:,} images, its predictions give " in outcome.stdout
 
 
 @pytest.mark.slow

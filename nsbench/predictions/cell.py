@@ -8,7 +8,7 @@ from torch import Tensor, nn
 
 from nsbench.config.resolve import fingerprint
 from nsbench.networks.inference import BatchSize
-from nsbench.predictions.kinds import Arrays
+from nsbench.predictions.kinds import LARGEST_LOGIT, Arrays
 from nsbench.predictions.shown import Subset
 
 CHUNK = 10_000
@@ -25,6 +25,11 @@ Part = dict[str, Tensor]
 
 FINITE = "finite"
 """The entry of a part that says, where logits are not kept, whether they were numbers; it is not kept either."""
+
+
+def are_numbers(logits: Tensor) -> Tensor:
+    """Whether none of an image's logits (..., K) is NaN, infinite or beyond what metrics can work with; bool (...)."""
+    return (logits.abs() <= LARGEST_LOGIT).all(-1)
 
 
 class Cell(ABC):
@@ -89,7 +94,7 @@ class Cell(ABC):
         """Whether every logit of each image, under every strength, or of each frame is a number; bool."""
         if FINITE in part:
             return part[FINITE]
-        rows = part["logits"].isfinite().all(-1)
+        rows = are_numbers(part["logits"])
         return rows.all(0) if rows.ndim > 1 else rows
 
     def join(self, parts: list[Part]) -> Arrays:

@@ -15,7 +15,7 @@ from nsbench.attacks.worst_case import attack
 from nsbench.config.evaluation import AttackName, EvaluationConfig
 from nsbench.config.resolve import fingerprint
 from nsbench.networks.inference import BatchSize, logits
-from nsbench.predictions.cell import CHUNK, FINITE, Cell, Part
+from nsbench.predictions.cell import CHUNK, FINITE, Cell, Part, are_numbers
 from nsbench.predictions.further import Corruptions
 from nsbench.predictions.kinds import FAST, class_dtype
 from nsbench.predictions.shown import GENERATED_SEED, BenchmarkImages, Subset
@@ -155,7 +155,7 @@ class Corrupted(Cell):
             return {
                 "predicted": _narrow(predicted, found.shape[1]),
                 "confidence": confidence,
-                FINITE: found.isfinite().all(1),
+                FINITE: are_numbers(found),
             }
 
         return _joined(batch.over(len(images), work))
@@ -190,7 +190,7 @@ class Perturbed(Cell):
 
 def _classes(network: nn.Module, images: Tensor, *, fast: bool) -> Part:
     found = logits(network, images, fast=fast)
-    return {"predicted": _narrow(found.argmax(1), found.shape[1]), FINITE: found.isfinite().all(1)}
+    return {"predicted": _narrow(found.argmax(1), found.shape[1]), FINITE: are_numbers(found)}
 
 
 def _joined(batches: list[Part]) -> Part:

@@ -82,4 +82,8 @@ class Expected:
             return CIFAR10_P.member(member).frames
         if member:
             return ANY
-        return len(self.config.fgsm_epsilons if cell in sweep_names() else self.config.attack_epsilons)
+        return len(self.strengths(cell))
+
+    def strengths(self, attack: str) -> tuple[float, ...]:
+        """The strengths of an attack, in the order of its rows."""
+        return self.config.fgsm_epsilons if attack in sweep_names() else self.config.attack_epsilons

@@ -5,6 +5,7 @@ from torch import Tensor
 from nsbench.errors import UserError
 from nsbench.files import remove_leftovers_of
 from nsbench.predictions.cell import FINITE, Cell, Part
+from nsbench.predictions.kinds import LARGEST_LOGIT
 from nsbench.predictions.store import Stored
 from nsbench.predictions.tensor_file import Kind, TensorFile
 
@@ -67,13 +68,13 @@ class Gathered:
             self._file.finish()
 
     def _garbage(self) -> UserError | None:
-        """What to say of logits that are NaN or infinite; the host waits for the device to count them."""
+        """What to say of logits that are no numbers; the host waits for the device to count them."""
         count = int(self._not_finite)
         if not count:
             return None
         return UserError(
-            f"{self._stored.model} on {self._cell.name}: its logits are NaN or infinite for {count:,} of "
-            f"{self._cell.shown}: check its weights and its preprocessing."
+            f"{self._stored.model} on {self._cell.name}: its logits are NaN, infinite or beyond {LARGEST_LOGIT:g} "
+            f"for {count:,} of {self._cell.shown}: check its weights and its preprocessing."
         )
 
     def discard(self) -> None:

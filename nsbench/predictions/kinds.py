@@ -20,8 +20,19 @@ _CORRUPTED = ("corruption", "protocol")
 _DEPTHS = {"corruption": 2, "perturbation": 2, "test_set": 2, "protocol": 3}
 """Parts of a cell's name, by the first; of any other 1."""
 
-_TYPES = {"F32": np.float32, "U8": np.uint8, "U16": np.uint16, "I32": np.int32, "I64": np.int64, "BOOL": np.bool_}
+_TYPES = {
+    **{f"F{bits}": np.dtype(f"float{bits}") for bits in (16, 32, 64)},
+    **{f"U{bits}": np.dtype(f"uint{bits}") for bits in (8, 16, 32, 64)},
+    **{f"I{bits}": np.dtype(f"int{bits}") for bits in (8, 16, 32, 64)},
+    "BOOL": np.dtype(np.bool_),
+}
 """NumPy's types by their names in a safetensors file."""
+
+LARGEST_LOGIT = 1e30
+"""No logit is farther from 0: differences and sums of larger ones leave float32, in which they are stored."""
+
+_ROUNDING = 1e-4
+"""By this share a confidence may be below 1/K, which the largest of K probabilities is but for rounding."""
 
 
 ANY = -1
@@ -82,25 +93,43 @@ def fault_of_kinds(found: Mapping[str, Kind], wanted: Mapping[str, Kind]) -> str
 
 def fault_of_values(arrays: Arrays, classes: int) -> str | None:
     """What no model can have said; None where there is nothing of the kind."""
-    wrong: dict[str, Callable[[NDArray[Any]], NDArray[np.bool_]]] = {
-        "logits": lambda array: ~np.isfinite(array),
-        "predicted": lambda array: (array < 0) | (array >= classes),
-        "confidence": lambda array: ~((array >= 0) & (array <= 1)),
-        "zero_gradient": lambda array: array.view(np.uint8) > 1,
+    least = 1 / classes
+    right: dict[str, tuple[str, str, Callable[[NDArray[Any]], NDArray[np.bool_]]]] = {
+        "logits": (
+            "logits",
+            f"NaN, infinite or beyond {LARGEST_LOGIT:g}",
+            lambda array: np.abs(array) <= LARGEST_LOGIT,
+        ),
+        "predicted": (
+            "predicted classes",
+            f"none of 0 to {classes - 1:,}",
+            lambda array: (array >= 0) & (array < classes),
+        ),
+        "confidence": (
+            "confidences",
+            f"outside [{least:.4g}, 1]",
+            lambda array: (array >= least * (1 - _ROUNDING)) & (array <= 1),
+        ),
+        "zero_gradient": (
+            "values of zero_gradient",
+            "neither true nor false",
+            lambda array: array.view(np.uint8) <= 1,
+        ),
     }
     for name, array in arrays.items():
-        count = int(np.count_nonzero(wrong[name](array)))
+        called, fault, possible = right[name]
+        count = int(np.count_nonzero(~possible(array)))
         if count:
-            return f"{count:,} of its {name} are none"
+            return f"{count:,} of its {called} {'is' if count == 1 else 'are'} {fault}"
     return None
 
 
 def kinds_in(file: Any) -> dict[str, Kind]:
-    """The arrays of an open safetensors file, from its header alone; of a type that is not stored here, as void."""
+    """The arrays of an open safetensors file, from its header alone; of a type that NumPy has not, as void."""
     found = {}
     for name in file.keys():  # noqa: SIM118  # not a mapping
         array = file.get_slice(name)
-        found[name] = Kind(np.dtype(_TYPES.get(array.get_dtype(), np.void)), tuple(array.get_shape()))
+        found[name] = Kind(_TYPES.get(array.get_dtype(), np.dtype(np.void)), tuple(array.get_shape()))
     return found
 
 
@@ -113,4 +142,5 @@ def _fits(found: Kind, wanted: Kind) -> bool:
 
 
 def _words(kind: Kind) -> str:
-    return f"{kind.dtype} ({', '.join('any' if one == ANY else str(one) for one in kind.shape)})"
+    known = "of another type" if kind.dtype == np.void else str(kind.dtype)
+    return f"{known} ({', '.join('any' if one == ANY else str(one) for one in kind.shape)})"

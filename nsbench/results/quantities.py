@@ -3,8 +3,9 @@
 The one table of them. What a metric is, docs/statistics.md and the functions of `nsbench.metrics` say.
 """
 
+import math
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 import numpy as np
@@ -18,6 +19,14 @@ from nsbench.results.key import Key, Kind
 
 Function = Callable[[NDArray[np.float32], NDArray[np.int64], NDArray[np.float32] | None], ArrayLike]
 """A function of logits (N, K), labels (N,) and weights (..., N), or None for every image once; returns (...)."""
+
+
+Range = tuple[float, float]
+SHARE: Range = (0.0, 1.0)
+POSITIVE: Range = (0.0, math.inf)
+
+ROUNDING = 1e-5
+"""So far beyond its range, or apart from another sum of the same numbers, rounding in float32 may put a value."""
 
 
 @dataclass(frozen=True)
@@ -40,6 +49,14 @@ class Metric:
     """Whether it is compared on clean images unless others are asked for; see also `HEADLINES`."""
     function: Function | None = None
     """Measures a registered metric on clean images."""
+    range: Range | None = None
+    """Least and largest value; None: any."""
+
+
+def _ranged(one: Metric) -> Metric:
+    """One of nsbench's own with the range of its unit; only a relative error has none, being negative at times."""
+    usual = {"share": SHARE, "ratio": POSITIVE if one.directed else None, "plain": POSITIVE}[one.unit]
+    return replace(one, range=one.range or usual)
 
 
 def _relative(name: str, title: str, full: str = "") -> Metric:
@@ -51,7 +68,7 @@ _BUILT_IN = (
     Metric("top1_error", "top-1 error"),
     Metric("top5_error", "top-5 error"),
     Metric("negative_log_likelihood", "negative log-likelihood", "plain"),
-    Metric("brier_score", "Brier score", "plain"),
+    Metric("brier_score", "Brier score", "plain", range=(0.0, 2.0)),
     Metric("temperature", "temperature", "plain", directed=False),
     Metric("expected_calibration_error", "expected calibration error"),
     Metric("maximum_calibration_error", "maximum calibration error", tested=False),
@@ -72,7 +89,7 @@ _BUILT_IN = (
     Metric("mean_flip_rate", "flip rate", "ratio", full="mFR"),
     Metric("zero_gradients", "share of zero gradients", directed=False),
 )
-_KNOWN = {one.name: one for one in _BUILT_IN}
+_KNOWN = {one.name: one for one in map(_ranged, _BUILT_IN)}
 _REGISTERED: dict[str, Metric] = {}
 
 COUNTED = {"paper_": " as the published study counted", "imagenet_": " of ImageNet-P's ten"}
@@ -97,6 +114,27 @@ def metric(name: str) -> Metric:
         load_plugins()
     found = _REGISTERED.get(name) or _KNOWN.get(plain)
     return found or Metric(plain, plain.replace("_", " "))
+
+
+def fault_of_value(name: str, *values: float | None, end: bool = False) -> str | None:
+    """What is wrong with values of a metric, such as `top1_error is 5, outside [0, 1]`; None where nothing is.
+
+    Args:
+        name: the metric's name.
+        values: some of its values; None is no value.
+        end: whether they are ends of an interval, which may be outside by the width of the range, since some
+            bootstraps reflect their samples at the value.
+
+    >>> fault_of_value("top1_error", 0.2, None), fault_of_value("flip_rate", -1.5)
+    (None, 'flip_rate is -1.5, outside [0, inf]')
+    """
+    limits = metric(name).range
+    if limits is None:
+        return None
+    low, high = limits
+    room = high - low if end else ROUNDING
+    odd = next((one for one in values if one is not None and not low - room <= one <= high + room), None)
+    return None if odd is None else f"{name} is {odd:g}, outside [{low:g}, {high:g}]"
 
 
 def built_in(name: str) -> bool:

@@ -5,8 +5,9 @@ holds no clock time and no path, so the same command with the same seed on the s
 the same bytes.
 """
 
+from collections import Counter
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, Literal, Self
+from typing import TYPE_CHECKING, Annotated, Literal, Self
 
 from pydantic import Field, model_validator
 
@@ -17,19 +18,23 @@ from nsbench.results.confusions import Confusions
 from nsbench.results.frames import measurement_frame
 from nsbench.results.key import Key, Kind, own_protocol, parsed
 from nsbench.results.measured import BenchmarkSet, Comparison, Measurement, SeedComparison, SeedMean
+from nsbench.results.quantities import ROUNDING
 
 if TYPE_CHECKING:
     import pandas as pd
 
 
+Portion = Annotated[float, Field(ge=-ROUNDING, le=1 + ROUNDING)]
+
+
 class ReliabilityBin(Record):
     """One bin (low, high] of top-label confidence."""
 
-    low: float
-    high: float
+    low: Portion
+    high: Portion
     count: Count
-    accuracy: float | None = Field(description="None for an empty bin")
-    confidence: float | None = Field(description="mean confidence, not the centre; None for an empty bin")
+    accuracy: Portion | None = Field(description="None for an empty bin")
+    confidence: Portion | None = Field(description="mean confidence, not the centre; None for an empty bin")
 
 
 class Diagnostics(Record):
@@ -127,6 +132,29 @@ class Results(Record):
         unknown = next((name for name in self._named() if name not in known), None)
         if unknown is not None:
             raise ValueError(f"{unknown!r} is none of its models")
+        return self
+
+    @model_validator(mode="after")
+    def _says_nothing_twice(self) -> Self:
+        """Raise ValueError where it has two values of one number."""
+        numbers = Counter((one.model, one.key) for one in self.measurements)
+        means = Counter((one.group, one.key) for one in self.seed_means)
+        for found in (numbers, means):
+            twice = next((names for names, count in found.items() if count > 1), None)
+            if twice is not None:
+                raise ValueError(f"{twice[-1]} of {', '.join(map(str, twice[:-1]))} twice")
+        return self
+
+    @model_validator(mode="after")
+    def _compares_what_it_measured(self) -> Self:
+        """Raise ValueError where a comparison is of another value than the one that was measured."""
+        measured = {(one.model, one.key): one for one in self.measurements}
+        for pair in self.comparisons:
+            sides = ((pair.candidate, pair.candidate_value), (pair.baseline, pair.baseline_value))
+            for model, value in sides:
+                one = measured.get((model, pair.key))
+                if one is not None and value not in (one.value, one.unbiased):
+                    raise ValueError(f"{pair.key} of {model} is {one.value}, and in a comparison {value}")
         return self
 
     def _named(self) -> Iterator[str]:

@@ -17,6 +17,7 @@ from nsbench.predictions.expected import Expected
 from nsbench.predictions.store import Stored, load_labels
 from nsbench.report.listing import report_faults
 from nsbench.results.record import Results
+from nsbench.results.recount import fault_of_errors
 from nsbench.results.store import is_earlier, load_results, table_texts
 from nsbench.study.plan import make_plan
 from nsbench.training.trainer import ENGINE_VERSION
@@ -139,10 +140,13 @@ class _Folder:
         except UserError as error:
             yield Part("results", "results.json", str(error))
             return
+        fault = fault_of_errors(self.folder, self.results, self.config)
         if is_earlier(self.folder):
-            yield Part("results", "results.json", note="written by an earlier version, so its tables are not compared")
+            yield Part(
+                "results", "results.json", fault, note="written by an earlier version, so its tables are not compared"
+            )
             return
-        yield Part("results", "results.json")
+        yield Part("results", "results.json", fault)
         for name, text in table_texts(self.results).items():
             yield Part("results", name, _fault_of_table(self.folder / name, text))
 

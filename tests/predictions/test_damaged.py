@@ -220,20 +220,45 @@ CRAFTED: dict[str, tuple[str, Callable[[Arrays], Arrays], str]] = {
     "a class that does not exist": (
         "corruption/contrast-3",
         lambda arrays: arrays | {"predicted": np.full(20, 10, np.uint8)},
-        "20 of its predicted are none",
+        "20 of its predicted classes are none of 0 to 9",
     ),
     "a confidence above 1": (
         "corruption/contrast-3",
         lambda arrays: arrays | {"confidence": np.full(20, 1.5, np.float32)},
-        "20 of its confidence are none",
+        "20 of its confidences are outside [0.1, 1]",
     ),
     "a confidence of NaN": (
         "corruption/contrast-3",
         lambda arrays: arrays | {"confidence": np.full(20, np.nan, np.float32)},
-        "20 of its confidence are none",
+        "20 of its confidences are outside [0.1, 1]",
     ),
-    "logits of NaN": ("clean", lambda arrays: {"logits": arrays["logits"] * np.float32(np.nan)}, "its logits are none"),
-    "infinite logits": ("fgsm", lambda arrays: arrays | {"logits": arrays["logits"] / 0}, "its logits are none"),
+    "one confidence below one of ten classes": (
+        "corruption/contrast-3",
+        lambda arrays: arrays | {"confidence": np.array([0.0999, *[0.1] * 19], np.float32)},
+        "1 of its confidences is outside [0.1, 1]",
+    ),
+    "one logit beyond any": (
+        "clean",
+        lambda arrays: {
+            "logits": arrays["logits"] + np.float32(1e38) * np.eye(*arrays["logits"].shape, k=9, dtype=np.float32)
+        },
+        "1 of its logits is NaN, infinite or beyond 1e+30",
+    ),
+    "logits of another type": (
+        "clean",
+        lambda arrays: {"logits": arrays["logits"].astype(np.float64)},
+        "its logits are float64 (500, 10) instead of float32 (500, 10)",
+    ),
+    "logits of NaN": (
+        "clean",
+        lambda arrays: {"logits": arrays["logits"] * np.float32(np.nan)},
+        "its logits are NaN, infinite or beyond 1e+30",
+    ),
+    "infinite logits": (
+        "fgsm",
+        lambda arrays: arrays | {"logits": arrays["logits"] / 0},
+        "its logits are NaN, infinite or beyond 1e+30",
+    ),
     "other classes": ("clean", lambda arrays: {"logits": arrays["logits"][:, :9].copy()}, ", 9) instead of float32 ("),
     "fewer images": ("clean", lambda arrays: {"logits": arrays["logits"][:9]}, "(9, 10) instead of float32 ("),
     "fewer strengths": (
@@ -250,7 +275,7 @@ CRAFTED: dict[str, tuple[str, Callable[[Arrays], Arrays], str]] = {
     "truth that is neither": (
         "fgsm",
         lambda arrays: arrays | {"zero_gradient": np.full(15, 2, np.uint8).view(np.bool_)},
-        "15 of its zero_gradient are none",
+        "15 of its values of zero_gradient are neither true nor false",
     ),
     "nothing": ("clean", lambda _: {}, "it has no logits"),
 }

@@ -1,6 +1,7 @@
 """`nsbench compare`: the right model of the right folder, paired or refused, with a verdict and an exit status."""
 
 import json
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -13,12 +14,13 @@ from nsbench.checkpoints.labels import Labels, plan_text
 from nsbench.cli.compare import compare
 from nsbench.errors import UserError
 from nsbench.metrics.uncertainty import holm
+from nsbench.predictions.store import save_labels
 from nsbench.results.assemble import assemble, checkpoint_pairs
 from nsbench.results.compare.sides import open_side
 from nsbench.results.compare.versus import Choice, Versus, versus
 from nsbench.results.record import Results
 from nsbench.results.store import save_results
-from tests.results.small import CONFIG, checkpoint_record, evaluated, model_record, setup_of, write_model
+from tests.results.small import CONFIG, checkpoint_record, evaluated, labels, model_record, setup_of, write_model
 
 STUDENT, TEACHER, BASELINE = "hard/seed0/gen1-resnet8", "hard/seed0/gen0-resnet8", "supervised/seed0/gen0-resnet8"
 
@@ -209,3 +211,15 @@ def test_the_command_imports_no_torch(folder: Path) -> None:
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     assert "| clean | top1_error |" in done.stdout
+
+
+def test_other_labels_of_the_same_images_are_refused_with_both_folders(folder: Path, tmp_path: Path) -> None:
+    other = Path(shutil.copytree(folder, tmp_path / "other"))
+    test, held_out = labels()
+    save_labels(other, (test + 1) % 10, held_out)
+    found = command(f"{folder}:good", f"{other}:base")
+    with pytest.raises(UserError, match="have other labels of the same images: evaluate both") as caught:
+        versus(open_side(f"{folder}:good"), open_side(f"{other}:base"), Choice())
+    assert str(folder) in str(caught.value)
+    assert str(other) in str(caught.value)
+    assert found.exit_code != 0

@@ -125,6 +125,7 @@ def test_a_section_of_another_type_is_one_sentence(content: Any, tmp_path: Path,
         ("measurements.0.value", "much"),
         ("measurements.0.n", -1),
         ("measurements.0.n", 10**30),
+        ("diagnostics.0.reliability.0.accuracy", -3.0),
         ("diagnostics.0.confusion", [[1, 2], [3]]),
         ("checkpoints.5.selection.kept", [1]),
     ],
@@ -196,3 +197,52 @@ def test_a_record_that_says_it_measured_something_twice_is_not_compared(content:
     assert said(["translate"]).config.perturbations == ("translate",)
     with pytest.raises(UserError, match="does not say what was measured"):
         _ = said(["translate", "translate"]).config
+
+
+def with_number(content: Any, **changes: Any) -> Any:
+    """The record with another first number: a clean top-1 error."""
+    return changed(content, "measurements.0", content["measurements"][0] | changes)
+
+
+def with_verdict(content: Any, **changes: Any) -> Any:
+    """The record with another first comparison that found a difference."""
+    place = next(at for at, one in enumerate(content["comparisons"]) if one["verdict"] == "better")
+    return changed(content, f"comparisons.{place}", content["comparisons"][place] | changes)
+
+
+IMPOSSIBLE: dict[str, tuple[Callable[[Any], Any], str]] = {
+    "an error of 500 %": (lambda content: with_number(content, value=5.0), "top1_error is 5, outside [0, 1]"),
+    "a negative error": (lambda content: with_number(content, value=-0.2), "top1_error is -0.2, outside [0, 1]"),
+    "an interval far outside": (lambda content: with_number(content, ci_low=-4.0), "is -4, outside [0, 1]"),
+    "an interval from above to below": (
+        lambda content: with_number(content, ci_low=0.9, ci_high=0.1),
+        "an interval from 0.9 down to 0.1",
+    ),
+    "a number of no images": (lambda content: with_number(content, n=0), "greater than or equal to 1"),
+    "one number twice": (
+        lambda content: content | {"measurements": [*content["measurements"], content["measurements"][0]]},
+        "clean top1_error of hard/seed0/gen0-resnet8 twice",
+    ),
+    "a correction that lowers a p-value": (
+        lambda content: with_verdict(content, p_value=0.04, p_holm=0.001),
+        "that Holm's correction lowers to 0.001",
+    ),
+    "a p-value above 1": (lambda content: with_verdict(content, p_value=1.5), "less than or equal to 1"),
+    "a difference of other numbers": (lambda content: with_verdict(content, difference=-0.9), "a difference of -0.9"),
+    "a verdict against the difference": (lambda content: with_verdict(content, verdict="worse"), "worse at a diff"),
+    "a verdict without evidence": (lambda content: with_verdict(content, p_value=0.9, p_holm=0.9), "do not give"),
+    "a comparison of numbers that were not measured": (
+        lambda content: with_verdict(content, candidate_value=0.0, baseline_value=1.0, difference=-1.0),
+        "and in a comparison 0.0",
+    ),
+}
+
+
+@pytest.mark.parametrize("case", IMPOSSIBLE)
+def test_a_number_that_no_model_has_or_that_contradicts_another_is_refused(
+    content: Any, tmp_path: Path, case: str
+) -> None:
+    change, said = IMPOSSIBLE[case]
+    with pytest.raises(UserError, match=r"results\.json is not a results file") as caught:
+        load_results(write(tmp_path, change(content)))
+    assert said in str(caught.value)

@@ -11,7 +11,7 @@ from nsbench.results import quantities
 from nsbench.results.compare.sides import open_side
 from nsbench.results.compare.versus import Choice, versus
 from nsbench.results.key import Key
-from nsbench.results.quantities import HEADLINES, Metric, headline, is_headline, metric, register
+from nsbench.results.quantities import HEADLINES, Metric, fault_of_value, headline, is_headline, metric, register
 from tests.results.small import CONFIG, cells_of, evaluated, labels
 
 
@@ -102,3 +102,21 @@ def test_headlines_are_of_the_data_sets_own_benchmarks_and_further_ones_have_one
     assert not is_headline(Key("corruption", "mean_error", "cifar10-c-bar", "fog"))
     assert not is_headline(Key("attack", "top1_error", member="bim", strength=8 / 255))
     assert is_headline(Key("attack", "top1_error", member="pgd", strength=0.0313725))
+
+
+def test_an_added_metric_outside_the_range_that_it_declares_is_refused(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr(quantities, "_REGISTERED", {})
+    twice = Metric("twice", "twice", function=lambda *said: 20 * margin(*said), range=(0.0, 1.0))
+    register(twice)
+    config = CONFIG.model_copy(update={"metrics": ("twice",)})
+    with pytest.raises(UserError, match=r"The metric twice is .*, outside \[0, 1\], which it declares"):
+        evaluated(tmp_path, {"only": 2.0}, None, evaluation=config)
+
+
+def test_each_of_our_own_metrics_has_a_range_but_those_that_may_be_negative_and_a_users_has_none() -> None:
+    free = [one.name for one in quantities._KNOWN.values() if one.range is None]
+    assert all("relative" in name for name in free)
+    assert fault_of_value("odd_gap", 1e9) is None
+    assert fault_of_value("brier_score", 2.5) == "brier_score is 2.5, outside [0, 2]"

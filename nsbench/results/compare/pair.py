@@ -10,9 +10,8 @@ from nsbench.metrics.uncertainty import detectable_difference, holm, mcnemar_p_v
 from nsbench.results.measure.calibrated import compare_calibrated
 from nsbench.results.measure.everything import ends, finite
 from nsbench.results.measure.numbers import Number
-from nsbench.results.measured import Comparison, SeedComparison
-
-SIGNIFICANT = 0.05
+from nsbench.results.measured import Comparison
+from nsbench.results.verdicts import SIGNIFICANT, verdict
 
 
 def compare(candidate: str, own: Number, baseline: str, other: Number) -> Comparison:
@@ -96,11 +95,4 @@ def _judged(one: Comparison, p_holm: float | None, tests: int) -> Comparison:
     if p_holm is not None and one.ci_low is not None and one.ci_high is not None:
         detectable = detectable_difference(one.ci_high - one.ci_low, SIGNIFICANT / tests)
     found = one.model_copy(update={"p_holm": p_holm, "detectable": detectable})
-    return found.model_copy(update={"verdict": verdict(found)})
-
-
-def verdict(one: Comparison | SeedComparison) -> str:
-    """Better or worse only where the corrected p-value is small and the interval leaves out zero."""
-    if one.p_holm is None or one.ci_low is None or one.ci_high is None or one.p_holm >= SIGNIFICANT:
-        return "no evidence"
-    return "better" if one.ci_high < 0 else "worse" if one.ci_low > 0 else "no evidence"
+    return found.model_copy(update={"verdict": verdict(p_holm, one.ci_low, one.ci_high)})

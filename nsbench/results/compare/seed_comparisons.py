@@ -9,13 +9,14 @@ from nsbench.metrics.mover import mover
 from nsbench.metrics.seed_differences import detectable, seed_p_value
 from nsbench.metrics.seeds import SeedEstimate, seed_estimate, seed_estimate_of_intervals
 from nsbench.metrics.uncertainty import holm
-from nsbench.results.compare.pair import SIGNIFICANT, paired, verdict
+from nsbench.results.compare.pair import paired
 from nsbench.results.compare.seed_groups import SeedGroup, average, estimate_of, have_intervals
 from nsbench.results.key import Key
 from nsbench.results.measure.everything import finite
 from nsbench.results.measure.numbers import Number
 from nsbench.results.measured import SeedComparison
 from nsbench.results.quantities import is_headline
+from nsbench.results.verdicts import SIGNIFICANT, verdict
 
 Found = tuple[SeedComparison, SeedEstimate]
 
@@ -107,5 +108,5 @@ def _corrected(family: list[Found]) -> list[SeedComparison]:
     for (one, difference), p_holm in zip(family, p_values, strict=True):
         could = None if one.p_value is None or difference.spread is None else detectable(difference.spread, level)
         judged = one.model_copy(update={"p_holm": finite(p_holm), "detectable": could})
-        found.append(judged.model_copy(update={"verdict": verdict(judged)}))
+        found.append(judged.model_copy(update={"verdict": verdict(judged.p_holm, judged.ci_low, judged.ci_high)}))
     return found

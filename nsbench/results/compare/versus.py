@@ -3,10 +3,12 @@
 from dataclasses import dataclass
 from typing import Literal
 
+import numpy as np
 from pydantic import Field
 
 from nsbench.checkpoints.record import Record
 from nsbench.errors import UserError, hint
+from nsbench.predictions.store import Labels, load_labels, load_test_set_labels
 from nsbench.results.compare.pair import compare, corrected, paired
 from nsbench.results.compare.sides import Side
 from nsbench.results.key import Key, parsed
@@ -78,7 +80,7 @@ def versus(candidate: Side, baseline: Side, choice: Choice, *, strict: bool = Fa
 
     Raises:
         UserError: both are one model; a metric that was named is not there, has no direction, or was measured on other
-            images; nothing is left to compare.
+            images; the two sides have other labels of the same images; nothing is left to compare.
     """
     if candidate.folder.resolve() == baseline.folder.resolve() and candidate.model == baseline.model:
         raise UserError(
@@ -97,6 +99,7 @@ def versus(candidate: Side, baseline: Side, choice: Choice, *, strict: bool = Fa
     _check(choice, own, other, reasons, known, strict=strict)
     common = [key for key in own if key in other and key not in reasons]
     question = {"family": f"{candidate.model} against {baseline.model}"}
+    _check_labels(candidate, baseline, common)
     pairs = [compare(candidate.model, own[key], baseline.model, other[key]) for key in common]
     found = [one.model_copy(update=question) for one in pairs]
     if not found:
@@ -120,6 +123,23 @@ def _numbers(side: Side, settings: dict[str, int], resampler: Resampler, choice:
     data = side.results.data
     measurer = Measurer(side.folder, config, resampler, side.results.baseline, data.name, len(data.classes))
     return {one.key: one for one in measurer.numbers(measurer.predicted(side.model)) if choice.takes(one.key)}
+
+
+def _check_labels(candidate: Side, baseline: Side, common: list[Key]) -> None:
+    """Raise UserError where the same images have other true classes on the other side."""
+    for protocol in dict.fromkeys(key.protocol if key.kind == "test_set" else "" for key in common):
+        own, other = (_labels(side, protocol) for side in (candidate, baseline))
+        if not np.array_equal(own, other):
+            raise UserError(
+                f"{candidate.folder} and {baseline.folder} have other labels of the same images"
+                f"{f' of {protocol}' if protocol else ''}: evaluate both with the same data."
+            )
+
+
+def _labels(side: Side, protocol: str) -> Labels:
+    """True classes of the test images, or of a further test set."""
+    classes = len(side.results.data.classes)
+    return load_test_set_labels(side.folder, protocol, classes) if protocol else load_labels(side.folder, classes)[0]
 
 
 OTHER_IMAGES = "measured on other images"

@@ -33,7 +33,7 @@ def clean_numbers(model: Predicted, config: EvaluationConfig, resampler: Resampl
 
 
 def _added(metric: quantities.Metric, place: Place, model: Predicted, resampler: Resampler) -> Number:
-    """A metric from outside nsbench; UserError unless it takes the weights of all resamples at a time."""
+    """A metric from outside nsbench; UserError unless it takes the weights of all resamples and keeps its range."""
     assert metric.function is not None, metric.name
     found = resampler.sample(partial(metric.function, model.clean, model.labels), place.n)
     shapes, wanted = (found.value.shape, found.samples.shape), ((), (resampler.resamples,))
@@ -42,6 +42,9 @@ def _added(metric: quantities.Metric, place: Place, model: Predicted, resampler:
             f"The metric {metric.name!r} gives shapes {shapes[0]} and {shapes[1]} without weights and with "
             f"{resampler.resamples} rows of them, not {wanted[0]} and {wanted[1]}: mend its function."
         )
+    fault = quantities.fault_of_value(metric.name, float(found.value))
+    if fault is not None:
+        raise UserError(f"The metric {fault}, which it declares: mend its function or its range.")
     return (place.mean if metric.unit == "share" else place.number)(metric.name, found)
 
 
