@@ -21,16 +21,17 @@ import tomli_w
 from typer.testing import CliRunner
 
 from nsbench.cli.data import data_app
-from nsbench.data.library.download import Patience, addresses, fetch_file
+from nsbench.data.library.download import addresses, fetch_file
 from nsbench.data.library.entries import Download, FileSet
 from nsbench.data.library.fetch import fetch
 from nsbench.data.library.http import Wanted, may_ask
 from nsbench.data.library.inventory import take_inventory
 from nsbench.data.library.manifests import read_manifest
+from nsbench.data.library.patience import Patience
 from nsbench.errors import UserError
 from nsbench.progress import Reporter
 
-QUICK = Patience(timeout=0.5, attempts=3, pause=0.01)
+QUICK = Patience(timeout=0.5, attempts=3, pause=0.01, span=0.5)
 QUIET = Reporter(quiet=True)
 
 
@@ -637,7 +638,7 @@ def test_a_folder_that_cannot_be_written_is_reported_in_a_sentence(server: Serve
 FETCH = """
 import sys
 from pathlib import Path
-from nsbench.data.library.download import Patience
+from nsbench.data.library.patience import Patience
 from nsbench.data.library.fetch import fetch
 from nsbench.data.library.manifests import read_manifest
 from nsbench.progress import Reporter

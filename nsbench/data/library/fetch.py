@@ -15,13 +15,14 @@ from pathlib import Path
 
 from nsbench.data.library.archive import Unpacked, contents_of, unpack
 from nsbench.data.library.disk_space import RESERVE, check_space, format_bytes, free_bytes, needed_bytes
-from nsbench.data.library.download import Patience, addresses, fetch_file
+from nsbench.data.library.download import addresses, fetch_file
 from nsbench.data.library.entries import Download, FileSet
 from nsbench.data.library.faults import Findings, Known, examine_files, examine_folders
 from nsbench.data.library.fingerprints import digest_file
 from nsbench.data.library.http import Wanted
 from nsbench.data.library.inventory import Inventory, take_inventory
 from nsbench.data.library.manifests import Manifest
+from nsbench.data.library.patience import Patience
 from nsbench.data.library.recorded import load_records, save_records
 from nsbench.errors import UserError
 from nsbench.progress import Reporter
