@@ -81,7 +81,9 @@ def fetch_file(
     )
 
 
-def _retrieve(url: str, wanted: Wanted, known_hash: str | None, part: Part, reporter: Reporter, patience: Patience) -> Path:
+def _retrieve(
+    url: str, wanted: Wanted, known_hash: str | None, part: Part, reporter: Reporter, patience: Patience
+) -> Path:
     """One attempt at one address; pooch compares the checksum and gives the file its name."""
     import pooch  # type: ignore[import-untyped] # noqa: PLC0415 - heavy, and only a download needs it
 
@@ -97,7 +99,9 @@ def _retrieve(url: str, wanted: Wanted, known_hash: str | None, part: Part, repo
     return place / wanted.name
 
 
-def _downloader(wanted: Wanted, part: Part, reporter: Reporter, patience: Patience) -> Callable[[str, str, object], None]:
+def _downloader(
+    wanted: Wanted, part: Part, reporter: Reporter, patience: Patience
+) -> Callable[[str, str, object], None]:
     """What pooch calls to bring the bytes."""
 
     def bring(url: str, output_file: str, _: object) -> None:
