@@ -467,6 +467,26 @@ def test_a_complete_set_is_left_as_it_is(server: Server, tmp_path: Path, capsys:
     assert "TINY-C: there is nothing to fetch" in capsys.readouterr().err
 
 
+@pytest.mark.parametrize("complete", [False, True])
+def test_temporary_files_of_a_killed_fetch_go_with_the_next_and_others_stay(
+    server: Server, tmp_path: Path, complete: bool
+) -> None:
+    source, place, mine = tiny(server), tmp_path / "downloads" / "tiny-c", tmp_path / "mine"
+    if complete:
+        fetch(source, tmp_path, QUIET, patience=QUICK)
+    place.mkdir(parents=True)
+    for name in ("tmpabcd_123", "tmp0a1b2c3d"):
+        (place / name).write_bytes(b"left")
+    mine.write_bytes(b"mine")
+    (place / "tmplink_000").symlink_to(mine)
+    fetch(source, tmp_path, QUIET, patience=QUICK)
+    assert names(place) == ["tmplink_000"]
+    (place / "tmplink_000").unlink()
+    fetch(source, tmp_path, QUIET, patience=QUICK)
+    assert not place.parent.exists()
+    assert mine.read_bytes() == b"mine"
+
+
 def test_only_what_is_missing_is_put_in_place(server: Server, tmp_path: Path) -> None:
     source = tiny(server)
     fetch(source, tmp_path, QUIET, patience=QUICK)

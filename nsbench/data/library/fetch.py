@@ -113,7 +113,7 @@ class _Fetch:
         """Delete what a killed process left, except what has arrived."""
         shutil.rmtree(staging, ignore_errors=True)
         for left in self.place.iterdir():
-            if _POOCHS.fullmatch(left.name) and left.is_file():
+            if _is_poochs(left):
                 left.unlink()
 
     def _download(self, download: Download, urls: list[str]) -> Path:
@@ -168,8 +168,12 @@ def _clear(source: Manifest | FileSet, place: Path) -> None:
     shutil.rmtree(place / "unpacked", ignore_errors=True)
     names = {f"{download.name}{end}" for download in source.downloads for end in ("", ".part", ".part.json")}
     for left in place.iterdir():
-        if (left.name in names or _POOCHS.fullmatch(left.name)) and left.is_file():
+        if (left.name in names and left.is_file()) or _is_poochs(left):
             left.unlink()
+
+
+def _is_poochs(path: Path) -> bool:
+    return _POOCHS.fullmatch(path.name) is not None and path.is_file() and not path.is_symlink()
 
 
 def _as_it_is(download: Download, file: Path, staging: Path) -> Unpacked:
