@@ -10,8 +10,15 @@ def main() -> None:
 
         command_line()
     except KeyboardInterrupt:
-        sys.stderr.write("interrupted\n")
-        sys.exit(130)
+        _leave("interrupted", 130)
+    except MemoryError:
+        _leave("error: There is not enough memory to begin.", 2)
+
+
+def _leave(line: str, status: int) -> None:
+    if sys.stderr is not None:
+        sys.stderr.write(line + "\n")
+    sys.exit(status)
 
 
 if __name__ == "__main__":

@@ -4,6 +4,7 @@ import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from io import StringIO
 
 from rich.console import Console
 from rich.progress import Progress, TextColumn, TimeRemainingColumn
@@ -24,7 +25,8 @@ class Reporter:
 
     def __init__(self, *, quiet: bool = False) -> None:
         self.quiet = quiet
-        self._console = Console(file=sys.stderr, highlight=False, soft_wrap=True)
+        file = StringIO() if sys.stderr is None else sys.stderr  # rich would take standard output instead
+        self._console = Console(file=file, highlight=False, soft_wrap=True)
 
     def say(self, text: str) -> None:
         """One line of news."""

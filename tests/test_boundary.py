@@ -37,8 +37,12 @@ def raising(error: BaseException) -> Callable[..., object]:
         (OSError(errno.ENAMETOOLONG, "File name too long", "n" * 5000), "nnn... cannot be read or written"),
         (IsADirectoryError(errno.EISDIR, "Is a directory", "notes"), "a folder stands where a file is needed"),
         (BrokenPipeError(errno.EPIPE, "Broken pipe"), "whatever read it has ended"),
-        (MemoryError(), "There is not enough memory (MemoryError)"),
+        (
+            MemoryError(),
+            "There is not enough memory: use smaller batches, fewer images or a larger device (MemoryError).",
+        ),
         (RuntimeError("DefaultCPUAllocator: not enough memory: you tried"), "There is not enough memory"),
+        (ImportError("libtorch_cpu.so: failed to map segment from shared object"), "There is not enough memory"),
         (SystemExit(0), "ended the program"),
     ],
 )
@@ -110,7 +114,7 @@ def test_an_argument_that_no_file_could_hold_is_named(nsbench: Command) -> None:
 def test_a_full_output_is_said() -> None:
     with Path("/dev/full").open("w") as full:
         outcome = subprocess.run(
-            [*NSBENCH, "models", "resnet20"], stdout=full, stderr=subprocess.PIPE, text=True, check=False
+            [*NSBENCH, "data", "list"], stdout=full, stderr=subprocess.PIPE, text=True, check=False
         )
     assert outcome.returncode == 2
     assert "No space left on device" in outcome.stderr
@@ -121,12 +125,52 @@ def test_a_closed_pipe_is_said() -> None:
     reading, writing = os.pipe()
     os.close(reading)
     outcome = subprocess.run(
-        [*NSBENCH, "models", "resnet20"], stdout=writing, stderr=subprocess.PIPE, text=True, check=False
+        [*NSBENCH, "data", "list"], stdout=writing, stderr=subprocess.PIPE, text=True, check=False
     )
     os.close(writing)
     assert outcome.returncode == 2
     assert outcome.stderr.startswith("error: A file, or the output, cannot be read or written (Broken pipe)")
     assert outcome.stderr.count("\n") == 1
+
+
+CLOSED = """
+import os, sys
+os.close(int(sys.argv[1]))
+os.execv(sys.executable, [sys.executable, "-m", "nsbench", *sys.argv[2:]])
+"""
+
+
+def test_a_closed_standard_error_changes_no_exit_status() -> None:
+    outcome = subprocess.run([sys.executable, "-c", CLOSED, "2", "report", "nowhere"], capture_output=True, check=False)
+    assert (outcome.returncode, outcome.stdout, outcome.stderr) == (2, b"", b"")
+
+
+def test_progress_never_goes_to_standard_output(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sys, "stderr", None)
+    reporter = Reporter()
+    reporter.say("news")
+    reporter.warn("more")
+    assert capsys.readouterr().out == ""
+
+
+LITTLE = """
+import resource, sys
+sys.argv = ["nsbench", *sys.argv[1:]]
+from nsbench.cli.app import main
+resource.setrlimit(resource.RLIMIT_AS, (300 * 2**20, 300 * 2**20))
+main()
+"""
+
+
+def test_too_little_memory_for_a_library_is_one_sentence(tmp_path: Path) -> None:
+    """What a process of little memory fails at first is to load PyTorch."""
+    command = [sys.executable, "-c", LITTLE, "verify", str(tmp_path)]
+    outcome = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+    assert outcome.returncode == 2, outcome.stderr
+    assert outcome.stderr.startswith("error: There is not enough memory")
+    assert "Traceback" not in outcome.stderr
 
 
 def test_a_wrong_option_ends_with_the_status_of_a_mistake(nsbench: Command) -> None:

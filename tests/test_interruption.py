@@ -63,17 +63,6 @@ def test_a_run_killed_at_any_moment_continues_to_the_same_results(
 
 
 @pytest.mark.slow
-def test_a_run_killed_again_and_again_still_ends_with_the_same_results(
-    nsbench: Command, tiny_arguments: list[str], tiny_run: Path, tmp_path: Path
-) -> None:
-    arguments = [*tiny_arguments, "--save-every", "0", "--out", str(tmp_path / "run")]
-    for moment in list(MOMENTS.values())[::2]:  # each moment has a test of its own
-        kill_when_it_appears(arguments, tmp_path / "run", moment)
-    assert nsbench(*arguments).returncode == 0
-    assert (tmp_path / "run" / "results.json").read_bytes() == (tiny_run / "results.json").read_bytes()
-
-
-@pytest.mark.slow
 def test_control_c_says_how_to_continue(tiny_arguments: list[str], tmp_path: Path) -> None:
     arguments = [*tiny_arguments, "--out", str(tmp_path / "run"), "--save-every", "0"]
     process = subprocess.Popen([sys.executable, "-m", "nsbench", *arguments], stderr=subprocess.PIPE, text=True)

@@ -19,7 +19,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-KILLS = int(os.environ.get("NSBENCH_TEST_KILLS", "2"))
+KILLS = int(os.environ.get("NSBENCH_TEST_KILLS", "1"))
 A_ROUND = 4
 """Kills at most before a command is left alone, and its folder compared."""
 

@@ -25,10 +25,19 @@ MISTAKE, BUG, INTERRUPTED = 2, 70, 130
 TRACEBACKS = "NSBENCH_TRACEBACK"
 """The environment variable that shows the traceback behind a sentence, for whoever debugs a model of their own."""
 
+NO_MEMORY = "There is not enough memory: use smaller batches, fewer images or a larger device"
+
 _LONGEST = 2000
 """Characters of a sentence."""
 
-_OUT_OF_MEMORY = ("not enough memory", "can't allocate memory", "out of memory")
+_OUT_OF_MEMORY = (
+    "not enough memory",
+    "can't allocate memory",
+    "out of memory",
+    "failed to map segment",
+    "allocate memory",
+)
+"""What PyTorch says, and the system when a library does not fit."""
 
 
 def run(command: Callable[..., object]) -> int:
@@ -55,7 +64,10 @@ def run(command: Callable[..., object]) -> int:
             closed or UserError(f"Code that is not part of nsbench ended the program{place(left)}: fix it there.")
         )
     except Exception as error:  # noqa: BLE001 - this is where everything ends
-        status = _reported(error)
+        try:
+            status = _reported(error)
+        except MemoryError:  # even for that there is too little
+            status = _say(f"error: {NO_MEMORY}", MISTAKE)
     _abandon_output()
     return status if isinstance(status, int) else 0
 
@@ -91,21 +103,20 @@ def sentence_for(error: Exception) -> str | None:
     """The sentence that reports an exception; None for a bug."""
     if isinstance(error, UserError):
         return shortened(str(error), _LONGEST)
+    if _is_out_of_memory(error):
+        return f"{NO_MEMORY} ({describe(error)})."
     where = place(error)
     if where:
         return f"Code that is not part of nsbench failed{where}: {describe(error)}; fix it there."
-    if isinstance(error, OSError):
-        return explain_os_error(error)
-    if _is_out_of_memory(error):
-        return f"There is not enough memory ({describe(error)}): use smaller batches, fewer images or a larger device."
-    return None
+    return explain_os_error(error) if isinstance(error, OSError) else None
 
 
 def _is_out_of_memory(error: Exception) -> bool:
     """Whether memory ran out; torch, which may not be imported, says so by name or in its message."""
     if isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError":
         return True
-    return isinstance(error, RuntimeError) and any(words in str(error) for words in _OUT_OF_MEMORY)
+    likely = isinstance(error, RuntimeError | ImportError | OSError)
+    return likely and any(words in str(error) for words in _OUT_OF_MEMORY)
 
 
 def _show_traceback(error: Exception) -> None:
@@ -117,7 +128,7 @@ def _show_traceback(error: Exception) -> None:
 
 def _say(line: str, status: int) -> int:
     """Write one line to standard error, if it is still there; returns the exit status."""
-    with suppress(OSError):
+    with suppress(OSError, AttributeError):  # it is None where it was closed before we began
         sys.stderr.write(printable(" ".join(line.splitlines())) + "\n")
         sys.stderr.flush()
     return status
