@@ -66,7 +66,8 @@ def compare_official(name: str, folder: Path, files: Sequence[str], reporter: Re
     known = [file for file in files if file in listed and (listed[file].published or file in records)]
     with reporter.task(f"checking {folder.name}", len(known), "files") as task:
         for file in known:
-            fault = checksum_fault(folder / file, listed[file], _digest(folder / file), records.get(file))
+            found = _digest(folder / file, md5=listed[file].md5 is not None)
+            fault = checksum_fault(folder / file, listed[file], found, records.get(file))
             if fault is not None:
                 raise UserError(fault)
             task.advance(1)
@@ -101,12 +102,12 @@ def _records(name: str, folder: Path) -> Records:
     return Records(entries=inside.entries | beside.entries)
 
 
-def _digest(path: Path) -> Digests:
+def _digest(path: Path, *, md5: bool = False) -> Digests:
     """The checksums of a file, computed once a process while the file stays as it is."""
     found = path.stat()
-    return _digest_of(path, found.st_size, found.st_mtime_ns, found.st_ino)
+    return _digest_of(path, md5, found.st_size, found.st_mtime_ns, found.st_ino)
 
 
 @cache
-def _digest_of(path: Path, *_: int) -> Digests:
-    return digest_file(path, lambda _: None, md5=True)
+def _digest_of(path: Path, md5: bool, *_: int) -> Digests:
+    return digest_file(path, lambda _: None, md5=md5)
