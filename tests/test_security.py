@@ -41,16 +41,21 @@ EVIDENCE = {
     "config/test_hostile_settings.py::test_a_hostile_file_is_refused",
     "CIFAR's pickles": "data/test_cifar10.py::test_a_pickle_that_runs_a_command_is_refused_by_its_checksum "
     "data/test_cifar10.py::test_the_unpickler_refuses_any_other_global",
-    "`.npy` files": "data/test_hostile_files.py::test_a_crafted_header_is_refused_unread",
+    "`.npy` files": "data/test_hostile_files.py::test_a_crafted_header_is_refused_unread "
+    "predictions/test_sources.py::test_an_official_file_that_is_not_the_recorded_one "
+    "predictions/test_sources.py::test_official_files_of_which_no_checksum_is_known",
     "Parquet files and pictures": "data/test_hostile_files.py::test_a_crafted_parquet_file "
     "data/test_hostile_files.py::test_a_picture_that_would_fill_the_memory "
     "data/test_hostile_files.py::test_a_photograph_of_frost_that_starts_a_program",
     "archives": "data/test_archive.py::test_anything_but_files_and_folders_condemns_a_tar "
     "data/test_archive.py::test_whatever_the_name_nothing_is_written_outside",
     "servers": "data/test_hostile_downloads.py::test_a_hostile_answer_is_one_line "
-    "data/test_hostile_downloads.py::test_headers_that_come_byte_by_byte",
+    "data/test_hostile_downloads.py::test_headers_that_come_byte_by_byte "
+    "data/test_hostile_downloads.py::test_a_server_that_drips "
+    "data/test_hostile_downloads.py::test_a_server_that_sends_a_few_bytes",
     "descriptions of generated sets": "data/test_hostile_files.py::test_a_crafted_description "
-    "corruptions/test_shared_folder.py::test_an_array_that_is_damaged_is_made_again",
+    "corruptions/test_shared_folder.py::test_an_array_that_is_damaged_is_made_again "
+    "predictions/test_sources.py::test_an_array_of_a_made_set_that_is_not_as_it_was_made",
     "No name read from a file": "results/test_hostile_records.py::test_a_name_that_no_configuration_could_ask_for "
     "checkpoints/test_damaged.py::test_a_strangers_study_that_is_a_path_writes_nothing",
     "No folder that nsbench writes to": "test_run_folder.py::test_a_folder_that_is_a_link "

@@ -159,6 +159,8 @@ def test_a_description_that_is_sealed_but_not_of_its_weights_is_named(nsbench: C
     outcome = nsbench("verify", str(run))
     assert outcome.returncode == 2
     assert "the number of parameters is another" in outcome.stdout
+
+
 NUMBERS = {
     "a clean error": {"kind": "clean", "metric": "top1_error"},
     "an error under attack": {"kind": "attack", "metric": "top1_error", "member": "fgsm"},

@@ -143,7 +143,7 @@ class _Content:
     def read(self) -> dict[str, str]:
         """Checksums of the arrays that are described; UserError for a description of another set, or a damaged one."""
         path = self.folder / DESCRIPTION
-        if not path.is_file():
+        if not path.exists():
             return {}
         found = _read(path)
         difference = self.description.first_difference(found)
@@ -162,7 +162,7 @@ class _Content:
     def known(self, arrays: Sequence[Array]) -> dict[str, str]:
         """What `read` gives; UserError too where arrays of these names have no description."""
         strangers = [array.file for array in arrays if (self.folder / array.file).exists()]
-        if strangers and not (self.folder / DESCRIPTION).is_file():
+        if strangers and not (self.folder / DESCRIPTION).exists():
             raise UserError(
                 f"{self.folder} holds {strangers[0]}, which nsbench did not make: choose another folder with --out."
             )

@@ -37,12 +37,14 @@ def check_model(subject: Subject, network: nn.Module, images: Tensor, labels: Te
 
     Raises:
         UserError: it is not in evaluation mode, fails on the images, does not give one finite logit per image and
-            class, or gives different logits when asked again or in another batch.
+            class, changes its images, or gives different logits when asked again or in another batch.
     """
     assert len(images) == len(labels) >= 2 * _PAIR, (images.shape, labels.shape)
     _check_mode(subject, network)
     pixels = to_float(images)
+    before = pixels.clone()
     found = _outputs(subject, network, pixels)
+    _check_untouched(subject, before, pixels)
     if isinstance(network, CountedOutputs):
         _check_counted(subject, network, found, classes)
     logits = _checked(subject, found, pixels, classes)
@@ -93,13 +95,22 @@ def _checked(subject: Subject, out: object, pixels: Tensor, classes: int) -> Ten
     if fault is not None:
         raise UserError(f"{subject.name} {fault}")
     assert isinstance(out, Tensor)
-    bad = int((~out.isfinite()).any(1).sum())
+    logits = out.float().clone()  # the next answer may be written to the same place
+    bad = int((~logits.isfinite()).any(1).sum())
     if bad:
         raise UserError(
-            f"{subject.name} gives logits that are NaN or infinite for {bad} of {len(pixels)} images: "
+            f"{subject.name} gives logits that are NaN or infinite for {bad} of {len(pixels)} images (as float32): "
             "check its weights and its preprocessing."
         )
-    return out.float().clone()  # the next answer may be written to the same place
+    return logits
+
+
+def _check_untouched(subject: Subject, before: Tensor, pixels: Tensor) -> None:
+    if not torch.equal(before, pixels):
+        raise UserError(
+            f"{subject.name} writes to the images that it is given: let it work on new tensors "
+            "(x = x - 0.5, not x -= 0.5 or x.sub_(0.5))."
+        )
 
 
 def _check_repeatable(subject: Subject, logits: Tensor, again: object) -> None:

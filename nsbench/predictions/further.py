@@ -12,10 +12,12 @@ from torch import Tensor
 
 from nsbench.config.evaluation import EvaluationConfig
 from nsbench.data.images import Dataset, ImageSet, content_checksum
+from nsbench.data.npy.compared import compare_files
 from nsbench.data.npy.corruptions import open_corruption_files
-from nsbench.data.npy.test_set import load_test_set
+from nsbench.data.npy.test_set import compare_test_set, load_test_set
 from nsbench.errors import UserError
 from nsbench.predictions.shown import GENERATED_SEED, Files, Subset, spread
+from nsbench.progress import Reporter
 from nsbench.protocols.protocol import Protocol
 from nsbench.protocols.registry import find_protocol
 from nsbench.seeds import derive_seed
@@ -63,34 +65,41 @@ class Corruptions:
 Further = TestSet | Corruptions
 
 
-def open_further(config: EvaluationConfig, dataset: Dataset, folder: Path) -> tuple[Further, ...]:
+def open_further(
+    config: EvaluationConfig, dataset: Dataset, folder: Path, reporter: Reporter | None = None
+) -> tuple[Further, ...]:
     """The benchmarks that a configuration names, checked before any work.
 
     Args:
         config: what to measure.
         dataset: the clean images.
         folder: where data files are.
+        reporter: shows how far the checksums of files have been compared; None: nothing does.
 
     Raises:
-        UserError: one is of another data set or of images of another size, its files are missing or faulty, or its
-            generator fails.
+        UserError: one is of another data set or of images of another size, its files are missing, faulty or not those
+            of a known checksum, or its generator fails.
     """
-    return tuple(_open(find_protocol(name), dataset, folder, config.corruption_images) for name in config.protocols)
+    limit, shown = config.corruption_images, reporter or Reporter(quiet=True)
+    return tuple(_open(find_protocol(name), dataset, folder, limit, shown) for name in config.protocols)
 
 
-def _open(protocol: Protocol, dataset: Dataset, folder: Path, limit: int) -> Further:
+def _open(protocol: Protocol, dataset: Dataset, folder: Path, limit: int, reporter: Reporter) -> Further:
     side = dataset.test.images.shape[1]
     if dataset.name not in protocol.data_sets:
         raise UserError(f"{protocol.name} is of {', '.join(protocol.data_sets)}, not of {dataset.name}: leave it out.")
     if protocol.side not in (0, side):
         raise UserError(f"{protocol.name} has images of {protocol.side} pixels, not of {side}: leave it out.")
     if protocol.kind == "test_set":
-        return TestSet(protocol, load_test_set(protocol, dataset, folder))
+        found = load_test_set(protocol, dataset, folder)
+        compare_test_set(protocol, folder, reporter)
+        return TestSet(protocol, found)
     if protocol.generator is not None:
         return Corruptions(protocol, None, _identities(protocol, dataset))
     files = open_corruption_files(folder, dataset, protocol.names, protocol=protocol)
     if len(files) < min(limit or len(dataset.test), len(dataset.test)):
         raise UserError(f"{files.folder} holds {len(files):,} images: set evaluation.corruption_images to as many.")
+    compare_files(protocol, files, reporter)
     return Corruptions(protocol, Files((protocol.title, ""), files, None), {})
 
 

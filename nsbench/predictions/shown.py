@@ -18,11 +18,13 @@ from nsbench.corruptions.corruptions import check_corruptions, corrupt, corrupti
 from nsbench.corruptions.kinds.textures import read_textures
 from nsbench.corruptions.perturbations import check_perturbations, perturb, perturbation_set_version
 from nsbench.data.images import Dataset
+from nsbench.data.npy.compared import compare_files
 from nsbench.data.npy.corruptions import CorruptionFiles, open_corruption_files
 from nsbench.data.npy.perturbations import PerturbationFiles, open_perturbation_files
 from nsbench.data.rows.images import Images
 from nsbench.data.rows.views import ChosenImages
 from nsbench.errors import UserError
+from nsbench.progress import Reporter
 from nsbench.protocols.registry import corruption_protocol, perturbation_protocol
 
 GENERATED_SEED = 0
@@ -103,6 +105,7 @@ class BenchmarkImages(ABC):
         seed: seed of a generated set, None for files.
         reads: whether images wait for a disk, so that it pays to read ahead.
         notes: sentences that a user should read before the work.
+        warnings: sentences that a reader of the record must see.
     """
 
     corruptions: str
@@ -110,6 +113,7 @@ class BenchmarkImages(ABC):
     seed: int | None
     reads: bool
     notes: tuple[str, ...] = ()
+    warnings: tuple[str, ...] = ()
 
     @abstractmethod
     def identity(self, kind: Literal["corruption", "perturbation"], name: str) -> str:
@@ -156,8 +160,13 @@ class Files(BenchmarkImages):
     reads = True
 
     def __init__(
-        self, titles: tuple[str, str], corruptions: CorruptionFiles | None, perturbations: PerturbationFiles | None
+        self,
+        titles: tuple[str, str],
+        corruptions: CorruptionFiles | None,
+        perturbations: PerturbationFiles | None,
+        warnings: tuple[str, ...] = (),
     ) -> None:
+        self.warnings = warnings
         self._corruptions, self._perturbations = corruptions, perturbations
         self.corruptions = _set_name(titles[0], corruptions.generated if corruptions else None)
         self.perturbations = _set_name(titles[1], perturbations.generated if perturbations else None)
@@ -202,17 +211,20 @@ class Files(BenchmarkImages):
             yield self._perturbations.read(name, row)
 
 
-def open_source(config: EvaluationConfig, dataset: Dataset, folder: Path) -> BenchmarkImages:
+def open_source(
+    config: EvaluationConfig, dataset: Dataset, folder: Path, reporter: Reporter | None = None
+) -> BenchmarkImages:
     """The source that a configuration names, checked before any work.
 
     Args:
         config: what to measure.
         dataset: the clean images.
         folder: where data files are.
+        reporter: shows how far the checksums of files have been compared; None: nothing does.
 
     Raises:
-        UserError: files are missing or faulty, hold fewer images than asked for, or there are none of this data set;
-            what is to be generated is not defined for images of this size.
+        UserError: files are missing or faulty, not those of a known checksum, hold fewer images than asked for, or
+            there are none of this data set; what is to be generated is not defined for images of this size.
     """
     if config.source == "generated":
         side = dataset.test.images.shape[1]
@@ -235,7 +247,14 @@ def open_source(config: EvaluationConfig, dataset: Dataset, folder: Path) -> Ben
                 f"{files.folder} holds {len(files):,} of the {test:,} test images: "
                 f"set evaluation.{key} to {len(files)} or fewer."
             )
-    return Files((protocols[0].title, protocols[1].title), corruptions, perturbations)
+    shown = reporter or Reporter(quiet=True)
+    warnings = [
+        sentence
+        for protocol, files in zip(protocols, (corruptions, perturbations), strict=True)
+        if files is not None
+        for sentence in compare_files(protocol, files, shown)
+    ]
+    return Files((protocols[0].title, protocols[1].title), corruptions, perturbations, tuple(warnings))
 
 
 def _sent(images: NDArray[np.uint8], device: torch.device) -> Tensor:

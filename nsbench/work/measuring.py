@@ -141,6 +141,7 @@ def _setup(what: Measuring, bench: Bench) -> Setup:
         samples=[*what.samples, *benchmark_samples(what.evaluation)],
         warnings=[
             *what.warnings,
+            *what.source.warnings,
             *(sentence for subject in what.subjects for sentence in _suspicions(subject, what.dataset, bench.folder)),
             *disagreements(what.evaluation, bench.folder, names),
         ],

@@ -110,8 +110,8 @@ def open_run(config: Config, options: Options, *, to_train: bool = True) -> Run:
     dataset = load_dataset(config.data.name, options.data)
     shares = (config.data.labeled_fraction, config.data.validation_fraction)
     divided = split(dataset.train.labels, *shares, config.data.split_seed, dataset.extra)
-    source = open_source(config.evaluation, dataset, data_folder(options.data))
-    further = open_further(config.evaluation, dataset, data_folder(options.data))
+    source = open_source(config.evaluation, dataset, data_folder(options.data), reporter)
+    further = open_further(config.evaluation, dataset, data_folder(options.data), reporter)
     for note in source.notes:
         reporter.say(note)
     plan = make_plan(config, dataset.checksum)

@@ -61,6 +61,7 @@ def survey(config: SurveyConfig, options: Options, given: Sequence[Subject] = ()
     check_names(subjects)
     baseline = find_baseline(config.baseline, subjects)
     dataset = load_dataset(config.data, options.data)
+    reporter = Reporter(quiet=options.quiet)
     held_out = last_images(dataset, config.evaluation.held_out_images)
     return Measuring(
         name=config.name,
@@ -70,11 +71,11 @@ def survey(config: SurveyConfig, options: Options, given: Sequence[Subject] = ()
         dataset=dataset,
         data=describe(dataset, validation=len(held_out) if held_out else 0),
         held_out=held_out,
-        source=open_source(config.evaluation, dataset, data_folder(options.data)),
+        source=open_source(config.evaluation, dataset, data_folder(options.data), reporter),
         subjects=subjects,
         baseline=baseline,
         pairs=model_pairs([subject.name for subject in subjects], baseline),
-        further=open_further(config.evaluation, dataset, data_folder(options.data)),
+        further=open_further(config.evaluation, dataset, data_folder(options.data), reporter),
     )
 
 

@@ -125,6 +125,13 @@ def test_a_damaged_description_is_no_reason_to_write_over_the_arrays(tmp_path: P
         make(tmp_path, names=("contrast",))
 
 
+def test_a_pipe_in_the_place_of_the_description_is_not_replaced(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / DESCRIPTION)
+    with pytest.raises(UserError, match=r"nsbench-set\.json cannot be read \(a pipe or a device, not a file\)"):
+        make(tmp_path, names=("contrast",))
+    assert [path.is_fifo() for path in tmp_path.iterdir()] == [True]
+
+
 @pytest.mark.parametrize(
     ("name", "asked", "message"),
     [

@@ -21,16 +21,17 @@ import tomli_w
 from typer.testing import CliRunner
 
 from nsbench.cli.data import data_app
-from nsbench.data.library.download import Patience, addresses, fetch_file
+from nsbench.data.library.download import addresses, fetch_file
 from nsbench.data.library.entries import Download, FileSet
 from nsbench.data.library.fetch import fetch
 from nsbench.data.library.http import Wanted, may_ask
 from nsbench.data.library.inventory import take_inventory
 from nsbench.data.library.manifests import read_manifest
+from nsbench.data.library.patience import Patience
 from nsbench.errors import UserError
 from nsbench.progress import Reporter
 
-QUICK = Patience(timeout=0.5, attempts=3, pause=0.01)
+QUICK = Patience(timeout=0.5, attempts=3, pause=0.01, span=0.5)
 QUIET = Reporter(quiet=True)
 
 
@@ -466,6 +467,26 @@ def test_a_complete_set_is_left_as_it_is(server: Server, tmp_path: Path, capsys:
     assert "TINY-C: there is nothing to fetch" in capsys.readouterr().err
 
 
+@pytest.mark.parametrize("complete", [False, True])
+def test_temporary_files_of_a_killed_fetch_go_with_the_next_and_others_stay(
+    server: Server, tmp_path: Path, complete: bool
+) -> None:
+    source, place, mine = tiny(server), tmp_path / "downloads" / "tiny-c", tmp_path / "mine"
+    if complete:
+        fetch(source, tmp_path, QUIET, patience=QUICK)
+    place.mkdir(parents=True)
+    for name in ("tmpabcd_123", "tmp0a1b2c3d"):
+        (place / name).write_bytes(b"left")
+    mine.write_bytes(b"mine")
+    (place / "tmplink_000").symlink_to(mine)
+    fetch(source, tmp_path, QUIET, patience=QUICK)
+    assert names(place) == ["tmplink_000"]
+    (place / "tmplink_000").unlink()
+    fetch(source, tmp_path, QUIET, patience=QUICK)
+    assert not place.parent.exists()
+    assert mine.read_bytes() == b"mine"
+
+
 def test_only_what_is_missing_is_put_in_place(server: Server, tmp_path: Path) -> None:
     source = tiny(server)
     fetch(source, tmp_path, QUIET, patience=QUICK)
@@ -637,7 +658,7 @@ def test_a_folder_that_cannot_be_written_is_reported_in_a_sentence(server: Serve
 FETCH = """
 import sys
 from pathlib import Path
-from nsbench.data.library.download import Patience
+from nsbench.data.library.patience import Patience
 from nsbench.data.library.fetch import fetch
 from nsbench.data.library.manifests import read_manifest
 from nsbench.progress import Reporter

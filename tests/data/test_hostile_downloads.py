@@ -11,9 +11,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from nsbench.data.library.download import Patience, addresses, fetch_file
+from nsbench.data.library.download import addresses, fetch_file
 from nsbench.data.library.entries import Download
 from nsbench.data.library.http import DownloadError, Part, Wanted, may_ask
+from nsbench.data.library.patience import Patience
 from nsbench.errors import UserError
 from nsbench.progress import Reporter
 
@@ -164,6 +165,40 @@ def test_headers_that_come_byte_by_byte_are_not_waited_for_for_ever(server: RawS
     server.answers = [drip]
     with pytest.raises(UserError, match=r"nothing came for 0\.1 s"):
         bring(server, tmp_path, patience=AT_ONCE)
+
+
+def test_a_server_that_drips_is_given_up_and_the_next_address_is_asked(server: RawServer, tmp_path: Path) -> None:
+    pause = threading.Event()
+
+    def drip(write: Send) -> None:
+        write(head(f"Content-Length: {len(CONTENT)}"))
+        for _ in range(100):
+            pause.wait(0.03)
+            write(b"x")
+
+    server.answers = [drip, head(f"Content-Length: {len(CONTENT)}") + CONTENT]
+    patience = Patience(timeout=5, attempts=1, slowest=1000, span=0.1)
+    known_hash, urls = f"sha256:{hashlib.sha256(CONTENT).hexdigest()}", [server.url, server.url.replace("x.bin", "y")]
+    found = fetch_file(Wanted("x.bin", None, 10**6, True), known_hash, urls, tmp_path, Reporter(quiet=True), patience)
+    assert found.read_bytes() == CONTENT
+
+    server.answers, server.asked = [drip], []
+    found.unlink()
+    with pytest.raises(UserError, match=r"only \d bytes came in 0\.1\d* s"):
+        bring(server, tmp_path, patience=patience)
+    assert len(server.asked) == 1
+
+
+def test_a_server_that_sends_a_few_bytes_and_closes_is_not_asked_without_end(server: RawServer, tmp_path: Path) -> None:
+    def a_few(write: Send) -> None:
+        start = int(server.asked[-1].partition(b"bytes=")[2].partition(b"-")[0] or b"0")
+        lines = (f"Content-Length: {len(CONTENT) - start}", f"Content-Range: bytes {start}-{len(CONTENT) - 1}/*")
+        write(head(*lines, status="206 Part") + CONTENT[start : start + 100])
+
+    server.answers = [head(f"Content-Length: {len(CONTENT)}") + CONTENT[:100], a_few]
+    with pytest.raises(UserError, match="it broke off after 400 of 20,000 bytes"):
+        bring(server, tmp_path, patience=Patience(timeout=5, attempts=4, pause=0.001, slowest=1000, span=1))
+    assert len(server.asked) == 4
 
 
 def test_a_version_with_a_line_end_is_not_sent_back(server: RawServer, tmp_path: Path) -> None:

@@ -8,8 +8,9 @@ import numpy as np
 import pytest
 
 from nsbench.data.images import Dataset, ImageSet
-from nsbench.data.npy.test_set import load_test_set
+from nsbench.data.npy.test_set import compare_test_set, load_test_set
 from nsbench.errors import UserError
+from nsbench.progress import Reporter
 from nsbench.protocols.cifar import CIFAR10_1
 from nsbench.protocols.protocol import Layout
 
@@ -52,6 +53,11 @@ def test_images_and_labels_are_those_of_the_files(folder: Path, images: np.ndarr
 def test_a_folder_without_it_says_where_it_comes_from(tmp_path: Path) -> None:
     with pytest.raises(UserError, match=r"holds no CIFAR-10.1 \(v6\): download it with `nsbench data fetch cifar10.1`"):
         load_cifar10_1(tmp_path)
+
+
+def test_files_that_are_not_the_published_ones_are_never_measured(folder: Path) -> None:
+    with pytest.raises(UserError, match=rf"{IMAGES} has the wrong checksum \(expected SHA-256 2997188e.*fetch the set"):
+        compare_test_set(CIFAR10_1, folder, Reporter(quiet=True))
 
 
 @pytest.mark.parametrize("name", [IMAGES, LABELS])

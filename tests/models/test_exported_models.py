@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from pathlib import Path
 
+import pytest
 import torch
 from torch import Tensor, nn
 
@@ -47,6 +48,15 @@ def test_a_file_that_is_no_program_or_arrived_in_part_is_reported(
         assert "net.pt2 cannot be opened by PyTorch" in refusal(path)
     torch.save({"a": torch.zeros(1)}, path)
     assert "fetch it again if it is damaged, else export it again with this version." in refusal(path)
+
+
+def test_torch_logs_nothing_of_a_program_that_it_cannot_open(
+    tmp_path: Path, refusal: Refusal, capfd: pytest.CaptureFixture[str]
+) -> None:
+    path = tmp_path / "net.pt2"
+    path.write_bytes(b"nonsense")
+    assert "net.pt2 cannot be opened by PyTorch" in refusal(path)
+    assert capfd.readouterr().err == ""
 
 
 def test_a_missing_file_is_reported_with_the_nearest(program: Path, refusal: Refusal) -> None:

@@ -66,6 +66,7 @@ def test_a_good_network_gives_no_warning(good: nn.Module, images: Tensor) -> Non
         (lambda out: out[:, :7], "gives 7 classes, but the data set has 10"),
         (lambda out: out.where(torch.arange(len(out))[:, None] != 5, torch.nan), "NaN or infinite for 1 of 60 images"),
         (lambda out: out / 0, "NaN or infinite for 60 of 60 images"),
+        (lambda out: out.double() * 1e300, "NaN or infinite for 60 of 60 images (as float32)"),
         (lambda out: out.int(), "gives a tensor of int32 (dense): return dense floating-point logits"),
         (lambda out: out.to(torch.complex64), "gives a tensor of complex64"),
         (lambda out: out.to_sparse(), "gives a tensor of float32 (sparse)"),
@@ -110,6 +111,15 @@ def test_batch_statistics_in_evaluation_are_noticed_by_what_company_changes(imag
 def test_dropout_in_evaluation_is_noticed_by_asking_twice(good: nn.Module, images: Tensor) -> None:
     with pytest.raises(UserError, match="not deterministic"):
         checked(Changed(good, lambda out: functional.dropout(out, 0.01)), images, torch.zeros(COUNT))
+
+
+def test_a_network_that_writes_to_its_images_is_not_said_to_have_dropout(good: nn.Module, images: Tensor) -> None:
+    class InPlace(nn.Module):
+        def forward(self, pixels: Tensor) -> Tensor:
+            return pixels.sub_(0.5)
+
+    with pytest.raises(UserError, match="net writes to the images that it is given: let it work on new tensors"):
+        checked(nn.Sequential(InPlace(), good), images, torch.zeros(COUNT))
 
 
 def test_nan_when_asked_again_is_noticed(good: nn.Module, images: Tensor) -> None:

@@ -165,7 +165,10 @@ def test_another_test_set_is_measured_by_its_own_labels_and_reported(
 
 
 @pytest.mark.cifar
-def test_cifar10_1_is_measured_from_files_in_its_official_layout(nsbench: Callable[..., Any], tmp_path: Path) -> None:
+def test_cifar10_1_is_measured_from_its_official_layout_unless_its_published_checksums_say_otherwise(
+    nsbench: Callable[..., Any], tmp_path: Path, added: Callable[..., EvaluationConfig]
+) -> None:
+    added(replace(CIFAR10_1, name="like.1", published=False))  # other images, so that it cannot have the name
     data = tmp_path / "data"
     data.mkdir()
     for path in Path(os.environ["NSBENCH_TEST_CIFAR10"]).iterdir():
@@ -181,9 +184,17 @@ def test_cifar10_1_is_measured_from_files_in_its_official_layout(nsbench: Callab
         "def flat(): return Sequential(AvgPool2d(16), Flatten(), Linear(12, 10))\n"
     )
     out = tmp_path / "out"
-    done = nsbench(
-        *("evaluate", f"{tmp_path}/model.py:flat", "--inside", "--on", "clean,cifar10.1", "--data", str(data)),
-        *("--out", str(out), "--device", "cpu", "--quiet", "--set", "evaluation.bootstrap_resamples=100"),
-    )
+
+    def evaluate(name: str) -> Any:
+        return nsbench(
+            *("evaluate", f"{tmp_path}/model.py:flat", "--inside", "--on", f"clean,{name}", "--data", str(data)),
+            *("--out", str(out), "--device", "cpu", "--quiet", "--set", "evaluation.bootstrap_resamples=100"),
+        )
+
+    refused = evaluate("cifar10.1")
+    assert refused.returncode == 2
+    assert "cifar10.1_v6_data.npy has the wrong checksum (expected SHA-256 2997188e" in refused.stderr
+    assert not out.exists()
+    done = evaluate("like.1")
     assert done.returncode == 0, done.stderr
     assert "CIFAR-10.1 (v6) (2,000 images)" in (out / "report" / "report.md").read_text(encoding="utf-8")

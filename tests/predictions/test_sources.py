@@ -1,5 +1,6 @@
 """Where corrupted images come from: made, or read from files that are never taken for what they are not."""
 
+import json
 import os
 from dataclasses import replace
 from pathlib import Path
@@ -12,7 +13,9 @@ from nsbench.config.evaluation import EvaluationConfig
 from nsbench.config.resolve import resolve
 from nsbench.corruptions.corruptions import corruption_set_version
 from nsbench.corruptions.generate import Request, generate
-from nsbench.data.images import Dataset, ImageSet
+from nsbench.data.images import Dataset, ImageSet, content_checksum
+from nsbench.data.library.fingerprints import digest_file
+from nsbench.data.library.recorded import Records, record_now, save_records
 from nsbench.data.load import load_dataset
 from nsbench.data.npy.folder import DESCRIPTION
 from nsbench.errors import UserError
@@ -108,13 +111,60 @@ def test_other_images_give_another_identity(cifar10: Dataset, tmp_path: Path) ->
     found = []
     for name, request in (("a", Request(("fog",), limit=8)), ("b", Request(("fog",), limit=8, seed=1))):
         written(tmp_path / name / "CIFAR-10-C", "cifar10-c", request)
-        (tmp_path / name / "CIFAR-10-C" / DESCRIPTION).write_text(
-            (tmp_path / "a" / "CIFAR-10-C" / DESCRIPTION).read_text()
-        )
+        described = tmp_path / name / "CIFAR-10-C" / DESCRIPTION
+        described.write_text(json.dumps(json.loads(described.read_text()) | {"seed": 0}))
         settings = config(corruptions=("fog",), corruption_images=8)
         found.append(open_source(settings, cifar10, tmp_path / name).identity("corruption", "fog"))
     assert found[0] != found[1]
     assert Generated().identity("corruption", "fog") not in found
+
+
+def few(dataset: Dataset, count: int) -> Dataset:
+    test = ImageSet(dataset.test.images[:count], dataset.test.labels[:count])
+    return replace(dataset, test=test, train=test, checksum=content_checksum(test, test))
+
+
+@pytest.fixture
+def small(tmp_path: Path) -> Dataset:
+    """Six digits as if they were CIFAR-10, and the official layout of one corruption of them in `CIFAR-10-C`."""
+    dataset = replace(few(load_dataset("digits", None), 6), name="cifar10", title="CIFAR-10")
+    folder = tmp_path / "CIFAR-10-C"
+    folder.mkdir()
+    np.save(folder / "contrast.npy", np.tile(dataset.test.images, (5, 1, 1, 1)))
+    np.save(folder / "labels.npy", np.tile(dataset.test.labels, 5))
+    return dataset
+
+
+def test_official_files_of_which_no_checksum_is_known_are_named_to_the_reader(small: Dataset, tmp_path: Path) -> None:
+    assert open_source(config(), small, tmp_path).warnings == (
+        "CIFAR-10-C: 1 of 1 files were compared with no checksum, since none is published or recorded: "
+        "`nsbench data verify cifar10-c` records them.",
+    )
+
+
+@pytest.mark.parametrize("inside", [False, True])
+def test_an_official_file_that_is_not_the_recorded_one_is_never_measured(
+    small: Dataset, tmp_path: Path, inside: bool
+) -> None:
+    path = tmp_path / "CIFAR-10-C" / "contrast.npy"
+    content = digest_file(path, lambda _: None).fingerprint()
+    save_records(tmp_path, "cifar10-c", Records(entries={path.name: record_now(content, "first use")}))
+    data = path.parent if inside else tmp_path
+    assert open_source(config(), small, data).warnings == ()
+    path.write_bytes(path.read_bytes()[:-1] + b"?")
+    with pytest.raises(UserError, match=r"contrast\.npy is not what was recorded on .* delete it and fetch the set"):
+        open_source(config(), small, data)
+
+
+def test_an_array_of_a_made_set_that_is_not_as_it_was_made_is_never_measured(small: Dataset, tmp_path: Path) -> None:
+    path = tmp_path / "CIFAR-10-C" / "contrast.npy"
+    files = {path.name: digest_file(path, lambda _: None).digits("sha256")}
+    said = {"set": "nsbench-c v1", "data_checksum": small.checksum, "images": 6, "severities": [1, 2, 3, 4, 5]}
+    (path.parent / DESCRIPTION).write_text(json.dumps(said | {"seed": 0, "files": files}))
+    assert open_source(config(), small, tmp_path).warnings == ()
+    path.write_bytes(path.read_bytes()[:-1] + b"?")
+    with pytest.raises(UserError, match=r"is not as it was made \(its SHA-256 differs\): make it again with `nsbench"):
+        open_source(config(), small, tmp_path)
 
 
 @pytest.mark.cifar

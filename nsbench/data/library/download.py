@@ -4,30 +4,15 @@ import contextlib
 import os
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 
 from nsbench.data.library.entries import Download
 from nsbench.data.library.http import DownloadError, Part, Wanted, may_ask, receive
+from nsbench.data.library.patience import Patience
 from nsbench.errors import UserError
 from nsbench.progress import Reporter
 
 MIRROR_VARIABLE = "NSBENCH_MIRROR"
-
-
-@dataclass(frozen=True)
-class Patience:
-    """How long a download is tried.
-
-    Attributes:
-        timeout: seconds without a byte after which a server counts as gone.
-        attempts: rounds over all addresses that bring nothing before we give up.
-        pause: seconds before the second round; each further pause is twice as long.
-    """
-
-    timeout: float = 30.0
-    attempts: int = 6
-    pause: float = 2.0
 
 
 def addresses(download: Download, set_name: str, mirrors: str) -> list[str]:
@@ -81,13 +66,13 @@ def fetch_file(
             if url in reasons and not reasons[url].passing:
                 continue
             try:
-                return _retrieve(url, wanted, known_hash, part, reporter, patience.timeout)
+                return _retrieve(url, wanted, known_hash, part, reporter, patience)
             except DownloadError as error:
                 reasons[url] = error
                 reporter.say(f"{url}: {error}")
         if all(not reasons[url].passing for url in urls):
             break
-        failures = 1 if part.size > reached else failures + 1
+        failures = 1 if part.size - reached >= patience.least_bytes else failures + 1
         reached = max(reached, part.size)
     listed = "; ".join(f"{url}: {reason}" for url, reason in reasons.items())
     raise UserError(
@@ -96,7 +81,9 @@ def fetch_file(
     )
 
 
-def _retrieve(url: str, wanted: Wanted, known_hash: str | None, part: Part, reporter: Reporter, timeout: float) -> Path:
+def _retrieve(
+    url: str, wanted: Wanted, known_hash: str | None, part: Part, reporter: Reporter, patience: Patience
+) -> Path:
     """One attempt at one address; pooch compares the checksum and gives the file its name."""
     import pooch  # type: ignore[import-untyped] # noqa: PLC0415 - heavy, and only a download needs it
 
@@ -104,7 +91,7 @@ def _retrieve(url: str, wanted: Wanted, known_hash: str | None, part: Part, repo
     began = part.size
     place = part.path.parent
     try:
-        pooch.retrieve(url, known_hash, wanted.name, place, downloader=_downloader(wanted, part, reporter, timeout))
+        pooch.retrieve(url, known_hash, wanted.name, place, downloader=_downloader(wanted, part, reporter, patience))
     except ValueError as error:  # pooch's word for a wrong checksum
         part.discard()
         raise DownloadError("its checksum is wrong", passing=began > 0) from error
@@ -112,11 +99,13 @@ def _retrieve(url: str, wanted: Wanted, known_hash: str | None, part: Part, repo
     return place / wanted.name
 
 
-def _downloader(wanted: Wanted, part: Part, reporter: Reporter, timeout: float) -> Callable[[str, str, object], None]:
+def _downloader(
+    wanted: Wanted, part: Part, reporter: Reporter, patience: Patience
+) -> Callable[[str, str, object], None]:
     """What pooch calls to bring the bytes."""
 
     def bring(url: str, output_file: str, _: object) -> None:
-        receive(url, part, wanted, reporter, timeout)
+        receive(url, part, wanted, reporter, patience)
         reporter.say(f"checking {wanted.name}")
         # A second name rather than a new one: the part outlives a process that is killed before its checksum is known.
         output = Path(output_file)

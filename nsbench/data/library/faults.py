@@ -48,7 +48,7 @@ def examine_files(
         fault = _shape_fault(path, file)
         if fault is None:
             digests = read(file)
-            fault = _checksum_fault(path, file, digests, known.records.known(file.name, known.origin))
+            fault = checksum_fault(path, file, digests, known.records.known(file.name, known.origin))
             if fault is None and file.published is None:
                 findings.seen[file.name] = digests.fingerprint()
         if fault is not None:
@@ -97,7 +97,8 @@ def _shape_fault(path: Path, file: DataFile) -> str | None:
     return f"{path} is {fault} (expected {file.most_bytes} bytes, found {size}): {_REMEDY}."
 
 
-def _checksum_fault(path: Path, file: DataFile, found: Digests, known: Recorded | None) -> str | None:
+def checksum_fault(path: Path, file: DataFile, found: Digests, known: Recorded | None) -> str | None:
+    """What is wrong with the published checksum of a file, or else with the recorded one, if there is one."""
     if file.published is None:
         return _record_fault(path, found.fingerprint(), known)
     algorithm, expected = file.published

@@ -15,13 +15,14 @@ from pathlib import Path
 
 from nsbench.data.library.archive import Unpacked, contents_of, unpack
 from nsbench.data.library.disk_space import RESERVE, check_space, format_bytes, free_bytes, needed_bytes
-from nsbench.data.library.download import Patience, addresses, fetch_file
+from nsbench.data.library.download import addresses, fetch_file
 from nsbench.data.library.entries import Download, FileSet
 from nsbench.data.library.faults import Findings, Known, examine_files, examine_folders
 from nsbench.data.library.fingerprints import digest_file
 from nsbench.data.library.http import Wanted
 from nsbench.data.library.inventory import Inventory, take_inventory
 from nsbench.data.library.manifests import Manifest
+from nsbench.data.library.patience import Patience
 from nsbench.data.library.recorded import load_records, save_records
 from nsbench.errors import UserError
 from nsbench.progress import Reporter
@@ -112,7 +113,7 @@ class _Fetch:
         """Delete what a killed process left, except what has arrived."""
         shutil.rmtree(staging, ignore_errors=True)
         for left in self.place.iterdir():
-            if _POOCHS.fullmatch(left.name) and left.is_file():
+            if _is_poochs(left):
                 left.unlink()
 
     def _download(self, download: Download, urls: list[str]) -> Path:
@@ -167,8 +168,12 @@ def _clear(source: Manifest | FileSet, place: Path) -> None:
     shutil.rmtree(place / "unpacked", ignore_errors=True)
     names = {f"{download.name}{end}" for download in source.downloads for end in ("", ".part", ".part.json")}
     for left in place.iterdir():
-        if (left.name in names or _POOCHS.fullmatch(left.name)) and left.is_file():
+        if (left.name in names and left.is_file()) or _is_poochs(left):
             left.unlink()
+
+
+def _is_poochs(path: Path) -> bool:
+    return _POOCHS.fullmatch(path.name) is not None and path.is_file() and not path.is_symlink()
 
 
 def _as_it_is(download: Download, file: Path, staging: Path) -> Unpacked:

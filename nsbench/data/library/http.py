@@ -19,6 +19,7 @@ from typing import IO, Any
 from nsbench import __version__
 from nsbench.data.library.connection import TimedHTTP, TimedHTTPS
 from nsbench.data.library.fingerprints import CHUNK
+from nsbench.data.library.patience import Pace, Patience
 from nsbench.errors import printable, shortened
 from nsbench.files import read_regular, write_json
 from nsbench.progress import Reporter
@@ -97,7 +98,7 @@ class Part:
         self._notes.unlink(missing_ok=True)
 
 
-def receive(url: str, part: Part, wanted: Wanted, reporter: Reporter, timeout: float) -> None:
+def receive(url: str, part: Part, wanted: Wanted, reporter: Reporter, patience: Patience) -> None:
     """Bring `part` to its full length; what an earlier attempt left is continued.
 
     Args:
@@ -105,7 +106,7 @@ def receive(url: str, part: Part, wanted: Wanted, reporter: Reporter, timeout: f
         part: longer afterwards by what this attempt brings, also when it fails.
         wanted: the file.
         reporter: shows the progress.
-        timeout: seconds without a byte after which the server counts as gone.
+        patience: when the server counts as gone.
 
     Raises:
         DownloadError: it is not complete.
@@ -120,7 +121,7 @@ def receive(url: str, part: Part, wanted: Wanted, reporter: Reporter, timeout: f
     if part.size and part.size == wanted.bytes:
         return
     try:
-        response = _ask(url, part.size, version, wanted, timeout)
+        response = _ask(url, part.size, version, wanted, patience.timeout)
     except _NothingLeft:
         return
     with response:
@@ -128,7 +129,7 @@ def receive(url: str, part: Part, wanted: Wanted, reporter: Reporter, timeout: f
         total = _total(response, start, wanted)
         if start == 0:
             part.begin(url, _validator(response.headers))
-        _receive(response, part, start, total, wanted, reporter, timeout)
+        _receive(response, part, start, total, wanted, reporter, patience)
     if part.size != (wanted.bytes or part.size):
         raise DownloadError(f"it broke off after {part.size:,} of {wanted.bytes:,} bytes", passing=True)
 
@@ -226,7 +227,7 @@ def _total(response: Any, start: int, wanted: Wanted) -> int | None:
 
 
 def _receive(
-    response: Any, part: Part, start: int, total: int | None, wanted: Wanted, reporter: Reporter, timeout: float
+    response: Any, part: Part, start: int, total: int | None, wanted: Wanted, reporter: Reporter, patience: Patience
 ) -> None:
     """Append what comes."""
     ends = total or wanted.bytes or start
@@ -236,14 +237,16 @@ def _receive(
         reporter.task(f"downloading {wanted.name}", -(-ends // _MEGABYTE), "MB") as task,
     ):
         task.begin_at(start // _MEGABYTE)
-        have = start
-        while chunk := _read(response, timeout):
+        have, pace = start, Pace(patience)
+        while chunk := _read(response, patience.timeout):
             if have + len(chunk) > most:
                 part.discard()
                 raise DownloadError(f"it sends more than {most:,} bytes", passing=False)
             file.write(chunk)
             task.advance((have + len(chunk)) // _MEGABYTE - have // _MEGABYTE)
             have += len(chunk)
+            if fault := pace.fault(len(chunk)):
+                raise DownloadError(fault, passing=True)
     if total is not None and have < total:
         raise DownloadError(f"it broke off after {have:,} of {total:,} bytes", passing=True)
 

@@ -8,8 +8,10 @@ from numpy.typing import NDArray
 from nsbench.data.images import Dataset, ImageSet
 from nsbench.data.library.manifests import list_manifests
 from nsbench.data.npy.arrays import ArrayFile, open_array, readable
+from nsbench.data.npy.compared import compare_official
 from nsbench.data.npy.folder import is_folder
 from nsbench.errors import UserError
+from nsbench.progress import Reporter
 from nsbench.protocols.protocol import Protocol
 
 
@@ -31,6 +33,11 @@ def load_test_set(protocol: Protocol, dataset: Dataset, data_folder: Path) -> Im
     images.check_pixels((count, *dataset.test.images.shape[1:]))
     labels.check_labels(count)
     return ImageSet(images.read(0, count), _labels(labels, count, len(dataset.classes), protocol.layout.balanced))
+
+
+def compare_test_set(protocol: Protocol, data_folder: Path, reporter: Reporter) -> tuple[str, ...]:
+    """Compare the files of a test set as `compare_official` does; the names of those of which no checksum is known."""
+    return compare_official(protocol.name, _find(data_folder, protocol), _files(protocol), reporter)
 
 
 def _labels(file: ArrayFile, count: int, classes: int, balanced: bool) -> NDArray[np.int64]:

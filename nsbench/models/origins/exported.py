@@ -2,6 +2,9 @@
 
 import hashlib
 import io
+import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import torch
@@ -33,7 +36,7 @@ class ExportedFile(Origin):
         """The program as a network on `device`; constants that it makes while it runs are there too."""
         content = self.path.read_bytes()
         try:
-            with undisturbed():
+            with undisturbed(), _unlogged():
                 program = move_to_device_pass(torch.export.load(io.BytesIO(content)), device)
                 network = _without_mode_guard(program.module())
             self._check(program)
@@ -56,6 +59,17 @@ class ExportedFile(Origin):
                 f"{self.path} takes batches of exactly {shape[0]} images: export it with a dynamic batch size, "
                 'dynamic_shapes=({0: torch.export.Dim("batch")},).'
             )
+
+
+@contextmanager
+def _unlogged() -> Iterator[None]:
+    """Keep from the terminal what torch logs of a file that it cannot open: the error that it raises says the same."""
+    before = logging.root.manager.disable
+    logging.disable(logging.CRITICAL)
+    try:
+        yield
+    finally:
+        logging.disable(before)
 
 
 def _without_mode_guard(network: nn.Module) -> nn.Module:
