@@ -28,7 +28,7 @@ import safetensors
 from numpy.typing import NDArray
 
 from nsbench.errors import UserError, describe, shortened
-from nsbench.files import write_bytes
+from nsbench.files import remove_leftovers_of, write_bytes
 from nsbench.predictions.kinds import ANY, Arrays, fault_of_kinds, fault_of_values, is_cell, kinds_in, kinds_of
 from nsbench.predictions.sealed import damage, origin_of, sealed
 from nsbench.predictions.tensor_file import Kind, TensorFile
@@ -198,6 +198,7 @@ def save_labels(run: Path, test: Labels, held_out: Labels, further: Mapping[str,
     """Write the true classes of all test images, of the held-out ones, and of further test sets by their cells."""
     refuse_folder(_labels_path(run))
     labels = {"test": test, "held_out": held_out, **(further or {})}
+    remove_leftovers_of(_labels_path(run))
     write_bytes(_labels_path(run), sealed({name: found.astype(np.int64) for name, found in labels.items()}, LABELS))
 
 

@@ -17,7 +17,7 @@ import nsbench
 from nsbench.errors import UserError
 from nsbench.predictions.kinds import Arrays
 from nsbench.predictions.sealed import PLACE, damage, sealed
-from nsbench.predictions.store import Stored, load_labels
+from nsbench.predictions.store import Stored, load_labels, save_labels
 from tests.conftest import Command, MadeOnce
 
 CODE = """
@@ -366,3 +366,11 @@ def test_the_cells_of_a_folder_are_listed_and_each_is_good(finished: Path) -> No
     assert {cell: stored.fault(cell, rows.get(cell, 20), 10) for cell in stored.cells()} == dict.fromkeys(
         stored.cells()
     )
+
+
+def test_what_a_killed_process_left_of_the_labels_is_cleaned_away(tmp_path: Path) -> None:
+    left = tmp_path / "predictions" / ".labels.safetensors.abcd1234.nsbench.tmp"
+    left.parent.mkdir()
+    left.write_bytes(b"half")
+    save_labels(tmp_path, np.zeros(3, np.int64), np.zeros(0, np.int64))
+    assert [path.name for path in left.parent.iterdir()] == ["labels.safetensors"]
