@@ -65,7 +65,7 @@ def remedy(folder: Path, wrong: Sequence[Part]) -> str:
     """What makes missing and damaged parts again, as the end of a sentence."""
     place = shlex.quote(str(folder))
     if is_survey(folder):
-        return f"`nsbench evaluate {place}` makes them again"
+        return f"`nsbench evaluate {place}` makes them again, with --trust-code where its models are code"
     damaged = [part.name for part in wrong if part.kind == "networks" and (folder / part.name).is_dir()]
     delete = (
         f"delete {folder / damaged[0]}{' and the others named above' * (len(damaged) > 1)}, then " if damaged else ""
